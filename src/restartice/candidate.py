@@ -1,0 +1,89 @@
+"""ICE candidates with the username fragment that says which generation they belong to."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any, Self
+
+import aiortc
+from aiortc.sdp import candidate_from_sdp, candidate_to_sdp
+
+__all__ = ["RTCIceCandidate"]
+
+UFRAG = re.compile(r" ufrag (\S+)")
+
+
+@dataclass
+class RTCIceCandidate(aiortc.RTCIceCandidate):
+    """aiortc's candidate, and the username fragment of the ICE generation it belongs to.
+
+    Spec: https://w3c.github.io/webrtc-pc/#rtcicecandidate-interface
+    """
+
+    usernameFragment: str | None = None
+
+    @classmethod
+    def extend(cls, candidate: aiortc.RTCIceCandidate, ufrag: str | None) -> Self:
+        """Copy aiortc's candidate and add the username fragment, unless it has one already."""
+        values = {field.name: getattr(candidate, field.name) for field in fields(candidate)}
+        values["usernameFragment"] = values.get("usernameFragment") or ufrag
+        return cls(**values)
+
+    @classmethod
+    def fromJSON(cls, init: Mapping[str, Any]) -> Self | None:
+        """Read the browser's form, `{candidate, sdpMid, sdpMLineIndex, usernameFragment}`.
+
+        Returns:
+            The candidate, or None if it is empty, which means the end of candidates.
+
+        Raises:
+            ValueError: A field is malformed, which is the sender's mistake.
+
+        Spec: https://w3c.github.io/webrtc-pc/#dom-rtcicecandidateinit
+        """
+        text = _typed(init, "candidate", str) or ""
+        mid = _typed(init, "sdpMid", str)
+        index = _typed(init, "sdpMLineIndex", int)
+        ufrag = _typed(init, "usernameFragment", str)
+        if not text:
+            return None
+        candidate = cls.extend(_parse_candidate(text), ufrag)
+        candidate.sdpMid = mid
+        candidate.sdpMLineIndex = index
+        return candidate
+
+    def toJSON(self) -> dict[str, Any]:
+        """Return the browser's form, `{candidate, sdpMid, sdpMLineIndex, usernameFragment}`.
+
+        Spec: https://w3c.github.io/webrtc-pc/#dom-rtcicecandidate-tojson
+        """
+        return {
+            "candidate": f"candidate:{self.to_sdp()}",
+            "sdpMid": self.sdpMid,
+            "sdpMLineIndex": self.sdpMLineIndex,
+            "usernameFragment": self.usernameFragment,
+        }
+
+    def to_sdp(self) -> str:
+        """Return the value of the SDP's candidate attribute. (RFC 8839 section 5.1, RFC 8840)."""
+        text = candidate_to_sdp(self)
+        return f"{text} ufrag {self.usernameFragment}" if self.usernameFragment else text
+
+
+def _typed(init: Mapping[str, Any], name: str, kind: type) -> Any:
+    value = init.get(name)
+    if value is None or (isinstance(value, kind) and not isinstance(value, bool)):
+        return value
+    raise ValueError(f"{name} of a candidate must be {kind.__name__} or null, not {value!r}")
+
+
+def _parse_candidate(text: str) -> RTCIceCandidate:
+    value = text.removeprefix("a=").removeprefix("candidate:")
+    try:
+        candidate = candidate_from_sdp(value)
+    except (AssertionError, ValueError, IndexError):
+        raise ValueError(f"malformed candidate {text!r}") from None
+    if not (0 <= candidate.port <= 65535 and 0 < candidate.component <= 256):
+        raise ValueError(f"port or component out of range in candidate {text!r}")
+    match = UFRAG.search(value)
+    return RTCIceCandidate.extend(candidate, match.group(1) if match else None)

@@ -1,0 +1,43 @@
+"""DTLS and ICE transports whose stop can be undone."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import aiortc
+
+from .icetransport import RTCIceTransport
+
+__all__ = ["RTCDtlsTransport", "parked_stops"]
+
+
+class RTCDtlsTransport(aiortc.RTCDtlsTransport):
+    """aiortc's DTLS transport, which can be told to only note down that it was stopped.
+
+    aiortc stops the transports that a BUNDLE group makes superfluous as soon as it sees the offer.
+    A rollback needs them back, and one that turns out to be in use must not be stopped at all.
+    """
+
+    transport: RTCIceTransport  # ours, in place of aiortc's
+
+    def __init__(
+        self, transport: aiortc.RTCIceTransport, certificates: list[aiortc.RTCCertificate]
+    ) -> None:
+        super().__init__(transport, certificates)
+        self.parking = False
+
+    async def stop(self) -> None:
+        """Stop and close the DTLS transport, unless stops are parked."""
+        if not self.parking:
+            await super().stop()
+
+
+@contextmanager
+def parked_stops(transports: set[RTCDtlsTransport]) -> Iterator[None]:
+    """Let stop() do nothing, on these transports and the ICE transports below them."""
+    for transport in transports:
+        transport.parking = transport.transport.parking = True
+    try:
+        yield
+    finally:
+        for transport in transports:
+            transport.parking = transport.transport.parking = False

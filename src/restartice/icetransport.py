@@ -1,0 +1,562 @@
+"""The ICE gatherer and the ICE transport, which outlive their generations."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import aiortc
+from aioice import stun
+from aiortc import InvalidStateError, RTCIceParameters
+
+from .candidate import RTCIceCandidate
+from .credentials import IceCredentials
+from .generations import Phase, find_generation, superfluous, transport_state
+from .iceconnection import IceConnection, ice_connection_class
+from .internals import (
+    CandidatePair,
+    candidate_from_aioice,
+    candidate_to_aioice,
+    ice_connection_kwargs,
+    transport_policy,
+)
+from .settings import IceSettings
+
+__all__ = ["RTCIceCandidatePair", "RTCIceGatherer", "RTCIceTransport", "RemoteIce"]
+
+# How many generations may drain at a time, so that a storm of restarts doesn't pile up sockets.
+DRAINING_LIMIT: Final = 4
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class RTCIceCandidatePair:
+    """The two candidates of a pair.
+
+    Spec: https://w3c.github.io/webrtc-pc/#dom-rtcicecandidatepair
+    """
+
+    local: RTCIceCandidate
+    remote: RTCIceCandidate
+
+
+@dataclass
+class RemoteIce:
+    """What the remote side said of one of its generations: parameters and candidates.
+
+    It is kept until a local generation is there to use it.
+    """
+
+    parameters: RTCIceParameters
+    candidates: list[aiortc.RTCIceCandidate] = field(default_factory=list)
+    complete: bool = False
+
+    @property
+    def credentials(self) -> IceCredentials:
+        """The remote username fragment and password."""
+        ice = self.parameters
+        return IceCredentials(ice.usernameFragment or "", ice.password or "")
+
+
+class IceGeneration:
+    """Credentials, sockets, candidates and check list of one generation."""
+
+    def __init__(self, connection: IceConnection) -> None:
+        self.connection = connection
+        self.phase = Phase.NEW
+        self.gathering_state = "new"
+        self.remote: RemoteIce | None = None
+        self.check_task: asyncio.Task[None] | None = None
+        self._gather_task: asyncio.Task[None] | None = None
+        self._resolving: set[asyncio.Task[None]] = set()
+
+    @property
+    def credentials(self) -> IceCredentials:
+        """The local username fragment and password."""
+        return self.connection.credentials
+
+    def local_candidates(self) -> list[RTCIceCandidate]:
+        """Return the candidates gathered so far."""
+        ufrag = self.credentials.ufrag
+        return [
+            RTCIceCandidate.extend(candidate_from_aioice(candidate), ufrag)
+            for candidate in self.connection.local_candidates
+        ]
+
+    def use_remote(self, remote: RemoteIce) -> None:
+        """Check against a generation of the remote side."""
+        self.remote = remote
+        self.connection.remote_is_lite = remote.parameters.iceLite
+        self.connection.remote_username = remote.parameters.usernameFragment
+        self.connection.remote_password = remote.parameters.password
+
+    async def gather(self) -> None:
+        """Gather candidates, once. A caller that is cancelled doesn't cancel the gathering."""
+        if self._gather_task is None:
+            self._gather_task = asyncio.ensure_future(self.connection.gather_candidates())
+        await asyncio.shield(self._gather_task)
+
+    async def add_remote_candidate(self, candidate: aiortc.RTCIceCandidate | None) -> None:
+        """Check a candidate of the remote side; None ends them. Late ones are ignored."""
+        if self.connection.remote_candidates_end:
+            return
+        if candidate is None:
+            await self._end_remote_candidates()
+        elif candidate.ip.endswith(".local"):
+            # The name is resolved by multicast DNS, which must not hold anything up.
+            self._in_background(self._add(candidate))
+        else:
+            await self._add(candidate)
+
+    async def close(self) -> None:
+        """Close the sockets and end all tasks."""
+        for task in (self.check_task, self._gather_task, *self._resolving):
+            if task is not None and not task.done():
+                task.cancel()
+                with suppress(asyncio.CancelledError):
+                    await task
+        await self.connection.close()
+
+    async def _add(self, candidate: aiortc.RTCIceCandidate) -> None:
+        await self.connection.add_remote_candidate(candidate_to_aioice(candidate))
+
+    async def _end_remote_candidates(self) -> None:
+        if self._resolving:
+            self._in_background(self._end_when_resolved(set(self._resolving)))
+        else:
+            await self.connection.add_remote_candidate(None)
+
+    async def _end_when_resolved(self, resolving: set[asyncio.Task[None]]) -> None:
+        await asyncio.wait(resolving)
+        if not self.connection.remote_candidates_end:
+            await self.connection.add_remote_candidate(None)
+
+    def _in_background(self, job: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.ensure_future(job)
+        self._resolving.add(task)
+        task.add_done_callback(self._resolving.discard)
+
+
+class RTCIceGatherer(aiortc.RTCIceGatherer):
+    """aiortc's gatherer, which gathers anew for each generation.
+
+    Spec: https://w3c.github.io/webrtc-pc/#dfn-ice-gatherer
+    """
+
+    def __init__(
+        self,
+        iceServers: list[aiortc.RTCIceServer] | None = None,
+        iceTransportPolicy: aiortc.RTCIceTransportPolicy = aiortc.RTCIceTransportPolicy.ALL,
+        local_username: str | None = None,
+        local_password: str | None = None,
+    ) -> None:
+        super().__init__(iceServers, iceTransportPolicy, local_username, local_password)
+        self._ice_servers = self.getDefaultIceServers() if iceServers is None else iceServers
+        self._policy = iceTransportPolicy
+        fresh = IceCredentials.generate()
+        credentials = IceCredentials(
+            local_username or fresh.ufrag, local_password or fresh.password
+        )
+        self.listeners_internal: list[Callable[[], None]] = []
+        self.generation = self.make_generation(credentials)
+
+    @property
+    def state(self) -> str:
+        """`"new"`, `"gathering"` or `"completed"`, of the newest generation."""
+        return self.generation.gathering_state
+
+    def make_generation(self, credentials: IceCredentials) -> IceGeneration:
+        """Make a generation with sockets of its own, and make it the one to gather for."""
+        connection = ice_connection_class()(
+            ice_controlling=False,
+            local_username=credentials.ufrag,
+            local_password=credentials.password,
+            transport_policy=transport_policy(self._policy),
+            **ice_connection_kwargs(self._ice_servers),
+        )
+        generation = IceGeneration(connection)
+        self.use(generation)
+        return generation
+
+    def use(self, generation: IceGeneration) -> None:
+        """Make a generation the one that this gatherer describes and gathers for."""
+        self.generation = generation
+        self._connection = generation.connection
+
+    async def gather(self) -> None:
+        """Gather the candidates of the newest generation, if that wasn't done."""
+        generation = self.generation
+        if generation.gathering_state == "new":
+            self._set_state(generation, "gathering")
+        await generation.gather()
+        if generation.gathering_state == "gathering":
+            self._set_state(generation, "completed")
+
+    def getLocalCandidates(self) -> list[aiortc.RTCIceCandidate]:
+        """Return the candidates of the newest generation, each with its username fragment."""
+        return [*self.generation.local_candidates()]
+
+    def _set_state(self, generation: IceGeneration, state: str) -> None:
+        generation.gathering_state = state
+        if generation is self.generation:
+            self.announce_state()
+
+    def announce_state(self) -> None:
+        """Tell that the state has changed."""
+        for listener in self.listeners_internal:
+            listener()
+        self.emit("statechange")
+
+
+class RTCIceTransport(aiortc.RTCIceTransport):
+    """aiortc's ICE transport, which stays the same object over all restarts.
+
+    Events: `statechange`, `selectedcandidatepairchange`.
+    Spec: https://w3c.github.io/webrtc-pc/#rtcicetransport
+    """
+
+    def __init__(
+        self, gatherer: aiortc.RTCIceGatherer, settings: IceSettings | None = None
+    ) -> None:
+        if not isinstance(gatherer, RTCIceGatherer):
+            raise TypeError("restartice.RTCIceTransport needs a restartice.RTCIceGatherer")
+        super().__init__(gatherer)
+        self.gatherer = gatherer
+        self.parking = False
+        self.usable = asyncio.Event()
+        self.listeners_internal: list[Callable[[], None]] = []
+        self._settings = settings or IceSettings()
+        self._transport_state = "new"
+        self._generations = [gatherer.generation]
+        self._carrier = gatherer.generation
+        self._draining: list[IceGeneration] = []
+        self._background: set[asyncio.Task[None]] = set()
+        self._selected: CandidatePair | None = None
+        self._pending: IceGeneration | None = None
+        self.remote: RemoteIce | None = None
+        self.pending_remote: RemoteIce | None = None
+        self._early: list[aiortc.RTCIceCandidate | None] = []
+        self._datagrams: asyncio.Queue[bytes | None] = asyncio.Queue()
+        self._adopt(gatherer.generation)
+        # aiortc sets these as attributes of the instance, which is why methods won't do.
+        self._recv = self._receive_datagram
+        self._send = self._send_datagram
+
+    # The specification's interface.
+
+    @property
+    def state(self) -> str:
+        """`"new"`, `"checking"`, `"connected"`, `"completed"`, `"failed"` or `"closed"`.
+
+        Spec: https://w3c.github.io/webrtc-pc/#dom-rtcicetransport-state
+        """
+        return self._transport_state
+
+    @property
+    def gatheringState(self) -> str:
+        """`"new"`, `"gathering"` or `"complete"`.
+
+        Spec: https://w3c.github.io/webrtc-pc/#dom-rtcicetransport-gatheringstate
+        """
+        state = self.gatherer.state
+        return "complete" if state == "completed" else state
+
+    def getLocalParameters(self) -> RTCIceParameters:
+        """Return the username fragment and password of the newest generation.
+
+        Spec: https://w3c.github.io/webrtc-pc/#dom-rtcicetransport-getlocalparameters
+        """
+        return self.gatherer.getLocalParameters()
+
+    def getRemoteParameters(self) -> RTCIceParameters | None:
+        """Return those of the remote side, or None before there are any.
+
+        Spec: https://w3c.github.io/webrtc-pc/#dom-rtcicetransport-getremoteparameters
+        """
+        return None if self.remote is None else self.remote.parameters
+
+    def getLocalCandidates(self) -> list[RTCIceCandidate]:
+        """Return the candidates gathered for the newest generation.
+
+        Spec: https://w3c.github.io/webrtc-pc/#dom-rtcicetransport-getlocalcandidates
+        """
+        return self.gatherer.generation.local_candidates()
+
+    def getRemoteCandidates(self) -> list[aiortc.RTCIceCandidate]:
+        """Return the remote candidates of the newest generation that has any.
+
+        Spec: https://w3c.github.io/webrtc-pc/#dom-rtcicetransport-getremotecandidates
+        """
+        generation = self._generations[-1]
+        ufrag = None if self.remote is None else self.remote.credentials.ufrag
+        if generation.remote is None and self.remote is not None:
+            return [RTCIceCandidate.extend(c, ufrag) for c in self.remote.candidates]
+        return [
+            RTCIceCandidate.extend(candidate_from_aioice(candidate), ufrag)
+            for candidate in generation.connection.remote_candidates
+        ]
+
+    def getSelectedCandidatePair(self) -> RTCIceCandidatePair | None:
+        """Return the pair that packets are sent on, or None.
+
+        Spec: https://w3c.github.io/webrtc-pc/#dom-rtcicetransport-getselectedcandidatepair
+        """
+        pair, carrier = self._selected, self._carrier
+        if pair is None:
+            return None
+        remote = None if carrier.remote is None else carrier.remote.credentials.ufrag
+        return RTCIceCandidatePair(
+            RTCIceCandidate.extend(
+                candidate_from_aioice(pair.local_candidate), carrier.credentials.ufrag
+            ),
+            RTCIceCandidate.extend(candidate_from_aioice(pair.remote_candidate), remote),
+        )
+
+    # aiortc's interface.
+
+    async def start(self, remoteParameters: RTCIceParameters) -> None:
+        """Check the pairs, and return when one is nominated or all have failed.
+
+        Only the first call has an effect; an RTCPeerConnection makes it by itself.
+
+        Raises:
+            InvalidStateError: The transport is closed.
+        """
+        if self.state == "closed":
+            raise InvalidStateError("RTCIceTransport is closed")
+        if self.remote is None:
+            self.pending_remote = RemoteIce(remoteParameters)
+            self.commit()
+            await self.start_checks()
+        if (task := self._generations[-1].check_task) is not None:
+            await asyncio.wait([task])
+
+    async def addRemoteCandidate(self, candidate: aiortc.RTCIceCandidate | None) -> None:
+        """Add a remote candidate; None ends those of the generation it belongs to.
+
+        Raises:
+            LookupError: No generation has the candidate's username fragment.
+        """
+        remotes = [remote for remote in (self.remote, self.pending_remote) if remote is not None]
+        if not remotes:
+            self._early.append(candidate)
+            return
+        ufrag = getattr(candidate, "usernameFragment", None)
+        place = find_generation(ufrag, [remote.credentials.ufrag for remote in remotes])
+        if place is None:
+            raise LookupError(f"no generation has the username fragment {ufrag!r}")
+        await self._add_remote_candidate(remotes[place], candidate)
+
+    async def stop(self) -> None:
+        """Irreversibly stop the transport and close all its sockets."""
+        if self.parking or self.state == "closed":
+            return
+        self._enter_state("closed")
+        self._selected = None
+        for task in self._background:
+            task.cancel()
+        generations = [*self._generations, *self._draining]
+        await asyncio.gather(*(generation.close() for generation in generations))
+        self._datagrams.put_nowait(None)
+
+    # What negotiation calls.
+
+    @property
+    def credentials(self) -> IceCredentials:
+        """The local username fragment and password of the newest generation."""
+        return self.gatherer.generation.credentials
+
+    @property
+    def restarting(self) -> bool:
+        """Whether a generation waits for the remote side's answer to a restart."""
+        return self._pending is not None
+
+    def begin_generation(self, credentials: IceCredentials) -> None:
+        """Begin a restart: what is gathered from now on belongs to a next generation.
+
+        The one in use goes on carrying the traffic. A restart that was begun and not answered is
+        forgotten.
+        """
+        self.discard_generation()
+        generation = self.gatherer.make_generation(credentials)
+        generation.connection.ice_controlling = self._connection.ice_controlling
+        self._adopt(generation)
+        self._generations.append(generation)
+        self._pending = generation
+
+    def discard_generation(self) -> None:
+        """Forget a restart that wasn't answered."""
+        if (generation := self._pending) is not None:
+            self._pending = None
+            self._generations.remove(generation)
+            self.gatherer.use(self._generations[-1])
+            self._in_background(generation.close())
+            self.gatherer.announce_state()
+
+    async def receive_remote(self, remote: RemoteIce) -> None:
+        """Take what a remote description says, to be acted on by commit().
+
+        With the credentials in use it only adds candidates; with others the remote side asks for,
+        or agrees to, a restart, whose candidates wait for our next generation.
+        """
+        if self.remote is None or remote.credentials != self.remote.credentials:
+            self.pending_remote = remote
+            return
+        self.pending_remote = None
+        for candidate in remote.candidates:
+            await self._add_remote_candidate(self.remote, candidate)
+        if remote.complete:
+            await self._add_remote_candidate(self.remote, None)
+
+    def commit(self) -> bool:
+        """Conclude what offer and answer agreed on.
+
+        Both sides must have changed their credentials for a restart. Where only one has, the pair
+        in use stays in use. (RFC 9429 section 5.10, RFC 8839 section 4.4.3)
+
+        Returns:
+            Whether both sides agreed.
+        """
+        remote, self.pending_remote = self.pending_remote, None
+        if self.remote is not None and (remote is not None) != self.restarting:
+            self.discard_generation()
+            return False
+        self._pending = None
+        self.remote = remote or self.remote
+        return True
+
+    async def start_checks(self) -> None:
+        """Check the pairs of the newest generation, unless that was begun already."""
+        generation, remote = self._generations[-1], self.remote
+        if generation.remote is not None or remote is None:
+            return
+        generation.use_remote(remote)
+        early, self._early = self._early, []
+        end = [None] if remote.complete else []
+        for candidate in [*early, *remote.candidates, *end]:
+            await generation.add_remote_candidate(candidate)
+        generation.phase = Phase.CHECKING
+        generation.check_task = asyncio.ensure_future(self._check(generation))
+        self._drop_superfluous()
+        self._update_state()
+
+    # pair_nominated and consent_expired are called by the connections of the generations.
+
+    def pair_nominated(self, connection: IceConnection) -> None:
+        """Send on the newly nominated pair from now on, unless it is an old generation's."""
+        for place, generation in enumerate(self._generations):
+            if generation.connection is connection and generation.phase is not Phase.FAILED:
+                generation.phase = Phase.NOMINATED
+                self._carry(place)
+        self._update_state()
+
+    def consent_expired(self, connection: IceConnection) -> None:
+        """Send nothing more on a pair whose other end doesn't answer any more."""
+        for generation in self._generations:
+            if generation.connection is connection:
+                generation.phase = Phase.FAILED
+        if self._carrier.connection is connection:
+            self._select(None)
+        self._update_state()
+
+    def _adopt(self, generation: IceGeneration) -> None:
+        generation.connection.observer = self
+        generation.connection.deliver = self._datagrams.put_nowait
+
+    async def _check(self, generation: IceGeneration) -> None:
+        try:
+            async with asyncio.timeout(self._settings.check_timeout):
+                await generation.connection.connect()
+        except (ConnectionError, TimeoutError):
+            if generation.phase is Phase.CHECKING:
+                generation.phase = Phase.FAILED
+                generation.connection.give_up()
+                self._update_state()
+
+    async def _add_remote_candidate(
+        self, remote: RemoteIce, candidate: aiortc.RTCIceCandidate | None
+    ) -> None:
+        for generation in self._generations:
+            if generation.remote is remote:
+                await generation.add_remote_candidate(candidate)
+                return
+        if candidate is None:
+            remote.complete = True
+        elif not remote.complete:
+            remote.candidates.append(candidate)
+
+    def _carry(self, place: int) -> None:
+        older, self._generations = self._generations[:place], self._generations[place:]
+        self._carrier = self._generations[0]
+        self._connection = self._carrier.connection
+        self._select(self._connection.selected_pair)
+        for generation in older:
+            self._retire(generation)
+        self.usable.set()
+
+    def _select(self, pair: CandidatePair | None) -> None:
+        if pair is not self._selected:
+            self._selected = pair
+            self.emit("selectedcandidatepairchange")
+
+    def _drop_superfluous(self) -> None:
+        for place in reversed(superfluous(len(self._generations))):
+            self._in_background(self._generations.pop(place).close())
+
+    def _retire(self, generation: IceGeneration) -> None:
+        generation.connection.end_consent()
+        self._draining.append(generation)
+        self._in_background(self._drain(generation))
+
+    async def _drain(self, generation: IceGeneration) -> None:
+        # "Every candidate of the latest exchange can receive": what the remote side sent on the
+        # old pair may still be under way, and it may go on with that a little longer than we do.
+        if generation.phase is Phase.NOMINATED and len(self._draining) <= DRAINING_LIMIT:
+            await asyncio.sleep(self._settings.drain_time)
+            while generation.connection.heard:
+                generation.connection.heard = False
+                await asyncio.sleep(self._settings.drain_silence)
+        self._draining.remove(generation)
+        await generation.close()
+
+    def _in_background(self, job: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.ensure_future(job)
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
+
+    def _update_state(self) -> None:
+        if self.state != "closed":
+            self._enter_state(transport_state([g.phase for g in self._generations]))
+
+    def _enter_state(self, state: str) -> None:
+        if state == self._transport_state:
+            return
+        logger.debug("RTCIceTransport(%s) - %s -> %s", self.role, self._transport_state, state)
+        self._transport_state = state
+        for listener in self.listeners_internal:
+            listener()
+        self.emit("statechange")
+        if state == "closed":
+            self.gatherer.remove_all_listeners()
+            self.remove_all_listeners()
+
+    # These replace aiortc's, which raise ConnectionError when a path is lost, whereupon DTLS and
+    # all above it would end. A lost path is what a restart recovers from.
+
+    async def _receive_datagram(self) -> bytes:
+        datagram = await self._datagrams.get()
+        if datagram is None:
+            self._datagrams.put_nowait(None)
+            raise ConnectionError("RTCIceTransport is closed")
+        return datagram
+
+    async def _send_datagram(self, data: bytes) -> None:
+        pair = self._selected
+        if pair is None:
+            return
+        # A TURN server may refuse.
+        with suppress(stun.TransactionError, ConnectionError):
+            await pair.protocol.send_data(data, pair.remote_addr)

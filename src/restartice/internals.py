@@ -1,0 +1,389 @@
+"""The seam: every private name of aiortc and aioice that restartice uses.
+
+aiortc offers no hooks for what restartice does, so it overrides methods that Python mangled and
+reads attributes that are private. All of them stand here, under names of ours, and are looked up
+when this module is imported: with a version of aiortc or aioice that lacks one, the import fails
+with one sentence that says which, instead of a connection that fails in mid-call.
+"""
+
+import asyncio
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from importlib.metadata import version
+from types import ModuleType
+from typing import Any, Final, Generic, TypeVar, overload
+
+import aioice
+import aiortc
+import aiortc.rtcicetransport
+from aioice.ice import CandidatePair
+from aiortc.rtcdtlstransport import RTCDtlsParameters
+from aiortc.rtcrtpparameters import RTCRtpReceiveParameters, RTCRtpSendParameters
+from aiortc.sdp import SessionDescription
+
+__all__ = [
+    "NEGOTIATED_STATE",
+    "AioiceConnection",
+    "AiortcPeerConnection",
+    "CandidatePair",
+    "candidate_from_aioice",
+    "candidate_to_aioice",
+    "ice_connection_base",
+    "ice_connection_kwargs",
+    "kept_codecs",
+    "mark_shared",
+    "mline_index",
+    "set_controlling",
+    "set_mid",
+    "set_mline_index",
+    "stream_id",
+    "transport_policy",
+    "unoffered_assumed_inactive",
+]
+
+SUPPORTED: Final = "aiortc >= 1.16, < 1.17 and aioice >= 0.12, < 0.14"
+
+T = TypeVar("T")
+
+_required: list[tuple[type | ModuleType, str]] = []
+
+
+def require(owner: type | ModuleType, name: str) -> str:
+    """Note that a private name is used; return it as Python mangles it."""
+    private = name.startswith("__") and isinstance(owner, type)
+    mangled = f"_{owner.__name__}{name}" if private else name
+    _required.append((owner, mangled))
+    return mangled
+
+
+def missing_names(required: Iterable[tuple[type | ModuleType, str]]) -> list[str]:
+    """Return those of the names that the installed aiortc and aioice don't have.
+
+    Methods are attributes of the class, others are assigned in its `__init__`.
+    """
+    return [
+        f"{owner.__name__}.{name}"
+        for owner, name in required
+        if not hasattr(owner, name)
+        and not (isinstance(owner, type) and name in _names_in_init(owner))
+    ]
+
+
+def _names_in_init(owner: type) -> tuple[str, ...]:
+    code = getattr(owner.__init__, "__code__", None)  # type: ignore[misc]  # of a class at hand
+    return () if code is None else tuple(code.co_names)
+
+
+def check(required: Iterable[tuple[type | ModuleType, str]]) -> None:
+    """Raise ImportError if a name is missing."""
+    if missing := missing_names(required):
+        found = f"aiortc {version('aiortc')} and aioice {version('aioice')}"
+        raise ImportError(
+            f"restartice supports {SUPPORTED}; {found} lack {', '.join(sorted(missing))}."
+        )
+
+
+class Private(Generic[T]):
+    """A private attribute of a base class, under a name of ours."""
+
+    def __init__(self, owner: type, name: str) -> None:
+        self._name = require(owner, name)
+
+    @overload
+    def __get__(self, instance: None, owner: type) -> "Private[T]": ...
+    @overload
+    def __get__(self, instance: object, owner: type) -> T: ...
+    def __get__(self, instance: object | None, owner: type) -> "T | Private[T]":
+        if instance is None:
+            return self
+        value: T = getattr(instance, self._name)
+        return value
+
+    def __set__(self, instance: object, value: T) -> None:
+        setattr(instance, self._name, value)
+
+
+_PC = aiortc.RTCPeerConnection
+
+for _method in (
+    "__connect",
+    "__createDtlsTransport",
+    "__createTransceiver",
+    "__gather",
+    "__localRtp",
+    "__remoteRtp",
+    "__setSignalingState",
+    "__updateConnectionState",
+    "__updateIceConnectionState",
+    "__updateIceGatheringState",
+):
+    require(_PC, _method)
+
+
+class AiortcPeerConnection(aiortc.RTCPeerConnection):
+    """aiortc's connection with its private methods and attributes under names without mangling.
+
+    The methods whose names begin with `_RTCPeerConnection__` override those of aiortc. Each hands
+    over to one that a subclass can override by a usual name.
+    """
+
+    certificates = Private[list[aiortc.RTCCertificate]](_PC, "__certificates")
+    configuration = Private[aiortc.RTCConfiguration](_PC, "__configuration")
+    dtls_transports = Private[set[aiortc.RTCDtlsTransport]](_PC, "__dtlsTransports")
+    ice_transports = Private[set[aiortc.RTCIceTransport]](_PC, "__iceTransports")
+    remote_dtls = Private[dict[object, RTCDtlsParameters]](_PC, "__remoteDtls")
+    remote_ice = Private[dict[object, aiortc.RTCIceParameters]](_PC, "__remoteIce")
+    seen_mids = Private[set[str]](_PC, "__seenMids")
+    sctp_transport = Private[aiortc.RTCSctpTransport | None](_PC, "__sctp")
+    sctp_mline_index = Private[int | None](_PC, "__sctp_mline_index")
+    sctp_remote_caps = Private[aiortc.RTCSctpCapabilities](_PC, "__sctpRemoteCaps")
+    sctp_remote_port = Private[int](_PC, "__sctpRemotePort")
+    transceivers = Private[list[aiortc.RTCRtpTransceiver]](_PC, "__transceivers")
+    close_task = Private[asyncio.Future[None] | None](_PC, "__closeTask")
+    closed_future = Private[asyncio.Future[bool] | None](_PC, "__isClosed")
+    signaling_state = Private[str](_PC, "__signalingState")
+    connection_state = Private[str](_PC, "__connectionState")
+    ice_connection_state = Private[str](_PC, "__iceConnectionState")
+    ice_gathering_state = Private[str](_PC, "__iceGatheringState")
+    current_local = Private[SessionDescription | None](_PC, "__currentLocalDescription")
+    current_remote = Private[SessionDescription | None](_PC, "__currentRemoteDescription")
+    pending_local = Private[SessionDescription | None](_PC, "__pendingLocalDescription")
+    pending_remote = Private[SessionDescription | None](_PC, "__pendingRemoteDescription")
+
+    # What a subclass overrides.
+
+    async def connect_transports(self) -> None:
+        """Connect what the descriptions call for."""
+
+    def create_dtls_transport(self) -> aiortc.RTCDtlsTransport:
+        """Return a transport for a new transceiver or the SCTP transport."""
+        raise NotImplementedError
+
+    def create_transceiver(
+        self, direction: str, kind: str, sender_track: aiortc.MediaStreamTrack | None = None
+    ) -> aiortc.RTCRtpTransceiver:
+        """Make a transceiver and add it to the set."""
+        create = super()._RTCPeerConnection__createTransceiver  # type: ignore[misc]
+        transceiver: aiortc.RTCRtpTransceiver = create(direction, kind, sender_track)
+        return transceiver
+
+    async def gather_candidates(self) -> None:
+        """Gather the candidates of all transports."""
+        raise NotImplementedError
+
+    def enter_signaling_state(self, state: str) -> None:
+        """Act on aiortc's wish to change the signaling state."""
+        raise NotImplementedError
+
+    def update_connection_state(self) -> None:
+        """Compute connectionState anew."""
+        raise NotImplementedError
+
+    def update_ice_connection_state(self) -> None:
+        """Compute iceConnectionState anew."""
+        raise NotImplementedError
+
+    def update_ice_gathering_state(self) -> None:
+        """Compute iceGatheringState anew."""
+        raise NotImplementedError
+
+    # What a subclass calls.
+
+    def local_rtp(self, transceiver: aiortc.RTCRtpTransceiver) -> RTCRtpSendParameters:
+        """Return the parameters of what is negotiated to be sent."""
+        parameters: RTCRtpSendParameters = self._RTCPeerConnection__localRtp(transceiver)  # type: ignore[attr-defined]
+        return parameters
+
+    def remote_rtp(self, transceiver: aiortc.RTCRtpTransceiver) -> RTCRtpReceiveParameters:
+        """Return the parameters of what is negotiated to be received."""
+        parameters: RTCRtpReceiveParameters = self._RTCPeerConnection__remoteRtp(transceiver)  # type: ignore[attr-defined]
+        return parameters
+
+    # What aiortc calls.
+
+    async def _RTCPeerConnection__connect(self) -> None:
+        await self.connect_transports()
+
+    def _RTCPeerConnection__createDtlsTransport(self) -> aiortc.RTCDtlsTransport:
+        return self.create_dtls_transport()
+
+    def _RTCPeerConnection__createTransceiver(
+        self, direction: str, kind: str, sender_track: aiortc.MediaStreamTrack | None = None
+    ) -> aiortc.RTCRtpTransceiver:
+        return self.create_transceiver(direction, kind, sender_track)
+
+    async def _RTCPeerConnection__gather(self) -> None:
+        await self.gather_candidates()
+
+    def _RTCPeerConnection__setSignalingState(self, state: str) -> None:
+        self.enter_signaling_state(state)
+
+    def _RTCPeerConnection__updateConnectionState(self) -> None:
+        self.update_connection_state()
+
+    def _RTCPeerConnection__updateIceConnectionState(self) -> None:
+        self.update_ice_connection_state()
+
+    def _RTCPeerConnection__updateIceGatheringState(self) -> None:
+        self.update_ice_gathering_state()
+
+
+_CONNECTION = aioice.Connection
+
+for _method in ("check_complete", "check_incoming", "data_received", "protocol_lost"):
+    require(_CONNECTION, _method)
+for _method in ("build_request", "query_consent", "connect", "gather_candidates", "close"):
+    require(_CONNECTION, _method)
+for _name in ("remote_addr", "local_candidate"):
+    require(CandidatePair, _name)
+
+
+class AioiceConnection(aioice.Connection):
+    """aioice's connection with its private attributes under names of ours."""
+
+    check_list = Private[list[CandidatePair]](_CONNECTION, "_check_list")
+    nominated = Private[dict[int, CandidatePair]](_CONNECTION, "_nominated")
+    protocols = Private[list[Any]](_CONNECTION, "_protocols")
+    remote_candidates_end = Private[bool](_CONNECTION, "_remote_candidates_end")
+    consent_task = Private[asyncio.Task[None] | None](_CONNECTION, "_query_consent_task")
+
+
+require(aiortc.rtcicetransport, "Connection")
+require(aiortc.rtcicetransport, "connection_kwargs")
+require(aiortc.rtcicetransport, "ICE_TRANSPORT_POLICIES")
+candidate_from_aioice = aiortc.rtcicetransport.candidate_from_aioice
+candidate_to_aioice = aiortc.rtcicetransport.candidate_to_aioice
+
+
+def ice_connection_base() -> type[aioice.Connection]:
+    """Return the class that aiortc makes ICE connections from, which programs may have patched.
+
+    Raises:
+        TypeError: It was replaced by something that isn't a subclass of aioice.Connection.
+    """
+    base: object = vars(aiortc.rtcicetransport)["Connection"]
+    if not (isinstance(base, type) and issubclass(base, aioice.Connection)):
+        raise TypeError("aiortc.rtcicetransport.Connection must subclass aioice.Connection")
+    return base
+
+
+def ice_connection_kwargs(servers: list[aiortc.RTCIceServer]) -> dict[str, Any]:
+    """Return the servers as arguments of aioice, by aiortc's function, which may be patched."""
+    return aiortc.rtcicetransport.connection_kwargs(servers)
+
+
+def transport_policy(policy: aiortc.RTCIceTransportPolicy) -> aioice.TransportPolicy:
+    """Return aioice's word for aiortc's."""
+    return aiortc.rtcicetransport.ICE_TRANSPORT_POLICIES[policy]
+
+
+_TRANSCEIVER = aiortc.RTCRtpTransceiver
+_CURRENT_DIRECTION = require(_TRANSCEIVER, "__currentDirection")
+
+# What negotiation changes in aiortc's objects, so what a rollback restores.
+NEGOTIATED_STATE: Final[dict[type, tuple[str, ...]]] = {
+    owner: tuple(require(owner, name) for name in names)
+    for owner, names in {
+        _PC: (
+            "__transceivers",
+            "__sctp",
+            "__sctp_mline_index",
+            "__sctpRemoteCaps",
+            "__sctpRemotePort",
+            "_sctpLegacySdp",
+            "__remoteDtls",
+            "__remoteIce",
+            "__dtlsTransports",
+            "__iceTransports",
+            "__currentLocalDescription",
+            "__currentRemoteDescription",
+            "__pendingLocalDescription",
+            "__pendingRemoteDescription",
+        ),
+        _TRANSCEIVER: (
+            "__currentDirection",
+            "__mid",
+            "__mline_index",
+            "_bundled",
+            "_codecs",
+            "_headerExtensions",
+            "_offerDirection",
+        ),
+        aiortc.RTCRtpSender: ("__transport", "_enabled"),
+        aiortc.RTCRtpReceiver: ("__transport", "_enabled", "_track"),
+        aiortc.RTCSctpTransport: ("__transport", "_bundled", "mid"),
+        aiortc.RTCDtlsTransport: ("_role",),
+        aiortc.RTCIceTransport: ("_role_set",),
+    }.items()
+}
+
+for _method in ("_get_mline_index", "_set_mline_index", "_set_mid"):
+    require(_TRANSCEIVER, _method)
+require(aiortc.RTCRtpSender, "_stream_id")
+
+
+def mline_index(transceiver: aiortc.RTCRtpTransceiver) -> int | None:
+    """Return the place of a transceiver's media section."""
+    return transceiver._get_mline_index()
+
+
+def set_mline_index(transceiver: aiortc.RTCRtpTransceiver, index: int | None) -> None:
+    """Set the place of a transceiver's media section, or None for none."""
+    transceiver._set_mline_index(index)  # type: ignore[arg-type]
+
+
+def set_mid(transceiver: aiortc.RTCRtpTransceiver, mid: str | None) -> None:
+    """Associate a transceiver with a media section, or with none."""
+    transceiver._set_mid(mid)  # type: ignore[arg-type]
+
+
+def stream_id(sender: aiortc.RTCRtpSender) -> str:
+    """Return the id of the stream that a sender's track is announced in."""
+    return sender._stream_id
+
+
+def mark_shared(user: aiortc.RTCRtpTransceiver | aiortc.RTCSctpTransport) -> None:
+    """Note for aiortc that a transceiver or SCTP shares its transport already."""
+    user._bundled = True
+
+
+@contextmanager
+def kept_codecs(transceivers: list[aiortc.RTCRtpTransceiver]) -> Iterator[None]:
+    """Undo what createOffer() does to live transceivers: it writes all that aiortc can do there."""
+    before = [(t, t._codecs, t._headerExtensions) for t in transceivers]
+    try:
+        yield
+    finally:
+        for transceiver, codecs, extensions in before:
+            transceiver._codecs, transceiver._headerExtensions = codecs, extensions
+
+
+@contextmanager
+def unoffered_assumed_inactive(
+    transceivers: list[aiortc.RTCRtpTransceiver], description_type: str
+) -> Iterator[None]:
+    """Let an answer be set while there are transceivers that weren't offered.
+
+    aiortc combines the direction of each with the offered one, which there isn't.
+    """
+    unoffered = [t for t in transceivers if t._offerDirection is None]
+    if description_type != "answer":
+        unoffered = []
+    before = [(t, t.currentDirection, t.sender._enabled, t.receiver._enabled) for t in unoffered]
+    for transceiver in unoffered:
+        transceiver._offerDirection = "inactive"
+    try:
+        yield
+    finally:
+        for transceiver, direction, sends, receives in before:
+            transceiver._offerDirection = None
+            setattr(transceiver, _CURRENT_DIRECTION, direction)
+            transceiver.sender._enabled, transceiver.receiver._enabled = sends, receives
+
+
+def set_controlling(transport: aiortc.RTCIceTransport, *, controlling: bool) -> None:
+    """Set the ICE role."""
+    transport._connection.ice_controlling = controlling
+
+
+check(_required)

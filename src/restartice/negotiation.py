@@ -1,0 +1,95 @@
+"""Is negotiation needed? A decision over a frozen picture of the connection."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+__all__ = ["NegotiationSnapshot", "Section", "TransceiverSnapshot", "is_negotiation_needed"]
+
+SEND, RECEIVE = 1, 2
+DIRECTIONS = {"inactive": 0, "sendonly": SEND, "recvonly": RECEIVE, "sendrecv": SEND | RECEIVE}
+REVERSED = {"sendonly": "recvonly", "recvonly": "sendonly"}
+
+
+@dataclass(frozen=True)
+class Section:
+    """What a description says of one media section."""
+
+    kind: str
+    direction: str = "sendrecv"
+    msid: str | None = None
+
+
+@dataclass(frozen=True)
+class TransceiverSnapshot:
+    """A transceiver as the application wants it to be."""
+
+    mid: str | None
+    direction: str
+    stopped: bool = False
+    stream_id: str | None = None
+
+
+@dataclass(frozen=True)
+class NegotiationSnapshot:
+    """The connection, as far as the decision depends on it.
+
+    The sections are those of the current descriptions, by mid; `we_offered` says if the current
+    local description was the offer.
+    """
+
+    restart_requested: bool = False
+    data_channel_created: bool = False
+    transceivers: tuple[TransceiverSnapshot, ...] = ()
+    local: Mapping[str, Section] = field(default_factory=dict)
+    remote: Mapping[str, Section] = field(default_factory=dict)
+    we_offered: bool = True
+
+
+def is_negotiation_needed(connection: NegotiationSnapshot) -> bool:
+    """Check if negotiation is needed.
+
+    Spec: https://w3c.github.io/webrtc-pc/#dfn-check-if-negotiation-is-needed
+    """
+    # If [[LocalIceCredentialsToReplace]] is not empty, return true.
+    if connection.restart_requested:
+        return True
+    # If a data channel was created and no m= section has been negotiated for data, return true.
+    negotiated = any(section.kind == "application" for section in connection.local.values())
+    if connection.data_channel_created and not negotiated:
+        return True
+    return any(_is_out_of_date(t, connection) for t in connection.transceivers)
+
+
+def _is_out_of_date(transceiver: TransceiverSnapshot, connection: NegotiationSnapshot) -> bool:
+    local = None if transceiver.mid is None else connection.local.get(transceiver.mid)
+    if transceiver.stopped:
+        # Departure: aiortc's stop() has stopped the transceiver when it returns, and its
+        # createOffer() goes on describing it, so there is nothing that an offer would say anew.
+        return False
+    # A transceiver that isn't stopped and isn't associated with an m= section needs one.
+    if local is None:
+        return True
+    # The stream of a transceiver that sends must be the one that is described.
+    if DIRECTIONS[transceiver.direction] & SEND and _stream_differs(transceiver, local):
+        return True
+    return _direction_differs(transceiver, local, connection)
+
+
+def _stream_differs(transceiver: TransceiverSnapshot, local: Section) -> bool:
+    described = None if local.msid is None else local.msid.split(" ", maxsplit=1)[0]
+    return None not in (described, transceiver.stream_id) and described != transceiver.stream_id
+
+
+def _direction_differs(
+    transceiver: TransceiverSnapshot, local: Section, connection: NegotiationSnapshot
+) -> bool:
+    remote = connection.remote.get(transceiver.mid or "")
+    offered = "inactive" if remote is None else REVERSED.get(remote.direction, remote.direction)
+    # After an offer of ours: neither the direction that we described, nor the one that the answer
+    # left of it, is the transceiver's.
+    if connection.we_offered:
+        return transceiver.direction not in (local.direction, offered)
+    # After an answer of ours: what we described isn't the transceiver's direction intersected
+    # with the offered one.
+    answered = DIRECTIONS[transceiver.direction] & DIRECTIONS[offered]
+    return DIRECTIONS[local.direction] != answered

@@ -1,0 +1,90 @@
+"""The operations chain."""
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+
+from aiortc import InvalidStateError
+
+__all__ = ["OperationsChain"]
+
+T = TypeVar("T")
+
+
+class OperationsChain:
+    """One queue per connection, so that its operations run one after another.
+
+    Spec: https://w3c.github.io/webrtc-pc/#dfn-operations-chain
+    """
+
+    def __init__(self, on_empty: Callable[[], None]) -> None:
+        self._on_empty = on_empty
+        self._turns: deque[asyncio.Future[None]] = deque()
+        self._running: asyncio.Task[Any] | None = None
+        self._closed = False
+
+    @property
+    def empty(self) -> bool:
+        """Whether no operation runs or waits."""
+        return not self._turns
+
+    async def run(self, operation: Callable[[], Awaitable[T]]) -> T:
+        """Run the operation when all earlier ones have settled, and return what it returns.
+
+        A caller that is cancelled takes the operation along, whether it runs or still waits.
+
+        Raises:
+            InvalidStateError: The connection is closed, or was closed before the operation ended.
+        """
+        # If connection.[[IsClosed]] is true, reject with an InvalidStateError.
+        self._raise_if_closed()
+        turn = asyncio.get_running_loop().create_future()
+        self._turns.append(turn)
+        if self._turns[0] is turn:
+            turn.set_result(None)
+        try:
+            await turn
+            return await self._perform(operation)
+        except asyncio.CancelledError:
+            self._raise_if_closed()
+            raise
+        finally:
+            self._settle(turn)
+
+    def close(self) -> None:
+        """Cut off the operation that runs and refuse those that wait."""
+        self._closed = True
+        for turn in self._turns:
+            turn.cancel()
+        if self._running is not None:
+            self._running.cancel()
+
+    async def _perform(self, operation: Callable[[], Awaitable[T]]) -> T:
+        # A task of its own lets close() end the operation without touching its caller.
+        task: asyncio.Task[T] = asyncio.ensure_future(_as_coroutine(operation))
+        self._running = task
+        try:
+            return await task
+        finally:
+            self._running = None
+
+    def _settle(self, turn: asyncio.Future[None]) -> None:
+        # Remove the operation from the chain, and start the next one.
+        was_first = self._turns[0] is turn
+        self._turns.remove(turn)
+        if self._closed:
+            return
+        if not self._turns:
+            self._on_empty()
+        elif was_first and not self._turns[0].done():
+            self._turns[0].set_result(None)
+
+    def _raise_if_closed(self) -> None:
+        task = asyncio.current_task()
+        if self._closed and not (task and task.cancelling()):
+            raise InvalidStateError("RTCPeerConnection is closed")
+
+
+async def _as_coroutine(operation: Callable[[], Awaitable[T]]) -> T:
+    return await operation()

@@ -1,0 +1,234 @@
+"""RTCPeerConnection: aiortc's, with ICE restart and the negotiation rules of the specification."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import aiortc
+from aiortc import InvalidStateError, RTCSessionDescription
+
+from . import description as sdp
+from .candidate import RTCIceCandidate
+from .session import Session
+from .settings import IceSettings
+from .transports import stop_transports
+
+__all__ = ["RTCPeerConnection"]
+
+
+class RTCPeerConnection(Session):
+    """A WebRTC connection between the local computer and a remote peer.
+
+    aiortc's, to be used in its place, with ICE restart: `restartIce()`, `createOffer(iceRestart=)`,
+    and the `negotiationneeded` event.
+
+    Events, beside aiortc's: `negotiationneeded`, without payload.
+
+    Args:
+        configuration: An optional `RTCConfiguration`.
+        iceSettings: Timings of ICE.
+
+    Spec: https://w3c.github.io/webrtc-pc/#rtcpeerconnection-interface
+    """
+
+    def __init__(
+        self,
+        configuration: aiortc.RTCConfiguration | None = None,
+        *,
+        iceSettings: IceSettings | None = None,
+    ) -> None:
+        super().__init__(configuration, iceSettings or IceSettings())
+
+    # Descriptions.
+
+    @property
+    def currentLocalDescription(self) -> RTCSessionDescription | None:
+        """The local description that was negotiated last, or None.
+
+        Spec: https://w3c.github.io/webrtc-pc/#dom-peerconnection-currentlocaldescription
+        """
+        return sdp.render(self.current_local)
+
+    @property
+    def pendingLocalDescription(self) -> RTCSessionDescription | None:
+        """The local description that is being negotiated, or None.
+
+        Spec: https://w3c.github.io/webrtc-pc/#dom-peerconnection-pendinglocaldescription
+        """
+        return sdp.render(self.pending_local)
+
+    @property
+    def localDescription(self) -> RTCSessionDescription | None:  # type: ignore[override]
+        """The pending local description if there is one, else the current one, or None.
+
+        Spec: https://w3c.github.io/webrtc-pc/#dom-peerconnection-localdescription
+        """
+        return self.pendingLocalDescription or self.currentLocalDescription
+
+    @property
+    def currentRemoteDescription(self) -> RTCSessionDescription | None:
+        """The remote description that was negotiated last, or None.
+
+        Spec: https://w3c.github.io/webrtc-pc/#dom-peerconnection-currentremotedescription
+        """
+        return sdp.render(self.current_remote)
+
+    @property
+    def pendingRemoteDescription(self) -> RTCSessionDescription | None:
+        """The remote description that is being negotiated, or None.
+
+        Spec: https://w3c.github.io/webrtc-pc/#dom-peerconnection-pendingremotedescription
+        """
+        return sdp.render(self.pending_remote)
+
+    @property
+    def remoteDescription(self) -> RTCSessionDescription | None:  # type: ignore[override]
+        """The pending remote description if there is one, else the current one, or None.
+
+        Spec: https://w3c.github.io/webrtc-pc/#dom-peerconnection-remotedescription
+        """
+        return self.pendingRemoteDescription or self.currentRemoteDescription
+
+    # Negotiation.
+
+    def restartIce(self) -> None:
+        """Ask that ICE be restarted on both ends; returns at once.
+
+        It causes `negotiationneeded`, and the next offer to be an ICE restart. What is being
+        transmitted goes on without interruption. The request is remembered until a restart has
+        completed. It has no effect before there is a local description, nor when closed.
+
+        Spec: https://w3c.github.io/webrtc-pc/#dom-rtcpeerconnection-restartice
+        """
+        if self.closed_future is not None:
+            return
+        # Empty [[LocalIceCredentialsToReplace]], and populate it with all ICE credentials found in
+        # [[CurrentLocalDescription]] and [[PendingLocalDescription]].
+        described = (self.current_local, self.pending_local)
+        self.local_ice_credentials_to_replace = set().union(*map(sdp.credentials_in, described))
+        self.restart_ignored = False
+        # Update the negotiation-needed flag for connection.
+        self.update_negotiation_needed_flag()
+
+    async def createOffer(self, *, iceRestart: bool = False) -> RTCSessionDescription:
+        """Create an offer.
+
+        Args:
+            iceRestart: Whether the offer restarts ICE, which it also does after restartIce().
+
+        Raises:
+            InvalidStateError: There is a remote offer to be answered, or the connection is closed.
+
+        Spec: https://w3c.github.io/webrtc-pc/#dom-rtcpeerconnection-createoffer
+        """
+        return await self.operations.run(lambda: self.create_offer(ice_restart=iceRestart))
+
+    async def createAnswer(self) -> RTCSessionDescription:
+        """Create an answer to the remote offer; it restarts ICE where the offer does.
+
+        Raises:
+            InvalidStateError: There is no remote offer, or the connection is closed.
+
+        Spec: https://w3c.github.io/webrtc-pc/#dom-rtcpeerconnection-createanswer
+        """
+        return await self.operations.run(self.create_answer)
+
+    async def setLocalDescription(
+        self, sessionDescription: RTCSessionDescription | None = None
+    ) -> None:
+        """Apply a description that was created, or create the fitting one if there is none given.
+
+        It returns when all candidates are gathered, as in aiortc. Its candidates and bandwidth
+        lines may be edited between creation and this call.
+
+        Raises:
+            InvalidStateError: The description doesn't fit the signaling state.
+            InvalidModificationError: It isn't the one that was created last.
+            ValueError: It is malformed.
+
+        Spec: https://w3c.github.io/webrtc-pc/#dom-peerconnection-setlocaldescription
+        """
+        await self.operations.run(lambda: self.set_local_description(sessionDescription))
+
+    async def setRemoteDescription(self, sessionDescription: RTCSessionDescription) -> None:
+        """Apply what the remote side sent. Rolls back an offer of ours if it is an offer, too.
+
+        A description that fails leaves everything as it was.
+
+        Raises:
+            InvalidStateError: The description doesn't fit the signaling state.
+            InvalidAccessError: It lacks media sections that were negotiated.
+            ValueError: It is malformed; for a syntax error the message names the line.
+            OperationError: There is no codec in common.
+
+        Spec: https://w3c.github.io/webrtc-pc/#dom-peerconnection-setremotedescription
+        """
+        await self.operations.run(lambda: self.set_remote_description(sessionDescription))
+
+    async def addIceCandidate(
+        self, candidate: aiortc.RTCIceCandidate | Mapping[str, Any] | None
+    ) -> None:
+        """Add a candidate that the remote side sent; None ends the candidates of all sections.
+
+        It is used for the generation that its `usernameFragment` names, else for the newest.
+
+        Args:
+            candidate: A candidate, aiortc's or restartice's, or the browser's form of one.
+
+        Raises:
+            ValueError: It has neither sdpMid nor sdpMLineIndex, or is malformed.
+            OperationError: It belongs to no media section or generation.
+            InvalidStateError: The connection is closed, or there is no remote description, and
+                the candidate has a `usernameFragment`.
+
+        Spec: https://w3c.github.io/webrtc-pc/#dom-peerconnection-addicecandidate
+        """
+        if isinstance(candidate, Mapping):
+            candidate = RTCIceCandidate.fromJSON(candidate)
+        if candidate is not None and candidate.sdpMid is None and candidate.sdpMLineIndex is None:
+            raise ValueError("Candidate must have either sdpMid or sdpMLineIndex")
+        await self.operations.run(lambda: self.add_ice_candidate(candidate))
+
+    # What an application adds.
+
+    def addTrack(self, track: aiortc.MediaStreamTrack) -> aiortc.RTCRtpSender:
+        """Add a track to those which are sent to the remote peer.
+
+        Spec: https://w3c.github.io/webrtc-pc/#dom-rtcpeerconnection-addtrack
+        """
+        sender = super().addTrack(track)
+        self.update_negotiation_needed_flag()
+        return sender
+
+    def addTransceiver(
+        self, trackOrKind: aiortc.MediaStreamTrack | str, direction: str = "sendrecv"
+    ) -> aiortc.RTCRtpTransceiver:
+        """Add a transceiver.
+
+        Spec: https://w3c.github.io/webrtc-pc/#dom-rtcpeerconnection-addtransceiver
+        """
+        transceiver = super().addTransceiver(trackOrKind, direction)
+        self.update_negotiation_needed_flag()
+        return transceiver
+
+    def createDataChannel(self, label: str, *args: Any, **kwargs: Any) -> aiortc.RTCDataChannel:
+        """Create a data channel with the given label; for the arguments see aiortc.
+
+        Spec: https://w3c.github.io/webrtc-pc/#dom-peerconnection-createdatachannel
+        """
+        if self.closed_future is not None:
+            raise InvalidStateError("RTCPeerConnection is closed")
+        channel = super().createDataChannel(label, *args, **kwargs)
+        self.data_channel_created = True
+        self.update_negotiation_needed_flag()
+        return channel
+
+    async def close(self) -> None:
+        """End ICE processing, streams and channels. An operation under way has no effect.
+
+        Spec: https://w3c.github.io/webrtc-pc/#dom-rtcpeerconnection-close
+        """
+        self.operations.close()
+        transports = {*self.dtls_transports, *self.parked}
+        await super().close()
+        await self.connector.close()
+        await stop_transports(transports)

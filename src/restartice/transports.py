@@ -1,0 +1,172 @@
+"""The transports of a connection: which there are, whose they are, and the states they make up."""
+
+import asyncio
+import logging
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+import aiortc
+
+from .description import bundled_mids
+from .dtlstransport import RTCDtlsTransport
+from .icetransport import RTCIceGatherer, RTCIceTransport
+from .internals import AiortcPeerConnection, mark_shared, mline_index
+from .settings import IceSettings
+from .states import (
+    aggregate_connection_state,
+    aggregate_gathering_state,
+    aggregate_ice_connection_state,
+)
+
+if TYPE_CHECKING:
+    from aiortc.sdp import SessionDescription
+
+__all__ = ["TransportOwner", "stop_transports"]
+
+logger = logging.getLogger(__name__)
+
+
+class TransportOwner(AiortcPeerConnection):
+    """aiortc's connection on restartice's transports."""
+
+    def __init__(
+        self, configuration: aiortc.RTCConfiguration | None, settings: IceSettings
+    ) -> None:
+        super().__init__(configuration)
+        self.ice_settings = settings
+        # While aiortc applies a remote description its transports are incomplete.
+        self.applying_remote: SessionDescription | None = None
+        # Transports that a BUNDLE group made superfluous, until the answer makes that final.
+        self.parked: set[RTCDtlsTransport] = set()
+
+    def create_dtls_transport(self) -> aiortc.RTCDtlsTransport:
+        """Return the transport of the BUNDLE group if there is one, else make one.
+
+        Once a group is negotiated, what is added later rides on its transport. (RFC 9143 section 7)
+        """
+        if (bundle := self._bundle_transport()) is not None:
+            return bundle
+        credentials = next((t.credentials for t in self.transports_by_use()), None)
+        gatherer = RTCIceGatherer(
+            iceServers=self.configuration.iceServers,
+            iceTransportPolicy=self.configuration.iceTransportPolicy,
+            local_username=None if credentials is None else credentials.ufrag,
+            local_password=None if credentials is None else credentials.password,
+        )
+        gatherer.listeners_internal.append(self.update_ice_gathering_state)
+        ice = RTCIceTransport(gatherer, self.ice_settings)
+        ice.listeners_internal += [self.update_ice_connection_state, self.update_connection_state]
+        dtls = RTCDtlsTransport(ice, self.certificates)
+        dtls.on("statechange", self.update_connection_state)
+        self.ice_transports.add(ice)
+        self.dtls_transports.add(dtls)
+        self.update_transport_states()
+        return dtls
+
+    async def gather_candidates(self) -> None:
+        """Gather candidates for all transports, those of a restart anew."""
+        await asyncio.gather(*(t.iceGatherer.gather() for t in self.ice_transports))
+
+    def users(self) -> list[aiortc.RTCRtpTransceiver | aiortc.RTCSctpTransport]:
+        """Return all that rides on a transport."""
+        sctp = [] if self.sctp_transport is None else [self.sctp_transport]
+        return [*self.transceivers, *sctp]
+
+    def transports_by_use(self) -> list[RTCIceTransport]:
+        """Return the ICE transports, each once, in the order of what rides on them."""
+        return list(dict.fromkeys(ice_transport(user) for user in self.users()))
+
+    def transport_at(self, index: int) -> RTCIceTransport | None:
+        """Return the ICE transport of a media section by its place, or None."""
+        for transceiver in self.transceivers:
+            if mline_index(transceiver) == index:
+                return ice_transport(transceiver)
+        sctp = self.sctp_transport
+        return ice_transport(sctp) if sctp and self.sctp_mline_index == index else None
+
+    def transport_of(self, mid: str) -> RTCIceTransport | None:
+        """Return the ICE transport that carries a media section, or None."""
+        return next((ice_transport(user) for user in self.users() if user.mid == mid), None)
+
+    def unpark(self, transports: Iterable[RTCDtlsTransport]) -> None:
+        """Take transports back which aiortc discarded although something uses them."""
+        for transport in transports:
+            self.dtls_transports.add(transport)
+            self.ice_transports.add(transport.transport)
+
+    def mark_shared_transports(self) -> None:
+        """Note for aiortc who shares a transport already, so that it doesn't stop it for one."""
+        users = self.users()
+        transports = [dtls_transport(user) for user in users]
+        for user, transport in zip(users, transports, strict=True):
+            if transports.count(transport) > 1:
+                mark_shared(user)
+
+    # The states.
+
+    def update_transport_states(self) -> None:
+        """Compute all states anew that depend on the transports."""
+        self.update_ice_gathering_state()
+        self.update_ice_connection_state()
+        self.update_connection_state()
+
+    def update_ice_gathering_state(self) -> None:
+        """Compute iceGatheringState anew."""
+        state = aggregate_gathering_state([t.iceGatherer.state for t in self.ice_transports])
+        if state != self.ice_gathering_state and self.applying_remote is None:
+            self.ice_gathering_state = state
+            self.emit("icegatheringstatechange")
+
+    def update_ice_connection_state(self) -> None:
+        """Compute iceConnectionState anew."""
+        state = aggregate_ice_connection_state([t.state for t in self.ice_transports])
+        if self.closed_future is not None:
+            state = "closed"
+        if state != self.ice_connection_state and self.applying_remote is None:
+            logger.debug("iceConnectionState %s -> %s", self.ice_connection_state, state)
+            self.ice_connection_state = state
+            self.emit("iceconnectionstatechange")
+
+    def update_connection_state(self) -> None:
+        """Compute connectionState anew. The connection ends when the remote side ends all DTLS."""
+        ice = [t.state for t in self.ice_transports]
+        dtls = [t.state for t in self.dtls_transports]
+        state = aggregate_connection_state(ice, dtls)
+        if self.closed_future is not None:
+            state = "closed"
+        if state != self.connection_state and self.applying_remote is None:
+            logger.debug("connectionState %s -> %s", self.connection_state, state)
+            self.connection_state = state
+            self.emit("connectionstatechange")
+        if self.closed_future is None and self.close_task is None and set(dtls) == {"closed"}:
+            self.close_task = asyncio.ensure_future(self.close())
+
+    def _bundle_transport(self) -> RTCDtlsTransport | None:
+        """Return the transport that a new section rides on, or None if it needs one of its own."""
+        group = bundled_mids(self.current_local)
+        if not group or group[0] not in bundled_mids(self.current_remote):
+            return None
+        remote = self.applying_remote
+        if remote is not None and {m.rtp.muxId for m in remote.media} - {*bundled_mids(remote)}:
+            return None
+        return next((dtls_transport(user) for user in self.users() if user.mid == group[0]), None)
+
+
+def dtls_transport(user: aiortc.RTCRtpTransceiver | aiortc.RTCSctpTransport) -> RTCDtlsTransport:
+    """Return the DTLS transport that a transceiver or SCTP rides on."""
+    carried = user.receiver if isinstance(user, aiortc.RTCRtpTransceiver) else user
+    transport = carried.transport
+    assert isinstance(transport, RTCDtlsTransport)
+    return transport
+
+
+def ice_transport(user: aiortc.RTCRtpTransceiver | aiortc.RTCSctpTransport) -> RTCIceTransport:
+    """Return the ICE transport below it."""
+    return dtls_transport(user).transport
+
+
+async def stop_transports(transports: Iterable[aiortc.RTCDtlsTransport]) -> None:
+    """Stop DTLS transports and the ICE transports below them."""
+    for transport in list(transports):
+        await transport.stop()
+        await transport.transport.stop()
