@@ -1,0 +1,194 @@
+"""Perfect negotiation: the specification's program between a peer connection and a signaling."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine
+from types import TracebackType
+from typing import Any, Self
+
+import aiortc
+
+from restartice import RTCPeerConnection
+
+from .client import (
+    CandidateReceived,
+    CustomReceived,
+    DescriptionReceived,
+    PeerJoined,
+    Refused,
+    WebSocketSignaling,
+)
+from .errors import SignalingClosed
+
+__all__ = ["Negotiator"]
+
+logger = logging.getLogger(__name__)
+
+
+class Negotiator:
+    """Negotiates whenever that is needed, and answers the other peer, whatever both do at once.
+
+    Use it as an async context manager around a connected signaling, for a room of two. Make it
+    before adding tracks and channels, whose `negotiationneeded` it waits for:
+
+        async with WebSocketSignaling(url, room="robot") as signaling:
+            async with Negotiator(pc, signaling):
+                ...
+
+    Args:
+        pc: The connection.
+        signaling: Where the other peer is. The Negotiator is the one that reads its events.
+        polite: Whether we give way when both make an offer; None for what the server says.
+        on_custom: Called with what the other peer's application sent.
+        on_error: Called with what went wrong, such as a description that can't be applied; what
+            went wrong ends neither the negotiation nor the connection. Without it a warning is
+            logged.
+
+    Spec: https://w3c.github.io/webrtc-pc/#perfect-negotiation-example
+    """
+
+    def __init__(
+        self,
+        pc: RTCPeerConnection,
+        signaling: WebSocketSignaling,
+        *,
+        polite: bool | None = None,
+        on_custom: Callable[[object], None] | None = None,
+        on_error: Callable[[Exception], None] | None = None,
+    ) -> None:
+        self._pc = pc
+        self._signaling = signaling
+        self._polite = polite
+        self._on_custom = on_custom
+        self._on_error = on_error or _log_error
+        self._needed = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+        self._instances: set[str] = set()
+        # The three variables of the specification's program.
+        self.making_offer = False
+        self.ignore_offer = False
+        self.is_setting_remote_answer_pending = False
+        pc.on("negotiationneeded", self._needed.set)
+
+    @property
+    def polite(self) -> bool:
+        """Whether we give way when both make an offer."""
+        polite = self._signaling.polite if self._polite is None else self._polite
+        return bool(polite)
+
+    async def __aenter__(self) -> Self:
+        self._tasks = [
+            asyncio.create_task(self._make_offers()),
+            asyncio.create_task(self._handle_events()),
+        ]
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Stop negotiating. Neither the connection nor the signaling is closed."""
+        self._pc.remove_listener("negotiationneeded", self._needed.set)
+        tasks, self._tasks = self._tasks, []
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def wait_closed(self) -> None:
+        """Return when the signaling has ended.
+
+        Raises:
+            SignalingClosed: The connection to the server was lost.
+        """
+        if self._tasks:
+            await asyncio.shield(self._tasks[1])
+
+    async def _make_offers(self) -> None:
+        while True:
+            await self._needed.wait()
+            # Nobody could answer before.
+            await self._signaling.wait_for_peer()
+            self._needed.clear()
+            await self._report(self._make_offer())
+
+    async def _make_offer(self) -> None:
+        # pc.onnegotiationneeded
+        try:
+            self.making_offer = True
+            await self._pc.setLocalDescription()
+            await self._send_local_description()
+        finally:
+            self.making_offer = False
+
+    async def _handle_events(self) -> None:
+        async for event in self._signaling.events():
+            if isinstance(event, DescriptionReceived):
+                await self._report(self._handle_description(event.description))
+            elif isinstance(event, CandidateReceived):
+                await self._report(self._handle_candidate(event))
+            elif isinstance(event, PeerJoined):
+                await self._report(self._greet(event))
+            elif isinstance(event, CustomReceived) and self._on_custom is not None:
+                self._on_custom(event.value)
+            elif isinstance(event, Refused):
+                self._on_error(event.error)
+
+    async def _handle_description(self, description: aiortc.RTCSessionDescription) -> None:
+        # signaler.onmessage, with a description.
+        pc = self._pc
+        # An offer may come in while we are busy processing the answer to ours. It is processed
+        # after that, so all is well.
+        ready_for_offer = not self.making_offer and (
+            pc.signalingState == "stable" or self.is_setting_remote_answer_pending
+        )
+        offer_collision = description.type == "offer" and not ready_for_offer
+        self.ignore_offer = not self.polite and offer_collision
+        if self.ignore_offer:
+            return
+        self.is_setting_remote_answer_pending = description.type == "answer"
+        try:
+            # Rolls back our own offer as needed.
+            await pc.setRemoteDescription(description)
+        finally:
+            self.is_setting_remote_answer_pending = False
+        if description.type == "offer":
+            await pc.setLocalDescription()
+            await self._send_local_description()
+
+    async def _handle_candidate(self, event: CandidateReceived) -> None:
+        # signaler.onmessage, with a candidate.
+        try:
+            await self._pc.addIceCandidate(event.candidate)
+        except Exception:
+            # Candidates of an offer that was ignored fit nothing.
+            if not self.ignore_offer:
+                raise
+
+    async def _greet(self, event: PeerJoined) -> None:
+        # An offer that the peer before it didn't answer is for this one.
+        newcomer = event.info.instance not in self._instances
+        self._instances.add(event.info.instance)
+        if newcomer and not self.making_offer and self._pc.signalingState == "have-local-offer":
+            await self._send_local_description()
+
+    async def _send_local_description(self) -> None:
+        # An operation that came in between may have taken the description back.
+        if (description := self._pc.localDescription) is not None:
+            await self._signaling.send_description(description)
+
+    async def _report(self, step: Coroutine[Any, Any, None]) -> None:
+        try:
+            await step
+        except SignalingClosed:
+            raise
+        except Exception as error:  # noqa: BLE001  whatever the remote side did
+            self._on_error(error)
+
+
+def _log_error(error: Exception) -> None:
+    logger.warning("Negotiation: %s: %s", type(error).__name__, error)

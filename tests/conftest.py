@@ -1,0 +1,76 @@
+"""What all tests share: ICE on loopback, and connections that are closed."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import aioice.ice
+import pytest
+from restartice import RTCPeerConnection
+
+Factory = Callable[..., RTCPeerConnection]
+IN_CI = os.environ.get("CI", "").lower() in {"1", "true"}
+
+
+def require(condition: object, what: str) -> None:
+    """Skip with a reason; in CI, where everything must run, fail."""
+    if not condition:
+        if IN_CI:
+            pytest.fail(f"this must run in CI, and needs {what}")
+        pytest.skip(f"needs {what}")
+
+
+@pytest.fixture(autouse=True)
+def loopback(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
+    """Let ICE gather 127.0.0.1 only: no test talks to anything else, but those in namespaces."""
+    if "network" not in request.keywords:
+        monkeypatch.setattr(
+            aioice.ice, "get_host_addresses", lambda use_ipv4, use_ipv6: ["127.0.0.1"]
+        )
+
+
+@pytest.fixture
+async def make_pc() -> AsyncIterator[Factory]:
+    """Make connections which are closed at the end, and leave no task and no socket behind."""
+    sockets_before = open_sockets()
+    connections: list[RTCPeerConnection] = []
+
+    def make(*args: object, **kwargs: object) -> RTCPeerConnection:
+        connection = RTCPeerConnection(*args, **kwargs)  # type: ignore[arg-type]
+        connections.append(connection)
+        return connection
+
+    yield make
+    await asyncio.gather(*(connection.close() for connection in connections))
+    await leave_nothing(sockets_before)
+
+
+async def leave_nothing(sockets_before: set[str]) -> None:
+    """Check that the tasks end and the sockets are closed, which takes a few turns of the loop."""
+    async with asyncio.timeout(10):
+        while tasks := other_tasks():
+            await asyncio.wait(tasks, timeout=1)
+        while open_sockets() - sockets_before:
+            await asyncio.sleep(0.01)
+
+
+def other_tasks() -> set[asyncio.Task[object]]:
+    return {
+        task
+        for task in asyncio.all_tasks()
+        if task is not asyncio.current_task() and "pytest" not in repr(task.get_coro())
+    }
+
+
+def open_sockets() -> set[str]:
+    """Return the sockets that this process has open."""
+    found = set()
+    for descriptor in Path("/proc/self/fd").iterdir():
+        try:
+            target = str(descriptor.readlink())
+        except FileNotFoundError:
+            continue
+        if target.startswith("socket:"):
+            found.add(target)
+    return found

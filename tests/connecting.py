@@ -1,0 +1,108 @@
+"""Connecting two peers of one process, and waiting for what happens."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import aiortc
+from restartice import RTCIceTransport, RTCPeerConnection
+
+DEADLINE = 30.0
+
+
+async def wait_until(emitter: Any, event: str, condition: Callable[[], bool]) -> None:
+    """Return when the condition holds, which is looked at whenever the event is emitted."""
+    happened = asyncio.Event()
+    emitter.on(event, happened.set)
+    try:
+        async with asyncio.timeout(DEADLINE):
+            while not condition():
+                await happened.wait()
+                happened.clear()
+    finally:
+        emitter.remove_listener(event, happened.set)
+
+
+async def wait_connected(*connections: RTCPeerConnection) -> None:
+    """Return when all are connected."""
+    for pc in connections:
+        await wait_until(
+            pc, "connectionstatechange", lambda pc=pc: pc.connectionState == "connected"
+        )
+
+
+async def negotiate(
+    offerer: aiortc.RTCPeerConnection, answerer: aiortc.RTCPeerConnection, **options: bool
+) -> None:
+    """Hand offer and answer over."""
+    await offerer.setLocalDescription(await offerer.createOffer(**options))
+    await answerer.setRemoteDescription(offerer.localDescription)
+    await answerer.setLocalDescription(await answerer.createAnswer())
+    await offerer.setRemoteDescription(answerer.localDescription)
+
+
+def transports(pc: RTCPeerConnection) -> list[RTCIceTransport]:
+    """Return the ICE transports in use."""
+    users: list[Any] = [transceiver.receiver for transceiver in pc.getTransceivers()]
+    if pc.sctp is not None:
+        users.append(pc.sctp)
+    return list(dict.fromkeys(user.transport.transport for user in users))
+
+
+def ufrags(pc: RTCPeerConnection) -> list[str | None]:
+    """Return the local username fragments."""
+    return [transport.getLocalParameters().usernameFragment for transport in transports(pc)]
+
+
+def sending_ufrags(pc: RTCPeerConnection) -> list[str | None]:
+    """Return the username fragments of the generations that the transports send on."""
+    pairs = [transport.getSelectedCandidatePair() for transport in transports(pc)]
+    return [None if pair is None else pair.local.usernameFragment for pair in pairs]
+
+
+async def wait_sending_on_new_pair(*connections: RTCPeerConnection) -> None:
+    """Return when all transports send on a pair of their newest generation."""
+    for pc in connections:
+        for transport in transports(pc):
+            await wait_until(
+                transport,
+                "selectedcandidatepairchange",
+                lambda transport=transport: is_on_new_pair(transport),
+            )
+
+
+def is_on_new_pair(transport: RTCIceTransport) -> bool:
+    """Say if a transport sends on a pair of its newest generation."""
+    pair = transport.getSelectedCandidatePair()
+    newest = transport.getLocalParameters().usernameFragment
+    return pair is not None and pair.local.usernameFragment == newest
+
+
+class Echo:
+    """A data channel between two connections, whose far end sends everything back."""
+
+    def __init__(self, near: aiortc.RTCPeerConnection, far: aiortc.RTCPeerConnection) -> None:
+        self.received: asyncio.Queue[str] = asyncio.Queue()
+        self.opened = asyncio.Event()
+        self.channel = near.createDataChannel("echo")
+        self.channel.on("open", self.opened.set)
+        self.channel.on("message", self.received.put_nowait)
+
+        @far.on("datachannel")
+        def send_back(channel: aiortc.RTCDataChannel) -> None:
+            channel.on("message", channel.send)
+
+    async def check(self, message: str = "hello") -> None:
+        """Send a message there and back."""
+        async with asyncio.timeout(DEADLINE):
+            await self.opened.wait()
+            self.channel.send(message)
+            assert await self.received.get() == message
+
+
+async def connect(near: RTCPeerConnection, far: RTCPeerConnection) -> Echo:
+    """Connect two peers by a data channel."""
+    echo = Echo(near, far)
+    await negotiate(near, far)
+    await echo.check()
+    return echo
