@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import aiortc
+
 from restartice import RTCIceTransport, RTCPeerConnection
 
 DEADLINE = 30.0
