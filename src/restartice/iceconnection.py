@@ -5,6 +5,7 @@ import random
 from collections.abc import Callable
 from typing import Any, Protocol
 
+import aioice
 import aioice.ice
 from aioice import stun
 
@@ -14,6 +15,7 @@ from .internals import AioiceConnection, CandidatePair, ice_connection_base
 __all__ = ["IceConnection", "Observer", "ice_connection_class"]
 
 COMPONENT = 1
+LOOPBACK = "127.0.0.1"
 
 
 class Observer(Protocol):
@@ -39,6 +41,7 @@ class IceConnection(AioiceConnection):
         self.observer: Observer | None = None
         self.heard = False
         self.given_up = False
+        self.loopback_candidates = False
         self._consent_granted = 0.0
         self._consent_requests: set[asyncio.Task[None]] = set()
 
@@ -51,6 +54,14 @@ class IceConnection(AioiceConnection):
     def selected_pair(self) -> CandidatePair | None:
         """The nominated pair, or None."""
         return self.nominated.get(COMPONENT)
+
+    async def get_component_candidates(
+        self, component: int, addresses: list[str], timeout: int = 5
+    ) -> list[aioice.Candidate]:
+        """Gather on the given addresses, and on loopback if that is wanted."""
+        if self.loopback_candidates and LOOPBACK not in addresses:
+            addresses = [*addresses, LOOPBACK]
+        return await super().get_component_candidates(component, addresses, timeout)
 
     def data_received(self, data: bytes, component: int) -> None:  # noqa: ARG002  aioice's interface
         """Hand a datagram over, whichever generation it came in on."""

@@ -27,7 +27,7 @@ from .settings import IceSettings
 __all__ = ["RTCIceCandidatePair", "RTCIceGatherer", "RTCIceTransport", "RemoteIce"]
 
 # How many generations may drain at a time, so that a storm of restarts doesn't pile up sockets.
-DRAINING_LIMIT: Final = 4
+DRAINING_LIMIT: Final = 8
 
 logger = logging.getLogger(__name__)
 
@@ -70,6 +70,7 @@ class IceGeneration:
         self.gathering_state = "new"
         self.remote: RemoteIce | None = None
         self.check_task: asyncio.Task[None] | None = None
+        self.drained = asyncio.Event()
         self._gather_task: asyncio.Task[None] | None = None
         self._resolving: set[asyncio.Task[None]] = set()
 
@@ -463,6 +464,7 @@ class RTCIceTransport(aiortc.RTCIceTransport):
         self._update_state()
 
     def _adopt(self, generation: IceGeneration) -> None:
+        generation.connection.loopback_candidates = self._settings.loopback_candidates
         generation.connection.observer = self
         generation.connection.deliver = self._datagrams.put_nowait
 
@@ -510,15 +512,19 @@ class RTCIceTransport(aiortc.RTCIceTransport):
         generation.connection.end_consent()
         self._draining.append(generation)
         self._in_background(self._drain(generation))
+        for oldest in self._draining[:-DRAINING_LIMIT]:
+            oldest.drained.set()
 
     async def _drain(self, generation: IceGeneration) -> None:
         # "Every candidate of the latest exchange can receive": what the remote side sent on the
         # old pair may still be under way, and it may go on with that a little longer than we do.
-        if generation.phase is Phase.NOMINATED and len(self._draining) <= DRAINING_LIMIT:
-            await asyncio.sleep(self._settings.drain_time)
-            while generation.connection.heard:
-                generation.connection.heard = False
-                await asyncio.sleep(self._settings.drain_silence)
+        delay = self._settings.drain_time
+        while generation.connection.heard and not generation.drained.is_set():
+            generation.connection.heard = False
+            with suppress(TimeoutError):
+                async with asyncio.timeout(delay):
+                    await generation.drained.wait()
+            delay = self._settings.drain_silence
         self._draining.remove(generation)
         await generation.close()
 

@@ -232,7 +232,7 @@ _CONNECTION = aioice.Connection
 
 for _method in ("check_complete", "check_incoming", "data_received", "protocol_lost"):
     require(_CONNECTION, _method)
-for _method in ("build_request", "query_consent", "connect", "gather_candidates", "close"):
+for _method in ("build_request", "query_consent", "connect", "get_component_candidates"):
     require(_CONNECTION, _method)
 for _name in ("remote_addr", "local_candidate"):
     require(CandidatePair, _name)

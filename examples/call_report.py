@@ -1,0 +1,194 @@
+"""What is measured during a call, and what the measurements say."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from statistics import median
+from typing import Any
+
+
+@dataclass
+class Arrivals:
+    """Numbered things that arrive: how many, which are missing, and the longest gap in time.
+
+    Times are in seconds. Two gaps are kept, of the quiet part of the call and of the rest.
+    """
+
+    received: int = 0
+    reordered: int = 0
+    first: int | None = None
+    last: int = -1
+    unreadable: int = 0
+    quiet_gap: float = 0.0
+    busy_gap: float = 0.0
+    _previous: float | None = None
+
+    def add(self, number: int | None, now: float, *, quiet: bool) -> None:
+        """Note that one arrived; None if its number can't be read."""
+        if self._previous is not None:
+            gap = now - self._previous
+            if quiet:
+                self.quiet_gap = max(self.quiet_gap, gap)
+            else:
+                self.busy_gap = max(self.busy_gap, gap)
+        self._previous = now
+        if number is None:
+            self.unreadable += 1
+            return
+        self.received += 1
+        if self.first is None:
+            self.first = number
+        if number <= self.last:
+            self.reordered += 1
+        self.last = max(self.last, number)
+
+    @property
+    def lost(self) -> int:
+        """How many are missing between the first and the last."""
+        if self.first is None:
+            return 0
+        return self.last - self.first + 1 - self.received
+
+
+@dataclass
+class PairChange:
+    """A transport sends on a pair of another generation."""
+
+    time: float
+    ufrag: str
+    credentials: str
+    local_port: int
+    remote_port: int
+
+
+@dataclass
+class PeerReport:
+    """What one peer has measured."""
+
+    peer: str
+    messages_sent: int = 0
+    messages_announced: int = 0
+    messages: Arrivals = field(default_factory=Arrivals)
+    frames_sent: int = 0
+    frames_counted: bool = True
+    frames: Arrivals = field(default_factory=Arrivals)
+    rtp_received: int = 0
+    rtp_lost: int = 0
+    dtls_handshakes: int = 0
+    track_added: bool = False
+    restarts: list[float] = field(default_factory=list)
+    pair_changes: list[PairChange] = field(default_factory=list)
+
+    @property
+    def messages_lost(self) -> int:
+        """How many messages the other side sent that didn't arrive."""
+        return self.messages_announced - self.messages.received
+
+    def to_json(self) -> dict[str, Any]:
+        """Return a JSON object."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> "PeerReport":
+        """Read what to_json() returned."""
+        report = cls(**{**values, "messages": Arrivals(**values["messages"])})
+        report.frames = Arrivals(**values["frames"])
+        report.pair_changes = [PairChange(**change) for change in values["pair_changes"]]
+        return report
+
+
+def restart_times(reports: Sequence[PeerReport]) -> list[float | None]:
+    """Return how long each restart took until all peers sent on a new pair; None if one didn't."""
+    requested = sorted(time for report in reports for time in report.restarts)
+    ends = [*requested[1:], float("inf")]
+    times: list[float | None] = []
+    for start, end in zip(requested, ends, strict=True):
+        changes = [
+            next((c.time for c in report.pair_changes if start <= c.time < end), None)
+            for report in reports
+        ]
+        done = [time for time in changes if time is not None]
+        times.append(max(done) - start if len(done) == len(reports) else None)
+    return times
+
+
+def all_new(report: PeerReport) -> bool:
+    """Say if each pair had credentials and ports of its own."""
+    values = ("ufrag", "credentials", "local_port", "remote_port")
+    return all(
+        len({getattr(change, value) for change in report.pair_changes}) == len(report.pair_changes)
+        for value in values
+    )
+
+
+def failures(reports: Sequence[PeerReport], restarts: int) -> list[str]:
+    """Return what didn't hold, one sentence each."""
+    found = []
+    times = restart_times(reports)
+    if sum(time is not None for time in times) < restarts:
+        found.append(f"{restarts} restarts were asked for, {len(times)} begun, not all done")
+    for report in reports:
+        checks = {
+            "messages arrived": report.messages.received > 0,
+            "no message was lost": report.messages_lost == 0,
+            "no message was reordered": report.messages.reordered == 0,
+            "frames arrived": report.frames.received + report.frames.unreadable > 0,
+            "no frame was lost": not report.frames_counted or report.frames.lost == 0,
+            "no RTP packet was lost": report.rtp_lost == 0 and report.rtp_received > 0,
+            "there was one DTLS handshake": report.dtls_handshakes == 1,
+            "each restart had new credentials and ports": all_new(report),
+        }
+        found += [
+            f"{report.peer}: not true that {what}" for what, held in checks.items() if not held
+        ]
+    if not any(report.track_added for report in reports):
+        found.append("the track that was added in mid-call didn't arrive")
+    return found
+
+
+def summary(reports: Sequence[PeerReport]) -> dict[str, Any]:
+    """Return the figures of the table; times are in milliseconds."""
+    times = [1000 * time for time in restart_times(reports) if time is not None]
+    return {
+        "restarts": len(times),
+        "restart_median_ms": round(median(times), 1) if times else None,
+        "restart_longest_ms": round(max(times), 1) if times else None,
+        "peers": [_peer_summary(report) for report in reports],
+    }
+
+
+def _peer_summary(report: PeerReport) -> dict[str, Any]:
+    counted = report.frames_counted
+    return {
+        "peer": report.peer,
+        "messages sent": report.messages_sent,
+        "messages received": report.messages.received,
+        "messages lost": report.messages_lost,
+        "messages reordered": report.messages.reordered,
+        "frames sent": report.frames_sent,
+        "frames received": report.frames.received + report.frames.unreadable,
+        "frames lost": report.frames.lost if counted else None,
+        "RTP packets received": report.rtp_received,
+        "RTP packets lost": report.rtp_lost,
+        "longest gap of data, quiet (ms)": round(1000 * report.messages.quiet_gap, 1),
+        "longest gap of data, restarts (ms)": round(1000 * report.messages.busy_gap, 1),
+        "longest gap of frames, quiet (ms)": round(1000 * report.frames.quiet_gap, 1),
+        "longest gap of frames, restarts (ms)": round(1000 * report.frames.busy_gap, 1),
+        "DTLS handshakes": report.dtls_handshakes,
+        "generations used": len(report.pair_changes),
+    }
+
+
+def table(figures: dict[str, Any]) -> str:
+    """Return the figures as a table, with a column for each peer."""
+    peers = figures["peers"]
+    rows = [("", *(peer["peer"] for peer in peers))]
+    for name in [name for name in peers[0] if name != "peer"]:
+        values = ("-" if peer[name] is None else str(peer[name]) for peer in peers)
+        rows.append((name, *values))
+    lines = [f"{row[0]:<38}" + "".join(f"{value:>12}" for value in row[1:]) for row in rows]
+    median_time, longest = figures["restart_median_ms"], figures["restart_longest_ms"]
+    lines.append(
+        f"{figures['restarts']} restarts: median {median_time} ms, longest {longest} ms, from "
+        "restartIce() until both sides send on the new pair"
+    )
+    return "\n".join(lines)

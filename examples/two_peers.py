@@ -1,0 +1,225 @@
+"""A call between two processes that goes on while ICE is restarted.
+
+Starts a signaling server and two peers, which send each other video, audio and a data message every
+5 ms. In mid-call a track is added and ICE is restarted from each side. At the end a table says what
+was lost, and the exit status whether all of it held: 0 yes, 1 no, 2 it couldn't be run.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Any
+
+from call_peer import Call, CallOptions, run_as_child
+from call_report import PeerReport, failures, summary, table
+from restartice_signaling import SignalingError, serve
+
+HELD, FAILED, COULD_NOT_RUN, INTERRUPTED = 0, 1, 2, 130
+NAMES = ("Alice", "Bob")
+
+
+def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--restarts", type=int, default=6, help="how many (%(default)s)")
+    parser.add_argument("--seconds", type=float, default=20, help="of the call (%(default)s)")
+    parser.add_argument("--json", action="store_true", help="print the report as JSON only")
+    source = parser.add_mutually_exclusive_group()
+    source.add_argument("--play", metavar="FILE", help="send a media file, not a test picture")
+    source.add_argument("--webcam", metavar="DEVICE", help="send a camera, such as /dev/video0")
+    place = parser.add_mutually_exclusive_group()
+    place.add_argument(
+        "--listen",
+        metavar="HOST:PORT",
+        help="be the first of two machines: anyone who reaches the address may join",
+    )
+    place.add_argument("--join", metavar="URL", help="be the second, with the same other options")
+    parser.add_argument("--peer", type=int, choices=(0, 1), help=argparse.SUPPRESS)
+    parser.add_argument("--url", help=argparse.SUPPRESS)
+    options = parser.parse_args(arguments)
+    check(parser, options)
+    return options
+
+
+def check(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
+    """End with status 2 if the options make no sense."""
+    if options.restarts < 0:
+        parser.error("--restarts must not be negative")
+    shortest = 4 + 0.5 * options.restarts
+    if not shortest <= options.seconds <= 86400:
+        parser.error(f"--seconds must be {shortest:g} at least, for that many restarts")
+    if options.play and not Path(options.play).exists():
+        parser.error(f"--play: there is no file {options.play}")
+    if options.webcam and not Path(options.webcam).exists():
+        parser.error(f"--webcam: there is no device {options.webcam}")
+    if options.listen:
+        host, colon, port = options.listen.rpartition(":")
+        if not (host and colon and port.isdecimal() and int(port) < 65536):
+            parser.error("--listen needs HOST:PORT")
+
+
+def call_options(options: argparse.Namespace, *, loopback: bool) -> CallOptions:
+    """Return those options that make up the call."""
+    return CallOptions(
+        seconds=options.seconds,
+        restarts=options.restarts,
+        play=options.play,
+        webcam=options.webcam,
+        loopback=loopback,
+    )
+
+
+class Screen:
+    """Prints what happens, with the time since the start, one line a second for each peer."""
+
+    def __init__(self, *, quiet: bool) -> None:
+        self._quiet = quiet
+        self._start = time.monotonic()
+        self._last: dict[str, str] = {}
+
+    def tell(self, peer: str, event: dict[str, Any]) -> None:
+        """Print an event, unless it says the same as the one before."""
+        text = f"{peer:<6}{event['text']}"
+        if not self._quiet and self._last.get(peer) != text:
+            print(f"{time.monotonic() - self._start:7.2f} s  {text}", flush=True)
+        if event["event"] != "second":
+            self._last[peer] = text
+
+
+async def run_child(turn: int, url: str, options: CallOptions, screen: Screen) -> PeerReport | None:
+    """Run one peer as a process; return its report, or None if it ended without."""
+    arguments = [
+        f"--{field.name}={getattr(options, field.name)}"
+        for field in fields(options)
+        if field.name != "loopback" and getattr(options, field.name) is not None
+    ]
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        str(Path(__file__).resolve()),
+        f"--peer={turn}",
+        f"--url={url}",
+        *arguments,
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        limit=2**20,
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    report = None
+    try:
+        async for line in process.stdout:
+            event = json.loads(line)
+            if event["event"] == "report":
+                report = PeerReport.from_json(event["report"])
+            else:
+                screen.tell(NAMES[turn], event)
+        await process.wait()
+    finally:
+        await end_process(process)
+    return report
+
+
+async def end_process(process: asyncio.subprocess.Process) -> None:
+    """Let a child end by closing its standard input; kill it if it doesn't."""
+    assert process.stdin is not None
+    process.stdin.close()
+    try:
+        async with asyncio.timeout(10):
+            await process.wait()
+    except TimeoutError:
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()
+
+
+async def run_both(options: argparse.Namespace, screen: Screen) -> list[PeerReport]:
+    """Run the server here and the peers in two processes."""
+    call = call_options(options, loopback=True)
+    async with serve() as server, asyncio.TaskGroup() as group:
+        url = server.url
+        children = [group.create_task(run_child(turn, url, call, screen)) for turn in (0, 1)]
+    return [report for child in children if (report := child.result()) is not None]
+
+
+async def run_one(options: argparse.Namespace, screen: Screen) -> list[PeerReport]:
+    """Run one of two peers that are on different machines."""
+    async with contextlib.AsyncExitStack() as stack:
+        url, turn = options.join, 1
+        if options.listen:
+            host, _, port = options.listen.rpartition(":")
+            server = await stack.enter_async_context(serve(host, int(port)))
+            url, turn = server.url, 0
+            if not options.json:
+                print(f"on the other machine: --join ws://HOST:{server.port}", flush=True)
+        name = NAMES[turn]
+        call = Call(
+            name, turn, call_options(options, loopback=False), lambda e: screen.tell(name, e)
+        )
+        return [await call.run(url)]
+
+
+def conclude(options: argparse.Namespace, reports: list[PeerReport]) -> int:
+    """Print the table, and what didn't hold; return the exit status."""
+    expected = 1 if options.listen or options.join else 2
+    if len(reports) < expected:
+        print("a peer ended without a report", file=sys.stderr)
+        return FAILED
+    turn = 0 if options.listen else 1
+    own = len(call_options(options, loopback=False).restart_times(turn))
+    found = failures(reports, options.restarts if expected == 2 else own)
+    figures = summary(reports)
+    if options.json:
+        reported = [asdict(report) for report in reports]
+        print(json.dumps({"held": not found, "failures": found, **figures, "reports": reported}))
+    else:
+        print(f"\n{table(figures)}\n")
+        print("\n".join(found) if found else "All of it held.")
+    return FAILED if found else HELD
+
+
+async def run(options: argparse.Namespace) -> int:
+    """Run the call; return the exit status."""
+    screen = Screen(quiet=options.json)
+    try:
+        if options.listen or options.join:
+            reports = await run_one(options, screen)
+        else:
+            reports = await run_both(options, screen)
+    except (OSError, SignalingError) as error:
+        print(f"can't run: {error}", file=sys.stderr)
+        return COULD_NOT_RUN
+    except TimeoutError:
+        print("can't run: the other peer didn't connect within 30 seconds", file=sys.stderr)
+        return COULD_NOT_RUN
+    return conclude(options, reports)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the program; return the exit status."""
+    options = parse_arguments(arguments)
+    if options.peer is not None:
+        # Ctrl-C is for the parent, which ends its children.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        call = call_options(options, loopback=True)
+        return asyncio.run(run_as_child(NAMES[options.peer], options.peer, options.url, call))
+    try:
+        return asyncio.run(run(options))
+    except KeyboardInterrupt:
+        return INTERRUPTED
+
+
+if __name__ == "__main__":
+    status = main()
+    sys.stdout.flush()
+    # Threads of decoders that still run must not hold up the end.
+    os._exit(status)
