@@ -67,7 +67,7 @@ def read_number(frame: VideoFrame) -> int | None:
     return number if number ^ read_row(1) == 2**BITS - 1 else None
 
 
-class CountedVideo(MediaStreamTrack):  # type: ignore[misc]  # aiortc's base isn't typed
+class CountedVideo(MediaStreamTrack):
     """Frames that carry their number, 30 a second."""
 
     kind = "video"
@@ -90,7 +90,7 @@ class CountedVideo(MediaStreamTrack):  # type: ignore[misc]  # aiortc's base isn
         return self._frame
 
 
-class Tone(MediaStreamTrack):  # type: ignore[misc]  # aiortc's base isn't typed
+class Tone(MediaStreamTrack):
     """A sine of 440 Hz."""
 
     kind = "audio"

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from aiortc.contrib.media import MediaBlackhole, MediaPlayer
+from av import VideoFrame
 
 from call_media import CountedVideo, Pace, Tone, read_number
 from call_report import PairChange, PeerReport
@@ -112,8 +113,8 @@ class Call:
     def _media(self) -> list[MediaStreamTrack]:
         options = self._options
         if options.play or options.webcam:
-            webcam = {"format": "v4l2"} if options.webcam else {}
-            self._player = MediaPlayer(options.play or options.webcam, **webcam)
+            webcam_format = "v4l2" if options.webcam else None
+            self._player = MediaPlayer(options.play or options.webcam, format=webcam_format)
             return [track for track in (self._player.video, self._player.audio) if track]
         self._video = CountedVideo()
         return [self._video, Tone()]
@@ -157,9 +158,8 @@ class Call:
         """Count what was lost, when nothing is sent any more and all has arrived."""
         for sender in self._pc.getSenders():
             sender.replaceTrack(None)
-        received = -1
-        while received != (received := self.report.frames.received):
-            await asyncio.sleep(0.5)
+        # Nothing tells that the last packet is in, but the path has no delay to speak of.
+        await asyncio.sleep(1)
         for stats in (await self._pc.getStats()).values():
             if stats.type == "inbound-rtp":
                 self.report.rtp_received += stats.packetsReceived
@@ -198,6 +198,7 @@ class Call:
                 frame = await track.recv()
             except MediaStreamError:
                 return
+            assert isinstance(frame, VideoFrame)
             number = read_number(frame) if self.report.frames_counted else None
             if self._start:
                 self.report.frames.add(number, time.monotonic(), quiet=self._quiet)
@@ -207,11 +208,14 @@ class Call:
         await self._black_hole.start()
 
     def _watch_transports(self) -> None:
-        dtls = self._pc.sctp.transport
+        sctp = self._pc.sctp
+        assert sctp is not None
+        dtls = sctp.transport
         dtls.on("statechange", lambda: self._count_handshake(dtls.state))
         # The first one is over when the data channel is open.
         self.report.dtls_handshakes = 1
-        ice: RTCIceTransport = dtls.transport
+        ice = dtls.transport
+        assert isinstance(ice, RTCIceTransport)
         ice.on("selectedcandidatepairchange", lambda: self._note_pair(ice))
         self._note_pair(ice)
 

@@ -5,13 +5,13 @@ import asyncio
 from restartice import IceSettings, RTCPeerConnection
 
 
-async def negotiate(near: RTCPeerConnection, far: RTCPeerConnection) -> str | None:
-    """Hand over offer and answer; return the near side's username fragment."""
+async def negotiate(near: RTCPeerConnection, far: RTCPeerConnection) -> str:
+    """Hand over offer and answer; return the line of the near side's username fragment."""
     await near.setLocalDescription()
     await far.setRemoteDescription(near.localDescription)
     await far.setLocalDescription()
     await near.setRemoteDescription(far.localDescription)
-    return near.sctp.transport.transport.getLocalParameters().usernameFragment
+    return next(line for line in near.localDescription.sdp.split() if "ice-ufrag" in line)
 
 
 async def main() -> None:

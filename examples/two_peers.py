@@ -24,6 +24,7 @@ from restartice_signaling import SignalingError, serve
 
 HELD, FAILED, COULD_NOT_RUN, INTERRUPTED = 0, 1, 2, 130
 NAMES = ("Alice", "Bob")
+PROGRAM = str(Path(__file__).resolve())
 
 
 def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -105,7 +106,7 @@ async def run_child(turn: int, url: str, options: CallOptions, screen: Screen) -
     ]
     process = await asyncio.create_subprocess_exec(
         sys.executable,
-        str(Path(__file__).resolve()),
+        PROGRAM,
         f"--peer={turn}",
         f"--url={url}",
         *arguments,

@@ -1,6 +1,7 @@
 """Connecting two peers of one process, and waiting for what happens."""
 
 import asyncio
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -24,12 +25,16 @@ async def wait_until(emitter: Any, event: str, condition: Callable[[], bool]) ->
         emitter.remove_listener(event, happened.set)
 
 
+async def wait_for_state(emitter: Any, attribute: str, state: str) -> None:
+    """Return when an attribute such as `iceConnectionState` has the state."""
+    event = "statechange" if attribute == "state" else attribute.lower() + "change"
+    await wait_until(emitter, event, lambda: getattr(emitter, attribute) == state)
+
+
 async def wait_connected(*connections: RTCPeerConnection) -> None:
     """Return when all are connected."""
     for pc in connections:
-        await wait_until(
-            pc, "connectionstatechange", lambda pc=pc: pc.connectionState == "connected"
-        )
+        await wait_for_state(pc, "connectionState", "connected")
 
 
 async def negotiate(
@@ -50,9 +55,9 @@ def transports(pc: RTCPeerConnection) -> list[RTCIceTransport]:
     return list(dict.fromkeys(user.transport.transport for user in users))
 
 
-def ufrags(pc: RTCPeerConnection) -> list[str | None]:
+def ufrags(pc: RTCPeerConnection) -> list[str]:
     """Return the local username fragments."""
-    return [transport.getLocalParameters().usernameFragment for transport in transports(pc)]
+    return [str(transport.getLocalParameters().usernameFragment) for transport in transports(pc)]
 
 
 def sending_ufrags(pc: RTCPeerConnection) -> list[str | None]:
@@ -65,11 +70,8 @@ async def wait_sending_on_new_pair(*connections: RTCPeerConnection) -> None:
     """Return when all transports send on a pair of their newest generation."""
     for pc in connections:
         for transport in transports(pc):
-            await wait_until(
-                transport,
-                "selectedcandidatepairchange",
-                lambda transport=transport: is_on_new_pair(transport),
-            )
+            is_switched = functools.partial(is_on_new_pair, transport)
+            await wait_until(transport, "selectedcandidatepairchange", is_switched)
 
 
 def is_on_new_pair(transport: RTCIceTransport) -> bool:

@@ -57,12 +57,14 @@ class RTCPeerConnection(Session):
         return sdp.render(self.pending_local)
 
     @property
-    def localDescription(self) -> RTCSessionDescription | None:  # type: ignore[override]
+    def localDescription(self) -> RTCSessionDescription:
         """The pending local description if there is one, else the current one, or None.
+
+        As in aiortc the type doesn't mention None.
 
         Spec: https://w3c.github.io/webrtc-pc/#dom-peerconnection-localdescription
         """
-        return self.pendingLocalDescription or self.currentLocalDescription
+        return self.pendingLocalDescription or self.currentLocalDescription  # type: ignore[return-value]
 
     @property
     def currentRemoteDescription(self) -> RTCSessionDescription | None:
@@ -81,12 +83,14 @@ class RTCPeerConnection(Session):
         return sdp.render(self.pending_remote)
 
     @property
-    def remoteDescription(self) -> RTCSessionDescription | None:  # type: ignore[override]
+    def remoteDescription(self) -> RTCSessionDescription:
         """The pending remote description if there is one, else the current one, or None.
+
+        As in aiortc the type doesn't mention None.
 
         Spec: https://w3c.github.io/webrtc-pc/#dom-peerconnection-remotedescription
         """
-        return self.pendingRemoteDescription or self.currentRemoteDescription
+        return self.pendingRemoteDescription or self.currentRemoteDescription  # type: ignore[return-value]
 
     # Negotiation.
 
