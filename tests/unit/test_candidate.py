@@ -1,0 +1,52 @@
+"""Candidates in the browser's form and in SDP."""
+
+from typing import Any
+
+import aiortc
+import pytest
+
+from restartice import RTCIceCandidate
+
+LINE = (
+    "candidate:842163049 1 udp 1677729535 203.0.113.7 46154 typ srflx raddr 10.0.0.5 rport 5000 "
+    "generation 0 ufrag EsAw network-cost 999"
+)
+
+
+def test_browsers_form_there_and_back() -> None:
+    init = {"candidate": LINE, "sdpMid": "0", "sdpMLineIndex": 0, "usernameFragment": "EsAw"}
+    candidate = RTCIceCandidate.fromJSON(init)
+    assert candidate is not None
+    assert isinstance(candidate, aiortc.RTCIceCandidate)
+    assert (candidate.ip, candidate.port, candidate.relatedPort) == ("203.0.113.7", 46154, 5000)
+    assert RTCIceCandidate.fromJSON(candidate.toJSON()) == candidate
+    assert candidate.toJSON()["candidate"].endswith(" ufrag EsAw")
+
+
+def test_username_fragment_of_the_line_counts() -> None:
+    candidate = RTCIceCandidate.fromJSON({"candidate": LINE, "sdpMid": "0"})
+    assert candidate is not None
+    assert candidate.usernameFragment == "EsAw"
+
+
+@pytest.mark.parametrize("init", [{}, {"candidate": ""}, {"candidate": None, "sdpMid": "0"}])
+def test_empty_means_the_end(init: dict[str, Any]) -> None:
+    assert RTCIceCandidate.fromJSON(init) is None
+
+
+@pytest.mark.parametrize(
+    "init",
+    [
+        {"candidate": 5},
+        {"candidate": "candidate:1 1 udp"},
+        {"candidate": "candidate:1 one udp 1 10.0.0.1 9 typ host"},
+        {"candidate": "candidate:1 1 udp 1 10.0.0.1 99999 typ host"},
+        {"candidate": LINE, "sdpMid": 0},
+        {"candidate": LINE, "sdpMLineIndex": "0"},
+        {"candidate": LINE, "sdpMLineIndex": True},
+        {"candidate": LINE, "usernameFragment": []},
+    ],
+)
+def test_malformed_is_refused(init: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=r"candidate|must be"):
+        RTCIceCandidate.fromJSON(init)

@@ -1,0 +1,87 @@
+"""Reading and writing session descriptions."""
+
+from contextlib import suppress
+
+import pytest
+from aiortc.sdp import SessionDescription
+from hypothesis import given
+from hypothesis import strategies as st
+
+from restartice import RTCPeerConnection, RTCSessionDescription
+from restartice import description as sdp
+from restartice.credentials import IceCredentials
+
+
+@pytest.fixture
+async def offer() -> RTCSessionDescription:
+    pc = RTCPeerConnection()
+    pc.addTransceiver("audio")
+    pc.createDataChannel("data")
+    try:
+        return await pc.createOffer()
+    finally:
+        await pc.close()
+
+
+async def test_ice_options_stand_at_session_level(offer: RTCSessionDescription) -> None:
+    head, *sections = offer.sdp.split("\r\nm=")
+    assert "a=ice-options:trickle ice2" in head
+    assert not any("ice-options" in section for section in sections)
+    assert sdp.render(sdp.parse(offer)) == offer
+
+
+async def test_syntax_errors_name_the_line(offer: RTCSessionDescription) -> None:
+    lines = offer.sdp.splitlines()
+    for number, line in enumerate(lines):
+        if line.startswith(("m=", "a=rtpmap", "a=setup", "a=fingerprint")):
+            start = line[: max(2, line.find(":") + 1)]
+            broken = [*lines[:number], f"{start}\N{SNOWMAN}", *lines[number + 1 :]]
+            with pytest.raises(ValueError, match=f"in line {number + 1}: "):
+                sdp.parse(RTCSessionDescription("\r\n".join(broken), "offer"))
+
+
+@given(st.text(max_size=300))
+def test_any_text_is_parsed_or_refused(text: str) -> None:
+    for candidate in (text, f"v=0\r\n{text}", f"v=0\r\nm=audio 9 UDP/TLS/RTP/SAVPF 0\r\na={text}"):
+        with suppress(ValueError):
+            sdp.parse(RTCSessionDescription(candidate, "offer"))
+
+
+async def test_origin_keeps_its_id_and_counts_changes(offer: RTCSessionDescription) -> None:
+    origin = sdp.Origin()
+    numbers = []
+    for change in ("", "", "a=sendonly", "a=sendonly", "a=sendrecv"):
+        text = offer.sdp.replace("a=sendrecv", change) if change else offer.sdp
+        description = sdp.parse(RTCSessionDescription(text, "offer"))
+        origin.stamp(description)
+        origin.applied(description)
+        numbers.append(str(description.origin).split()[1:3])
+    assert len({session_id for session_id, _ in numbers}) == 1
+    assert [int(version) for _, version in numbers] == [1, 1, 2, 2, 3]
+
+
+async def test_restart_replaces_credentials_and_candidates(offer: RTCSessionDescription) -> None:
+    with_candidate = offer.sdp + "a=candidate:1 1 udp 1 10.0.0.1 5000 typ host\r\n"
+    description = sdp.parse(RTCSessionDescription(with_candidate, "offer"))
+    fresh = IceCredentials.generate()
+    sdp.restart(description, lambda index: "second" if index else None, {"second": fresh})
+    first, second = SessionDescription.parse(str(description)).media
+    assert sdp.section_credentials(first) != fresh
+    assert sdp.section_credentials(second) == fresh
+    assert second.ice_candidates == []
+    assert second.port == 9
+
+
+async def test_sections_are_found_by_mid_and_by_index(offer: RTCSessionDescription) -> None:
+    description = sdp.parse(offer)
+    assert sdp.find_section(description, "1", None) is description.media[1]
+    assert sdp.find_section(description, None, 0) is description.media[0]
+    assert sdp.find_section(description, "7", 0) is None
+    assert sdp.find_section(description, None, 2) is None
+    assert sdp.find_section(description, None, -1) is None
+    assert sdp.find_section(None, "1", None) is None
+
+
+def test_candidates_are_taken_out() -> None:
+    text = "v=0\r\na=candidate:1 1 udp\r\na=end-of-candidates\r\na=mid:0\r\n"
+    assert sdp.without_candidates(text) == "v=0\r\na=mid:0\r\n"

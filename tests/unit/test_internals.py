@@ -1,0 +1,67 @@
+"""The seam tells what is missing, and restartice exports all that aiortc does."""
+
+import aioice
+import aiortc
+import aiortc.rtcicetransport
+import pytest
+
+import restartice
+from restartice import internals
+from restartice.iceconnection import IceConnection, ice_connection_class
+
+
+def test_nothing_is_missing() -> None:
+    internals.check(internals._required)
+    assert len(internals._required) > 50
+
+
+@pytest.mark.parametrize(
+    ("owner", "name", "mangled"),
+    [
+        (aiortc.RTCPeerConnection, "__gone", "RTCPeerConnection._RTCPeerConnection__gone"),
+        (aioice.Connection, "_gone", "Connection._gone"),
+        (aiortc.rtcicetransport, "gone", "aiortc.rtcicetransport.gone"),
+    ],
+)
+def test_a_missing_name_is_told_in_one_sentence(owner: type, name: str, mangled: str) -> None:
+    required = [*internals._required]
+    try:
+        internals.require(owner, name)
+        with pytest.raises(ImportError) as caught:
+            internals.check(internals._required)
+    finally:
+        internals._required[:] = required
+    message = str(caught.value)
+    assert mangled in message
+    assert internals.SUPPORTED in message
+    assert message.count("\n") == 0
+
+
+def test_all_of_aiortcs_names_are_exported() -> None:
+    assert set(aiortc.__all__) <= set(restartice.__all__)
+    for name in restartice.__all__:
+        assert hasattr(restartice, name)
+    same = {n for n in aiortc.__all__ if getattr(restartice, n) is getattr(aiortc, n)}
+    ours = set(aiortc.__all__) - same
+    assert ours == {
+        "RTCDtlsTransport",
+        "RTCIceCandidate",
+        "RTCIceGatherer",
+        "RTCIceTransport",
+        "RTCPeerConnection",
+    }
+    for name in ours:
+        assert issubclass(getattr(restartice, name), getattr(aiortc, name))
+
+
+def test_a_patched_connection_class_is_honored(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Patched(aioice.Connection):
+        pass
+
+    assert ice_connection_class() is IceConnection
+    monkeypatch.setattr(aiortc.rtcicetransport, "Connection", Patched)
+    assert issubclass(ice_connection_class(), Patched)
+    assert issubclass(ice_connection_class(), IceConnection)
+    monkeypatch.setattr(aiortc.rtcicetransport, "Connection", lambda **_: None)
+    with pytest.raises(TypeError, match=r"must subclass aioice\.Connection"):
+        ice_connection_class()
