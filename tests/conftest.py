@@ -11,6 +11,7 @@ import pytest
 from restartice import RTCPeerConnection
 
 Factory = Callable[..., RTCPeerConnection]
+TURNS = 100
 IN_CI = os.environ.get("CI", "").lower() in {"1", "true"}
 
 
@@ -46,13 +47,17 @@ async def make_pc() -> AsyncIterator[Factory]:
 
 
 async def leave_nothing(sockets_before: set[str]) -> None:
-    """Check that the tasks end and the sockets are closed, which takes a few turns of the loop."""
-    async with asyncio.timeout(10):
-        while tasks := other_tasks():
-            await asyncio.wait(tasks, timeout=1)
-        # A transport closes its socket in the next turn of the loop.
-        while open_sockets() - sockets_before:  # noqa: ASYNC110  the kernel has no event for it
-            await asyncio.sleep(0)
+    """Check that all tasks end and all sockets are closed."""
+    deadline = asyncio.get_running_loop().time() + 10
+    while tasks := other_tasks():
+        if (remaining := deadline - asyncio.get_running_loop().time()) < 0:
+            pytest.fail(f"closed connections have left tasks behind: {tasks}")
+        await asyncio.wait(tasks, timeout=remaining)
+    for _ in range(TURNS):  # asyncio closes a socket in a later turn of the loop
+        if not (sockets := open_sockets() - sockets_before):
+            return
+        await asyncio.sleep(0)
+    pytest.fail(f"closed connections have left sockets behind: {sockets}")
 
 
 def other_tasks() -> set[asyncio.Task[object]]:
