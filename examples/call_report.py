@@ -1,5 +1,6 @@
 """What is measured during a call, and what the measurements say."""
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from statistics import median
@@ -112,11 +113,17 @@ def restart_times(reports: Sequence[PeerReport]) -> list[float | None]:
 
 
 def all_new(report: PeerReport) -> bool:
-    """Say if each pair had credentials and ports of its own."""
-    values = ("ufrag", "credentials", "local_port", "remote_port")
+    """Say if each generation had credentials and ports of its own.
+
+    Within one generation the pair may change, as a better one is found.
+    """
+    generations = defaultdict[str, list[PairChange]](list)
+    for change in report.pair_changes:
+        generations[change.ufrag].append(change)
     return all(
-        len({getattr(change, value) for change in report.pair_changes}) == len(report.pair_changes)
-        for value in values
+        sum(len({getattr(change, value) for change in changes}) for changes in generations.values())
+        == len({getattr(change, value) for change in report.pair_changes})
+        for value in ("credentials", "local_port", "remote_port")
     )
 
 
@@ -174,7 +181,7 @@ def _peer_summary(report: PeerReport) -> dict[str, Any]:
         "longest gap of frames, quiet (ms)": round(1000 * report.frames.quiet_gap, 1),
         "longest gap of frames, restarts (ms)": round(1000 * report.frames.busy_gap, 1),
         "DTLS handshakes": report.dtls_handshakes,
-        "generations used": len(report.pair_changes),
+        "generations used": len({change.ufrag for change in report.pair_changes}),
     }
 
 

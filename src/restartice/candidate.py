@@ -13,9 +13,23 @@ __all__ = ["RTCIceCandidate"]
 UFRAG = re.compile(r" ufrag (\S+)")
 
 
+class _AnyCandidate(type):
+    """Lets `isinstance(x, RTCIceCandidate)` hold for candidates that aiortc makes.
+
+    Its signalings and its SDP parser do, and programs ask that to tell candidates from other
+    things, which must not depend on where they have imported the name from.
+    """
+
+    def __instancecheck__(cls, instance: object) -> bool:
+        of_aiortc = cls.__base__ is aiortc.RTCIceCandidate and type(instance) is cls.__base__
+        return of_aiortc or super().__instancecheck__(instance)
+
+
 @dataclass
-class RTCIceCandidate(aiortc.RTCIceCandidate):
+class RTCIceCandidate(aiortc.RTCIceCandidate, metaclass=_AnyCandidate):
     """aiortc's candidate, and the username fragment of the ICE generation it belongs to.
+
+    To `isinstance()` each candidate of aiortc is one, too; that has no `usernameFragment`.
 
     Spec: https://w3c.github.io/webrtc-pc/#rtcicecandidate-interface
     """

@@ -4,6 +4,7 @@ from typing import Any
 
 import aiortc
 import pytest
+from aiortc.sdp import candidate_from_sdp
 
 from restartice import RTCIceCandidate
 
@@ -21,6 +22,17 @@ def test_browsers_form_there_and_back() -> None:
     assert (candidate.ip, candidate.port, candidate.relatedPort) == ("203.0.113.7", 46154, 5000)
     assert RTCIceCandidate.fromJSON(candidate.toJSON()) == candidate
     assert candidate.toJSON()["candidate"].endswith(" ufrag EsAw")
+
+
+def test_those_of_aiortc_are_candidates_to_isinstance() -> None:
+    # As in a program that reads aiortc's signaling and has moved its imports here.
+    assert isinstance(candidate_from_sdp(LINE), RTCIceCandidate)
+    assert not isinstance(LINE, RTCIceCandidate)
+
+    class Special(RTCIceCandidate):
+        pass
+
+    assert not isinstance(candidate_from_sdp(LINE), Special)
 
 
 def test_username_fragment_of_the_line_counts() -> None:
