@@ -1,26 +1,19 @@
 """What all tests share: ICE on loopback, and connections that are closed."""
 
 import asyncio
-import os
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import aioice.ice
 import pytest
 
+from requiring import require
 from restartice import RTCPeerConnection
+
+__all__ = ["Factory", "leave_nothing", "loopback", "make_pc", "other_tasks", "require"]
 
 Factory = Callable[..., RTCPeerConnection]
 TURNS = 100
-IN_CI = os.environ.get("CI", "").lower() in {"1", "true"}
-
-
-def require(condition: object, what: str) -> None:
-    """Skip with a reason; in CI, where everything must run, fail."""
-    if not condition:
-        if IN_CI:
-            pytest.fail(f"this must run in CI, and needs {what}")
-        pytest.skip(f"needs {what}")
 
 
 @pytest.fixture(autouse=True)

@@ -1,0 +1,129 @@
+"""Two network namespaces with links between them, which lose, delay and swallow as told.
+
+    left ── link 0 ── middle ── link 0 ── right
+         ── link 1 ──        ── link 1 ──
+         ── management link    management link ──
+
+The middle is a namespace of its own, in which wire.py forwards the frames of the links, and the
+signaling server listens. The management links lead there, and are never cut.
+"""
+
+import itertools
+import os
+import subprocess
+from typing import Self
+
+from network.processes import Program
+
+SIDES = ("left", "right")
+PORT = 8765
+
+_numbers = itertools.count()
+
+
+class Network:
+    """Namespaces, links and the wire. Made by open(); close() removes all of it."""
+
+    def __init__(self, links: int) -> None:
+        # Other runs of these tests may be under way.
+        self._prefix = f"ri{os.getpid()}-{next(_numbers)}"
+        self._links = links
+        self._made: list[str] = []
+        self._wire: Program | None = None
+        self._relay: Program | None = None
+
+    @classmethod
+    async def open(cls, links: int = 2) -> Self:
+        """Make everything and start the wire."""
+        network = cls(links)
+        try:
+            network._make()
+            ends = [f"{side}{link}" for link in range(links) for side in SIDES]
+            middle = network.namespace("middle")
+            network._wire = await Program.start(middle, "wire.py", *ends)
+            network._relay = await Program.start(middle, "relay.py", str(PORT))
+            await network._wire.wait_for("ready")
+            await network._relay.wait_for("ready")
+        except BaseException:
+            await network.close()
+            raise
+        return network
+
+    async def close(self) -> None:
+        """Remove everything."""
+        for program in (self._relay, self._wire):
+            if program is not None:
+                await program.close()
+        for name in self._made:
+            run_ip("netns", "del", name)
+        self._made.clear()
+
+    def namespace(self, side: str) -> str:
+        """Return the name of the namespace of `"left"`, `"right"` or `"middle"`."""
+        return f"{self._prefix}-{side}"
+
+    def signaling_url(self, side: str) -> str:
+        """Return the URL of the signaling server, as one side reaches it."""
+        return f"ws://{management_address('middle', side)}:{PORT}"
+
+    async def set_link(
+        self, link: int, way: str = "both", *, loss: float = 0.0, delay: float = 0.0
+    ) -> None:
+        """Let a link lose and delay what goes to `"left"`, `"right"` or `"both"`; 1 cuts it."""
+        assert self._wire is not None
+        await self._wire.order(link=link, way=way, loss=loss, delay=delay)
+
+    def remove_interface(self, side: str, link: int) -> None:
+        """Take an interface away from one side."""
+        run_ip("-n", self.namespace(side), "link", "del", interface(link))
+
+    def ip(self, side: str, *arguments: str) -> None:
+        """Run `ip` in the namespace of a side."""
+        run_ip("-n", self.namespace(side), *arguments)
+
+    def _make(self) -> None:
+        for side in (*SIDES, "middle"):
+            run_ip("netns", "add", self.namespace(side))
+            self._made.append(self.namespace(side))
+            self.ip(side, "link", "set", "lo", "up")
+        for side in SIDES:
+            for link in range(self._links):
+                self.add_interface(side, link)
+            self._connect(side, "mgmt", f"mgmt-{side}")
+            self.ip(side, "addr", "add", f"{management_address(side, side)}/24", "dev", "mgmt")
+            middle = f"{management_address('middle', side)}/24"
+            self.ip("middle", "addr", "add", middle, "dev", f"mgmt-{side}")
+
+    def add_interface(self, side: str, link: int) -> None:
+        """Give a side the interface of a link."""
+        self._connect(side, interface(link), f"{side}{link}")
+        self.ip(side, "addr", "add", f"{address(side, link)}/24", "dev", interface(link))
+
+    def _connect(self, side: str, near: str, far: str) -> None:
+        middle = self.namespace("middle")
+        peer = ("type", "veth", "peer", "name", far, "netns", middle)
+        self.ip(side, "link", "add", near, *peer)
+        self.ip(side, "link", "set", near, "up")
+        self.ip("middle", "link", "set", far, "up")
+
+
+def interface(link: int) -> str:
+    """Return the name that a link's interface has on both sides."""
+    return f"link{link}"
+
+
+def address(side: str, link: int) -> str:
+    """Return a side's address on a link."""
+    return f"10.77.{link}.{1 + SIDES.index(side)}"
+
+
+def management_address(of: str, side: str) -> str:
+    """Return an address of the management link of a side."""
+    return f"192.168.{77 + SIDES.index(side)}.{1 if of == 'middle' else 2}"
+
+
+def run_ip(*arguments: str) -> None:
+    """Run `ip`; what it complains about is the error."""
+    result = subprocess.run(["ip", *arguments], capture_output=True, text=True, check=False)
+    if result.returncode:
+        raise OSError(f"ip {' '.join(arguments)}: {result.stderr.strip()}")

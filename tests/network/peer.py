@@ -1,0 +1,201 @@
+"""One of two peers, as a process: connects through a Negotiator, sends, and tells what happens.
+
+Usage: `peer.py NAME URL OPTIONS`, with the options as JSON. Orders come as JSON lines on stdin,
+events go out as JSON lines on stdout, each with the time, which is the same clock in all processes.
+"""
+
+import asyncio
+import json
+import sys
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import aioice.ice
+import aiortc
+
+from restartice import IceSettings, RTCIceTransport, RTCPeerConnection
+from restartice_signaling import Negotiator, WebSocketSignaling
+
+MANAGEMENT = "192.168."
+
+
+def tell(event: str, **values: Any) -> None:
+    """Print an event."""
+    print(json.dumps({"at": time.monotonic(), "event": event, **values}), flush=True)
+
+
+class Peer:
+    """A connection with a data channel, on which numbered messages go both ways."""
+
+    def __init__(self, name: str, options: dict[str, Any]) -> None:
+        self.pc = RTCPeerConnection(iceSettings=IceSettings(**options.get("ice", {})))
+        self.offers = name == "left"
+        self.media = options.get("media", False)
+        self.sent = 0
+        self.received = 0
+        self.in_order = True
+        self.expected = -1
+        self.notify_after = float("inf")
+        self.frame_after = float("inf")
+        self._channel: aiortc.RTCDataChannel | None = None
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._watch()
+        if options.get("restart") == "application":
+            self.pc.on("iceconnectionstatechange", self._restart_when_failed)
+
+    def begin(self) -> None:
+        """Ask for a connection, if this is the side that does so."""
+        if self.offers:
+            self._use(self.pc.createDataChannel("numbers"))
+        if self.offers and self.media:
+            self.pc.addTrack(aiortc.VideoStreamTrack())
+            self.pc.addTrack(aiortc.AudioStreamTrack())
+
+    def _watch(self) -> None:
+        pc = self.pc
+        states = ("iceConnectionState", "connectionState", "signalingState")
+        for state in states:
+            pc.on(state.lower() + "change", lambda s=state: tell(s, state=getattr(pc, s)))
+        pc.on("datachannel", self._use)
+        pc.on("track", self._receive_track)
+
+    def _restart_when_failed(self) -> None:
+        # The program that MDN shows.
+        if self.pc.iceConnectionState == "failed":
+            self.pc.restartIce()
+
+    def _use(self, channel: aiortc.RTCDataChannel) -> None:
+        self._channel = channel
+        channel.on("message", self._receive)
+        channel.on("close", lambda: tell("channel-closed"))
+        channel.on("open", lambda: tell("channel-open"))
+        if channel.readyState == "open":
+            tell("channel-open")
+
+    def _receive(self, message: str) -> None:
+        number, sent_at = message.split()
+        self.in_order = self.in_order and int(number) == self.received
+        self.received += 1
+        if float(sent_at) > self.notify_after:
+            self.notify_after = float("inf")
+            tell("data", sent_at=float(sent_at))
+        if self.received == self.expected:
+            tell("all-received")
+
+    def _receive_track(self, track: aiortc.MediaStreamTrack) -> None:
+        if track.kind == "video" and self.media and not self.offers:
+            self.pc.addTrack(aiortc.VideoStreamTrack())
+            self.pc.addTrack(aiortc.AudioStreamTrack())
+        self._in_background(self._consume(track))
+
+    async def _consume(self, track: aiortc.MediaStreamTrack) -> None:
+        first = True
+        while True:
+            await track.recv()
+            if track.kind != "video":
+                continue
+            if first or time.monotonic() > self.frame_after:
+                first, self.frame_after = False, float("inf")
+                tell("frame")
+
+    async def _send_numbers(self, interval: float) -> None:
+        while True:
+            self.send()
+            await asyncio.sleep(interval)
+
+    def send(self) -> None:
+        """Send the next message."""
+        assert self._channel is not None
+        self._channel.send(f"{self.sent} {time.monotonic()}")
+        self.sent += 1
+
+    def _in_background(self, job: Awaitable[Any]) -> asyncio.Task[Any]:
+        task = asyncio.ensure_future(job)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    # Orders.
+
+    async def obey(self, order: dict[str, Any]) -> dict[str, Any]:
+        """Carry an order out; return what to answer."""
+        method: Callable[..., dict[str, Any] | None] = getattr(self, "do_" + order.pop("do"))
+        return method(**order) or {}
+
+    def do_send(self, interval: float) -> None:
+        """Send a message every so many seconds."""
+        self._sending = self._in_background(self._send_numbers(interval))
+
+    def do_stop_sending(self) -> dict[str, Any]:
+        """Send no more."""
+        self._sending.cancel()
+        return {"sent": self.sent}
+
+    def do_expect(self, count: int) -> None:
+        """Tell when that many messages have been received in all."""
+        self.expected = count
+        if self.received == count:
+            tell("all-received")
+
+    def do_notify(self, after: float) -> None:
+        """Tell of the first message that was sent, and the first frame decoded, after a time."""
+        self.notify_after = self.frame_after = after
+
+    def do_restart(self) -> None:
+        """Restart ICE."""
+        self.pc.restartIce()
+
+    def do_report(self) -> dict[str, Any]:
+        """Tell how things are."""
+        assert self.pc.sctp is not None
+        transport = self.pc.sctp.transport.transport
+        assert isinstance(transport, RTCIceTransport)
+        pair = transport.getSelectedCandidatePair()
+        return {
+            "received": self.received,
+            "in_order": self.in_order,
+            "channel": None if self._channel is None else self._channel.readyState,
+            "local": None if pair is None else pair.local.ip,
+            "remote": None if pair is None else pair.remote.ip,
+        }
+
+
+def hide_management_link() -> None:
+    """Let ICE know of the links only, by what programs replace for that."""
+    all_addresses = aioice.ice.get_host_addresses
+
+    def addresses(use_ipv4: bool, use_ipv6: bool) -> list[str]:
+        found = all_addresses(use_ipv4=use_ipv4, use_ipv6=use_ipv6)
+        return [address for address in found if not address.startswith(MANAGEMENT)]
+
+    aioice.ice.get_host_addresses = addresses
+
+
+async def read_orders(peer: Peer) -> None:
+    """Carry out what comes on stdin, until it ends."""
+    reader = asyncio.StreamReader()
+    loop = asyncio.get_running_loop()
+    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
+    async for line in reader:
+        order = json.loads(line)
+        number = order.pop("number")
+        tell("done", order=number, **await peer.obey(order))
+
+
+async def main(name: str, url: str, options: dict[str, Any]) -> None:
+    """Run the peer."""
+    for constant in ("CONSENT_FAILURES", "CONSENT_INTERVAL"):
+        setattr(aioice.ice, constant, options.get(constant, getattr(aioice.ice, constant)))
+    hide_management_link()
+    peer = Peer(name, options)
+    async with WebSocketSignaling(url, room="network", peer=name) as signaling:
+        negotiator = Negotiator(peer.pc, signaling)
+        peer.begin()
+        async with negotiator:
+            await read_orders(peer)
+    await peer.pc.close()
+
+
+if __name__ == "__main__":
+    asyncio.run(main(sys.argv[1], sys.argv[2], json.loads(sys.argv[3])))
