@@ -47,7 +47,8 @@ from aiortc import (
 from .candidate import RTCIceCandidate
 from .dtlstransport import RTCDtlsTransport
 from .exceptions import InvalidModificationError
-from .icetransport import RTCIceCandidatePair, RTCIceGatherer, RTCIceTransport
+from .icegatherer import RTCIceGatherer
+from .icetransport import RTCIceCandidatePair, RTCIceTransport
 from .peerconnection import RTCPeerConnection
 from .settings import IceSettings
 

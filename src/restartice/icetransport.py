@@ -1,10 +1,10 @@
-"""The ICE gatherer and the ICE transport, which outlive their generations."""
+"""The ICE transport, which outlives its generations."""
 
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final
 
 import aiortc
@@ -14,17 +14,13 @@ from aiortc import InvalidStateError, RTCIceParameters
 from .candidate import RTCIceCandidate
 from .credentials import IceCredentials
 from .generations import Phase, find_generation, superfluous, transport_state
-from .iceconnection import IceConnection, ice_connection_class
-from .internals import (
-    CandidatePair,
-    candidate_from_aioice,
-    candidate_to_aioice,
-    ice_connection_kwargs,
-    transport_policy,
-)
+from .iceconnection import IceConnection
+from .icegatherer import RTCIceGatherer
+from .icegeneration import IceGeneration, RemoteIce
+from .internals import CandidatePair, candidate_from_aioice
 from .settings import IceSettings
 
-__all__ = ["RTCIceCandidatePair", "RTCIceGatherer", "RTCIceTransport", "RemoteIce"]
+__all__ = ["RTCIceCandidatePair", "RTCIceTransport"]
 
 # How many generations may drain at a time, so that a storm of restarts doesn't pile up sockets.
 DRAINING_LIMIT: Final = 8
@@ -41,175 +37,6 @@ class RTCIceCandidatePair:
 
     local: RTCIceCandidate
     remote: RTCIceCandidate
-
-
-@dataclass
-class RemoteIce:
-    """What the remote side said of one of its generations: parameters and candidates.
-
-    It is kept until a local generation is there to use it.
-    """
-
-    parameters: RTCIceParameters
-    candidates: list[aiortc.RTCIceCandidate] = field(default_factory=list)
-    complete: bool = False
-
-    @property
-    def credentials(self) -> IceCredentials:
-        """The remote username fragment and password."""
-        ice = self.parameters
-        return IceCredentials(ice.usernameFragment or "", ice.password or "")
-
-
-class IceGeneration:
-    """Credentials, sockets, candidates and check list of one generation."""
-
-    def __init__(self, connection: IceConnection) -> None:
-        self.connection = connection
-        self.phase = Phase.NEW
-        self.gathering_state = "new"
-        self.remote: RemoteIce | None = None
-        self.check_task: asyncio.Task[None] | None = None
-        self.drained = asyncio.Event()
-        self._gather_task: asyncio.Task[None] | None = None
-        self._resolving: set[asyncio.Task[None]] = set()
-
-    @property
-    def credentials(self) -> IceCredentials:
-        """The local username fragment and password."""
-        return self.connection.credentials
-
-    def local_candidates(self) -> list[RTCIceCandidate]:
-        """Return the candidates gathered so far."""
-        ufrag = self.credentials.ufrag
-        return [
-            RTCIceCandidate.extend(candidate_from_aioice(candidate), ufrag)
-            for candidate in self.connection.local_candidates
-        ]
-
-    def use_remote(self, remote: RemoteIce) -> None:
-        """Check against a generation of the remote side."""
-        self.remote = remote
-        self.connection.remote_is_lite = remote.parameters.iceLite
-        self.connection.remote_username = remote.parameters.usernameFragment
-        self.connection.remote_password = remote.parameters.password
-
-    async def gather(self) -> None:
-        """Gather candidates, once. A caller that is cancelled doesn't cancel the gathering."""
-        if self._gather_task is None:
-            self._gather_task = asyncio.ensure_future(self.connection.gather_candidates())
-        await asyncio.shield(self._gather_task)
-
-    async def add_remote_candidate(self, candidate: aiortc.RTCIceCandidate | None) -> None:
-        """Check a candidate of the remote side; None ends them. Late ones are ignored."""
-        if self.connection.remote_candidates_end:
-            return
-        if candidate is None:
-            await self._end_remote_candidates()
-        elif candidate.ip.endswith(".local"):
-            # The name is resolved by multicast DNS, which must not hold anything up.
-            self._in_background(self._add(candidate))
-        else:
-            await self._add(candidate)
-
-    async def close(self) -> None:
-        """Close the sockets and end all tasks."""
-        for task in (self.check_task, self._gather_task, *self._resolving):
-            if task is not None and not task.done():
-                task.cancel()
-                with suppress(asyncio.CancelledError):
-                    await task
-        await self.connection.close()
-
-    async def _add(self, candidate: aiortc.RTCIceCandidate) -> None:
-        await self.connection.add_remote_candidate(candidate_to_aioice(candidate))
-
-    async def _end_remote_candidates(self) -> None:
-        if self._resolving:
-            self._in_background(self._end_when_resolved(set(self._resolving)))
-        else:
-            await self.connection.add_remote_candidate(None)
-
-    async def _end_when_resolved(self, resolving: set[asyncio.Task[None]]) -> None:
-        await asyncio.wait(resolving)
-        if not self.connection.remote_candidates_end:
-            await self.connection.add_remote_candidate(None)
-
-    def _in_background(self, job: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.ensure_future(job)
-        self._resolving.add(task)
-        task.add_done_callback(self._resolving.discard)
-
-
-class RTCIceGatherer(aiortc.RTCIceGatherer):
-    """aiortc's gatherer, which gathers anew for each generation.
-
-    Spec: https://w3c.github.io/webrtc-pc/#dfn-ice-gatherer
-    """
-
-    def __init__(
-        self,
-        iceServers: list[aiortc.RTCIceServer] | None = None,
-        iceTransportPolicy: aiortc.RTCIceTransportPolicy = aiortc.RTCIceTransportPolicy.ALL,
-        local_username: str | None = None,
-        local_password: str | None = None,
-    ) -> None:
-        super().__init__(iceServers, iceTransportPolicy, local_username, local_password)
-        self._ice_servers = self.getDefaultIceServers() if iceServers is None else iceServers
-        self._policy = iceTransportPolicy
-        fresh = IceCredentials.generate()
-        credentials = IceCredentials(
-            local_username or fresh.ufrag, local_password or fresh.password
-        )
-        self.listeners_internal: list[Callable[[], None]] = []
-        self.generation = self.make_generation(credentials)
-
-    @property
-    def state(self) -> str:
-        """`"new"`, `"gathering"` or `"completed"`, of the newest generation."""
-        return self.generation.gathering_state
-
-    def make_generation(self, credentials: IceCredentials) -> IceGeneration:
-        """Make a generation with sockets of its own, and make it the one to gather for."""
-        connection = ice_connection_class()(
-            ice_controlling=False,
-            local_username=credentials.ufrag,
-            local_password=credentials.password,
-            transport_policy=transport_policy(self._policy),
-            **ice_connection_kwargs(self._ice_servers),
-        )
-        generation = IceGeneration(connection)
-        self.use(generation)
-        return generation
-
-    def use(self, generation: IceGeneration) -> None:
-        """Make a generation the one that this gatherer describes and gathers for."""
-        self.generation = generation
-        self._connection = generation.connection
-
-    async def gather(self) -> None:
-        """Gather the candidates of the newest generation, if that wasn't done."""
-        generation = self.generation
-        if generation.gathering_state == "new":
-            self._set_state(generation, "gathering")
-        await generation.gather()
-        if generation.gathering_state == "gathering":
-            self._set_state(generation, "completed")
-
-    def getLocalCandidates(self) -> list[aiortc.RTCIceCandidate]:
-        """Return the candidates of the newest generation, each with its username fragment."""
-        return [*self.generation.local_candidates()]
-
-    def _set_state(self, generation: IceGeneration, state: str) -> None:
-        generation.gathering_state = state
-        if generation is self.generation:
-            self.announce_state()
-
-    def announce_state(self) -> None:
-        """Tell that the state has changed."""
-        for listener in self.listeners_internal:
-            listener()
-        self.emit("statechange")
 
 
 class RTCIceTransport(aiortc.RTCIceTransport):

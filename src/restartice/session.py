@@ -20,7 +20,8 @@ from .connector import Connector
 from .credentials import IceCredentials
 from .dtlstransport import parked_stops
 from .exceptions import InvalidModificationError
-from .icetransport import RemoteIce, RTCIceTransport
+from .icegeneration import RemoteIce
+from .icetransport import RTCIceTransport
 from .internals import (
     kept_codecs,
     set_mline_index,

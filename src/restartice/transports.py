@@ -9,7 +9,8 @@ import aiortc
 
 from .description import bundled_mids
 from .dtlstransport import RTCDtlsTransport
-from .icetransport import RTCIceGatherer, RTCIceTransport
+from .icegatherer import RTCIceGatherer
+from .icetransport import RTCIceTransport
 from .internals import AiortcPeerConnection, mark_shared, mline_index
 from .settings import IceSettings
 from .states import (

@@ -1,0 +1,116 @@
+"""One ICE generation of a transport: what either side said of it, and its connection."""
+
+import asyncio
+from collections.abc import Coroutine
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+import aiortc
+from aiortc import RTCIceParameters
+
+from .candidate import RTCIceCandidate
+from .credentials import IceCredentials
+from .generations import Phase
+from .iceconnection import IceConnection
+from .internals import candidate_from_aioice, candidate_to_aioice
+
+__all__ = ["IceGeneration", "RemoteIce"]
+
+
+@dataclass
+class RemoteIce:
+    """What the remote side said of one of its generations: parameters and candidates.
+
+    It is kept until a local generation is there to use it.
+    """
+
+    parameters: RTCIceParameters
+    candidates: list[aiortc.RTCIceCandidate] = field(default_factory=list)
+    complete: bool = False
+
+    @property
+    def credentials(self) -> IceCredentials:
+        """The remote username fragment and password."""
+        ice = self.parameters
+        return IceCredentials(ice.usernameFragment or "", ice.password or "")
+
+
+class IceGeneration:
+    """Credentials, sockets, candidates and check list of one generation."""
+
+    def __init__(self, connection: IceConnection) -> None:
+        self.connection = connection
+        self.phase = Phase.NEW
+        self.gathering_state = "new"
+        self.remote: RemoteIce | None = None
+        self.check_task: asyncio.Task[None] | None = None
+        self.drained = asyncio.Event()
+        self._gather_task: asyncio.Task[None] | None = None
+        self._resolving: set[asyncio.Task[None]] = set()
+
+    @property
+    def credentials(self) -> IceCredentials:
+        """The local username fragment and password."""
+        return self.connection.credentials
+
+    def local_candidates(self) -> list[RTCIceCandidate]:
+        """Return the candidates gathered so far."""
+        ufrag = self.credentials.ufrag
+        return [
+            RTCIceCandidate.extend(candidate_from_aioice(candidate), ufrag)
+            for candidate in self.connection.local_candidates
+        ]
+
+    def use_remote(self, remote: RemoteIce) -> None:
+        """Check against a generation of the remote side."""
+        self.remote = remote
+        self.connection.remote_is_lite = remote.parameters.iceLite
+        self.connection.remote_username = remote.parameters.usernameFragment
+        self.connection.remote_password = remote.parameters.password
+
+    async def gather(self) -> None:
+        """Gather candidates, once. A caller that is cancelled doesn't cancel the gathering."""
+        if self._gather_task is None:
+            self._gather_task = asyncio.ensure_future(self.connection.gather_candidates())
+        await asyncio.shield(self._gather_task)
+
+    async def add_remote_candidate(self, candidate: aiortc.RTCIceCandidate | None) -> None:
+        """Check a candidate of the remote side; None ends them. Late ones are ignored."""
+        if self.connection.remote_candidates_end:
+            return
+        if candidate is None:
+            await self._end_remote_candidates()
+        elif candidate.ip.endswith(".local"):
+            # The name is resolved by multicast DNS, which must not hold anything up.
+            self._in_background(self._add(candidate))
+        else:
+            await self._add(candidate)
+
+    async def close(self) -> None:
+        """Close the sockets and end all tasks."""
+        for task in (self.check_task, self._gather_task, *self._resolving):
+            if task is not None and not task.done():
+                task.cancel()
+                with suppress(asyncio.CancelledError):
+                    await task
+        await self.connection.close()
+
+    async def _add(self, candidate: aiortc.RTCIceCandidate) -> None:
+        await self.connection.add_remote_candidate(candidate_to_aioice(candidate))
+
+    async def _end_remote_candidates(self) -> None:
+        if self._resolving:
+            self._in_background(self._end_when_resolved(set(self._resolving)))
+        else:
+            await self.connection.add_remote_candidate(None)
+
+    async def _end_when_resolved(self, resolving: set[asyncio.Task[None]]) -> None:
+        await asyncio.wait(resolving)
+        if not self.connection.remote_candidates_end:
+            await self.connection.add_remote_candidate(None)
+
+    def _in_background(self, job: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.ensure_future(job)
+        self._resolving.add(task)
+        task.add_done_callback(self._resolving.discard)
