@@ -1,6 +1,6 @@
 """The ICE gatherer, which gathers anew for each generation."""
 
-from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import aiortc
 
@@ -8,6 +8,9 @@ from .credentials import IceCredentials
 from .iceconnection import ice_connection_class
 from .icegeneration import IceGeneration
 from .internals import ice_connection_kwargs, transport_policy
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 __all__ = ["RTCIceGatherer"]
 

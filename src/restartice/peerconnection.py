@@ -8,14 +8,15 @@ from aiortc import InvalidStateError, RTCSessionDescription
 
 from . import description as sdp
 from .candidate import RTCIceCandidate
-from .session import Session
+from .localdescription import LocalDescriptionSetter
+from .remotedescription import RemoteDescriptionSetter
 from .settings import IceSettings
 from .transports import stop_transports
 
 __all__ = ["RTCPeerConnection"]
 
 
-class RTCPeerConnection(Session):
+class RTCPeerConnection(LocalDescriptionSetter, RemoteDescriptionSetter):
     """A WebRTC connection between the local computer and a remote peer.
 
     aiortc's, to be used in its place, with ICE restart: `restartIce()`, `createOffer(iceRestart=)`,
