@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import aiortc
-from aioice import stun
+from aioice import ConnectionClosed, stun
 from aiortc import InvalidStateError, RTCIceParameters
 
 from .candidate import RTCIceCandidate
@@ -120,8 +120,9 @@ class RTCIceTransport(aiortc.RTCIceTransport):
         """
         generation = self._generations[-1]
         ufrag = None if self.remote is None else self.remote.credentials.ufrag
-        if generation.remote is None and self.remote is not None:
-            return [RTCIceCandidate.extend(c, ufrag) for c in self.remote.candidates]
+        if generation.remote is None:
+            waiting = self._early if self.remote is None else self.remote.candidates
+            return [RTCIceCandidate.extend(c, ufrag) for c in waiting if c is not None]
         return [
             RTCIceCandidate.extend(candidate_from_aioice(candidate), ufrag)
             for candidate in generation.connection.remote_candidates
@@ -268,6 +269,7 @@ class RTCIceTransport(aiortc.RTCIceTransport):
             await generation.add_remote_candidate(candidate)
         generation.phase = Phase.CHECKING
         generation.check_task = asyncio.ensure_future(self._check(generation))
+        self._in_background(self._watch(generation.connection))
         self._drop_superfluous()
         self._update_state()
 
@@ -304,6 +306,14 @@ class RTCIceTransport(aiortc.RTCIceTransport):
                 generation.phase = Phase.FAILED
                 generation.connection.give_up()
                 self._update_state()
+        else:
+            if generation.phase is Phase.CHECKING:
+                self.pair_nominated(generation.connection)
+
+    async def _watch(self, connection: IceConnection) -> None:
+        # Nothing here closes a connection in use, but a program may, which then is a lost path.
+        if isinstance(await connection.get_event(), ConnectionClosed):
+            self.consent_expired(connection)
 
     async def _add_remote_candidate(
         self, remote: RemoteIce, candidate: aiortc.RTCIceCandidate | None

@@ -101,3 +101,15 @@ async def test_after_consent_has_expired(make_pc: Factory, monkeypatch: pytest.M
     await echo.check("after")
     assert states == ["failed", "checking", "completed"]
     assert dtls_states == []
+
+
+async def test_after_a_program_has_closed_the_connection_below(make_pc: Factory) -> None:
+    near, far = make_pc(), make_pc()
+    echo = await connect(near, far)
+    # Some programs reach below aiortc's transport. To us that is a lost path, as any other.
+    await transports(near)[0]._connection.close()
+    await wait_ice_state("failed", near)
+    near.restartIce()
+    await negotiate(near, far)
+    await wait_connected(near, far)
+    await echo.check("after")
