@@ -61,7 +61,11 @@ class Call:
     """One peer's side of the call."""
 
     def __init__(self, name: str, turn: int, options: CallOptions, tell: Tell) -> None:
-        self.report = PeerReport(name, frames_counted=not (options.play or options.webcam))
+        self.report = PeerReport(
+            name,
+            frames_counted=not (options.play or options.webcam),
+            track_expected=turn == 1,
+        )
         self._turn = turn
         self._options = options
         self._tell = tell
