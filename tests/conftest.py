@@ -12,6 +12,8 @@ from restartice import RTCPeerConnection
 
 __all__ = ["Factory", "leave_nothing", "loopback", "make_pc", "other_tasks", "require"]
 
+pytest_plugins = ["network.fixtures"]
+
 Factory = Callable[..., RTCPeerConnection]
 TURNS = 100
 

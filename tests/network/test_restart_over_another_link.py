@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from network.conftest import Connect
+from network.fixtures import Connect
 from network.namespaces import Network, address
 
 pytestmark = pytest.mark.network
