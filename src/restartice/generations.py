@@ -21,6 +21,7 @@ class Phase(Enum):
     NEW = auto()
     CHECKING = auto()
     NOMINATED = auto()
+    LOST = auto()  # it was nominated, and its path doesn't work for now
     FAILED = auto()
 
 
@@ -29,7 +30,8 @@ def transport_state(phases: Sequence[Phase]) -> str:
 
     The first is the one that carries the traffic, or would, if it had a pair; the others are newer.
     On a restart `completed` becomes `connected` while the checks run, and `failed` becomes
-    `checking`. A restart that fails while the previous pair works leaves the transport `completed`.
+    `checking`, as does `disconnected`. A restart that fails leaves the transport `completed` if the
+    previous pair works, and `disconnected` if that may yet heal.
 
     Departure: `connected` is passed over on the way from `checking` to `completed`, because
     aiortc's programs wait for the latter, and are used to see only that one.
@@ -40,6 +42,8 @@ def transport_state(phases: Sequence[Phase]) -> str:
         return "connected" if checking else "completed"
     if checking:
         return "checking"
+    if phases[0] is Phase.LOST:
+        return "disconnected"
     return "failed" if Phase.FAILED in phases else "new"
 
 

@@ -1,7 +1,5 @@
 """One ICE generation's connection: aioice's, which reports instead of ending things."""
 
-import asyncio
-import random
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -9,10 +7,13 @@ import aioice
 import aioice.ice
 from aioice import stun
 
+from .consent import PathState, Timings
 from .credentials import IceCredentials
 from .internals import AioiceConnection, CandidatePair, ice_connection_base
+from .pathwatch import PathWatch
+from .settings import IceSettings
 
-__all__ = ["IceConnection", "Observer", "ice_connection_class"]
+__all__ = ["IceConnection", "Observer", "consent_timings", "ice_connection_class"]
 
 COMPONENT = 1
 LOOPBACK = "127.0.0.1"
@@ -24,12 +25,15 @@ class Observer(Protocol):
     def pair_nominated(self, connection: "IceConnection") -> None:
         """A pair was nominated; there may have been another one before."""
 
-    def consent_expired(self, connection: "IceConnection") -> None:
-        """The remote side hasn't answered for too long; nothing more may be sent."""
+    def path_changed(self, connection: "IceConnection", state: PathState) -> None:
+        """The path of the nominated pair is lost, or back, or consent to send has expired."""
+
+    def path_resumed(self, connection: "IceConnection") -> None:
+        """Something has come in on it after that was missed."""
 
 
 class IceConnection(AioiceConnection):
-    """aioice's connection, which hands over data, and reports its nomination and lost consent.
+    """aioice's connection, which hands over data, and reports its nomination and its path.
 
     It ends only by close(): neither a lost socket nor lost consent closes it.
     """
@@ -42,8 +46,8 @@ class IceConnection(AioiceConnection):
         self.heard = False
         self.given_up = False
         self.loopback_candidates = False
-        self._consent_granted = 0.0
-        self._consent_requests: set[asyncio.Task[None]] = set()
+        self.timings: Callable[[], Timings] = Timings
+        self.watch: PathWatch | None = None
 
     @property
     def credentials(self) -> IceCredentials:
@@ -65,7 +69,10 @@ class IceConnection(AioiceConnection):
 
     def data_received(self, data: bytes, component: int) -> None:  # noqa: ARG002  aioice's interface
         """Hand a datagram over, whichever generation it came in on."""
-        self.heard = True
+        if not self.heard:
+            self.heard = True
+            if self.watch is not None:
+                self.watch.packet_came()
         self.deliver(data)
 
     def protocol_lost(self, protocol: object) -> None:
@@ -82,6 +89,8 @@ class IceConnection(AioiceConnection):
         self, message: stun.Message, addr: tuple[str, int], protocol: object
     ) -> None:
         """Answer nothing with a check of our own once the generation is given up."""
+        if self.watch is not None:
+            self.watch.request_came()
         if not self.given_up:
             super().check_incoming(message, addr, protocol)  # type: ignore[arg-type]
 
@@ -97,39 +106,19 @@ class IceConnection(AioiceConnection):
                 pair.task.cancel()
 
     async def query_consent(self) -> None:
-        """Ask for consent to send until none was given for too long.
+        """Watch the selected pair, until consent to send on it has expired."""
+        self.watch = PathWatch(self, self.timings, self._path_changed, self._path_resumed)
+        await self.watch.run()
 
-        "Consent expires after 30 seconds": here after aioice's CONSENT_FAILURES times its
-        CONSENT_INTERVAL, which are read each time. (RFC 7675 section 5.1)
-        """
-        loop = asyncio.get_running_loop()
-        self._consent_granted = loop.time()
-        try:
-            while (remaining := self._consent_granted + consent_lifetime() - loop.time()) > 0:
-                await asyncio.sleep(min(remaining, consent_interval()))
-                if (pair := self.selected_pair) is not None:
-                    request = asyncio.create_task(self._request_consent(pair))
-                    self._consent_requests.add(request)
-                    request.add_done_callback(self._consent_requests.discard)
-        finally:
-            for request in self._consent_requests:
-                request.cancel()
-        self.give_up()
+    def _path_changed(self, state: PathState) -> None:
+        if state is PathState.EXPIRED:
+            self.give_up()
         if self.observer is not None:
-            self.observer.consent_expired(self)
+            self.observer.path_changed(self, state)
 
-    async def _request_consent(self, pair: CandidatePair) -> None:
-        assert self.remote_password is not None
-        try:
-            await pair.protocol.request(
-                self.build_request(pair, nominate=False),
-                pair.remote_addr,
-                integrity_key=self.remote_password.encode(),
-                retransmissions=0,
-            )
-        except (stun.TransactionError, ConnectionError):
-            return
-        self._consent_granted = asyncio.get_running_loop().time()
+    def _path_resumed(self) -> None:
+        if self.observer is not None:
+            self.observer.path_resumed(self)
 
     def end_consent(self) -> None:
         """Stop asking: nothing is sent on this connection any more."""
@@ -137,14 +126,21 @@ class IceConnection(AioiceConnection):
             self.consent_task.cancel()
 
 
-def consent_lifetime() -> float:
-    """Return the seconds for which a response gives consent."""
-    return aioice.ice.CONSENT_FAILURES * aioice.ice.CONSENT_INTERVAL
-
-
-def consent_interval() -> float:
-    """Return the seconds until the next request, randomized as the RFC asks."""
-    return aioice.ice.CONSENT_INTERVAL * random.uniform(0.8, 1.2)  # noqa: S311  no secret
+def consent_timings(settings: IceSettings) -> Timings:
+    """Return the timings in force now; a program may change aioice's constants at any time."""
+    interval, lifetime = settings.consent_interval, settings.consent_lifetime
+    if interval is None:
+        interval = aioice.ice.CONSENT_INTERVAL
+    if lifetime is None:
+        lifetime = interval * aioice.ice.CONSENT_FAILURES
+    return Timings(
+        consent_interval=interval,
+        consent_lifetime=lifetime,
+        silence=settings.silence_timeout,
+        probe_timeout=settings.probe_timeout,
+        probes=settings.probes,
+        stall=settings.stall_tolerance,
+    )
 
 
 def ice_connection_class() -> type[IceConnection]:

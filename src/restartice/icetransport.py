@@ -1,6 +1,7 @@
 """The ICE transport, which outlives its generations."""
 
 import asyncio
+import functools
 import logging
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
@@ -12,9 +13,10 @@ from aioice import ConnectionClosed, stun
 from aiortc import InvalidStateError, RTCIceParameters
 
 from .candidate import RTCIceCandidate
+from .consent import PathState
 from .credentials import IceCredentials
 from .generations import Phase, find_generation, superfluous, transport_state
-from .iceconnection import IceConnection
+from .iceconnection import IceConnection, consent_timings
 from .icegatherer import RTCIceGatherer
 from .icegeneration import IceGeneration, RemoteIce
 from .internals import CandidatePair, candidate_from_aioice
@@ -24,6 +26,11 @@ __all__ = ["RTCIceCandidatePair", "RTCIceTransport"]
 
 # How many generations may drain at a time, so that a storm of restarts doesn't pile up sockets.
 DRAINING_LIMIT: Final = 8
+PHASES: Final = {
+    PathState.ALIVE: Phase.NOMINATED,
+    PathState.LOST: Phase.LOST,
+    PathState.EXPIRED: Phase.FAILED,
+}
 
 logger = logging.getLogger(__name__)
 
@@ -56,6 +63,7 @@ class RTCIceTransport(aiortc.RTCIceTransport):
         self.parking = False
         self.usable = asyncio.Event()
         self.listeners_internal: list[Callable[[], None]] = []
+        self.resumed: Callable[[], None] = lambda: None
         self._settings = settings or IceSettings()
         self._transport_state = "new"
         self._generations = [gatherer.generation]
@@ -77,7 +85,9 @@ class RTCIceTransport(aiortc.RTCIceTransport):
 
     @property
     def state(self) -> str:
-        """`"new"`, `"checking"`, `"connected"`, `"completed"`, `"failed"` or `"closed"`.
+        """`"new"`, `"checking"`, `"connected"` and so on.
+
+        The others are `"completed"`, `"disconnected"`, `"failed"` and `"closed"`.
 
         Spec: https://w3c.github.io/webrtc-pc/#dom-rtcicetransport-state
         """
@@ -273,7 +283,7 @@ class RTCIceTransport(aiortc.RTCIceTransport):
         self._drop_superfluous()
         self._update_state()
 
-    # pair_nominated and consent_expired are called by the connections of the generations.
+    # What the connections of the generations call.
 
     def pair_nominated(self, connection: IceConnection) -> None:
         """Send on the newly nominated pair from now on, unless it is an old generation's."""
@@ -283,17 +293,23 @@ class RTCIceTransport(aiortc.RTCIceTransport):
                 self._carry(place)
         self._update_state()
 
-    def consent_expired(self, connection: IceConnection) -> None:
-        """Send nothing more on a pair whose other end doesn't answer any more."""
+    def path_changed(self, connection: IceConnection, state: PathState) -> None:
+        """Send nothing more on a pair whose other end hasn't answered for too long."""
         for generation in self._generations:
             if generation.connection is connection:
-                generation.phase = Phase.FAILED
-        if self._carrier.connection is connection:
+                generation.phase = PHASES[state]
+        if self._carrier.connection is connection and state is PathState.EXPIRED:
             self._select(None)
         self._update_state()
 
+    def path_resumed(self, connection: IceConnection) -> None:
+        """Let what rides on the transport go on at once."""
+        if self._carrier.connection is connection:
+            self.resumed()
+
     def _adopt(self, generation: IceGeneration) -> None:
         generation.connection.loopback_candidates = self._settings.loopback_candidates
+        generation.connection.timings = functools.partial(consent_timings, self._settings)
         generation.connection.observer = self
         generation.connection.deliver = self._datagrams.put_nowait
 
@@ -313,7 +329,7 @@ class RTCIceTransport(aiortc.RTCIceTransport):
     async def _watch(self, connection: IceConnection) -> None:
         # Nothing here closes a connection in use, but a program may, which then is a lost path.
         if isinstance(await connection.get_event(), ConnectionClosed):
-            self.consent_expired(connection)
+            self.path_changed(connection, PathState.EXPIRED)
 
     async def _add_remote_candidate(
         self, remote: RemoteIce, candidate: aiortc.RTCIceCandidate | None

@@ -11,12 +11,13 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
 from types import ModuleType
-from typing import Any, Final, Generic, TypeVar, overload
+from typing import Any, Final, Generic, Protocol, TypeVar, overload
 
 import aioice
 import aiortc
 import aiortc.rtcicetransport
-from aioice.ice import CandidatePair
+from aioice import stun
+from aioice.ice import CandidatePair, StunProtocol
 from aiortc.rtcdtlstransport import RTCDtlsParameters
 from aiortc.rtcrtpparameters import RTCRtpReceiveParameters, RTCRtpSendParameters
 from aiortc.sdp import SessionDescription
@@ -28,11 +29,13 @@ __all__ = [
     "CandidatePair",
     "candidate_from_aioice",
     "candidate_to_aioice",
+    "forget_transaction",
     "ice_connection_base",
     "ice_connection_kwargs",
     "kept_codecs",
     "mark_shared",
     "mline_index",
+    "send_request",
     "set_controlling",
     "set_mid",
     "set_mline_index",
@@ -246,6 +249,32 @@ class AioiceConnection(aioice.Connection):
     protocols = Private[list[Any]](_CONNECTION, "_protocols")
     remote_candidates_end = Private[bool](_CONNECTION, "_remote_candidates_end")
     consent_task = Private[asyncio.Task[None] | None](_CONNECTION, "_query_consent_task")
+
+
+for _name in ("send_stun", "transactions"):
+    require(StunProtocol, _name)
+
+
+class Transaction(Protocol):
+    """What aioice hands the response to a request to."""
+
+    def response_received(self, message: stun.Message, address: tuple[str, int], /) -> None:
+        """Take a response that nobody has verified yet."""
+
+
+def send_request(
+    pair: CandidatePair, request: stun.Message, key: bytes, transaction: Transaction
+) -> None:
+    """Sign a request and send it, once; the transaction is handed the responses."""
+    request.add_message_integrity(key)
+    transactions: dict[bytes, Any] = pair.protocol.transactions
+    transactions[request.transaction_id] = transaction
+    pair.protocol.send_stun(request, pair.remote_addr)
+
+
+def forget_transaction(pair: CandidatePair, transaction_id: bytes) -> None:
+    """Take no more responses to a request."""
+    pair.protocol.transactions.pop(transaction_id, None)
 
 
 require(aiortc.rtcicetransport, "Connection")

@@ -2,8 +2,19 @@
 
 import math
 from dataclasses import dataclass
+from typing import Final
 
 __all__ = ["IceSettings"]
+
+TIMES: Final = (
+    "check_timeout",
+    "drain_time",
+    "drain_silence",
+    "silence_timeout",
+    "probe_timeout",
+    "stall_tolerance",
+)
+OPTIONAL_TIMES: Final = ("consent_interval", "consent_lifetime")
 
 
 @dataclass(frozen=True)
@@ -16,24 +27,49 @@ class IceSettings:
         drain_time: How long the previous generation's sockets stay open, at least, after a restart
             has selected a new pair, so that packets under way still arrive.
         drain_silence: How long they must have been silent, then, before they are closed.
+        silence_timeout: How long the packets of a connection that had some must have stopped before
+            the other end is asked whether it is still there.
+        probe_timeout: How long it may take to answer that, and a request for consent. It is more
+            where answers have been seen to take longer.
+        probes: How many of these questions must go without an answer before the transport is
+            `disconnected`; twice as many while packets still come in.
+        consent_interval: From one request for consent to the next, on average. None for aioice's
+            CONSENT_INTERVAL, 5 s, which a program may have changed.
+        consent_lifetime: How long after the last answer the transport has `failed`. None for that
+            times aioice's CONSENT_FAILURES, 30 s.
+        stall_tolerance: How late the event loop may be before what wasn't heard meanwhile is
+            put down to the program, not to the network.
         loopback_candidates: Whether 127.0.0.1 is a candidate, too, which lets two programs on a
             machine without network talk to each other.
 
     Raises:
-        ValueError: A time isn't a positive finite number.
+        ValueError: A time isn't a positive finite number, or probes isn't a positive integer.
         TypeError: loopback_candidates isn't a bool.
     """
 
     check_timeout: float = 15.0
     drain_time: float = 3.0
     drain_silence: float = 1.0
+    silence_timeout: float = 1.0
+    probe_timeout: float = 0.5
+    probes: int = 2
+    consent_interval: float | None = None
+    consent_lifetime: float | None = None
+    stall_tolerance: float = 0.25
     loopback_candidates: bool = False
 
     def __post_init__(self) -> None:
-        for name in ("check_timeout", "drain_time", "drain_silence"):
+        given = [name for name in OPTIONAL_TIMES if getattr(self, name) is not None]
+        for name in (*TIMES, *given):
             value = getattr(self, name)
-            is_number = isinstance(value, int | float) and not isinstance(value, bool)
-            if not (is_number and math.isfinite(value) and value > 0):
+            if not (is_number(value) and math.isfinite(value) and value > 0):
                 raise ValueError(f"{name} must be a positive number of seconds, not {value!r}")
+        if not (is_number(self.probes) and isinstance(self.probes, int) and self.probes > 0):
+            raise ValueError(f"probes must be a positive integer, not {self.probes!r}")
         if not isinstance(self.loopback_candidates, bool):
             raise TypeError("loopback_candidates must be a bool")
+
+
+def is_number(value: object) -> bool:
+    """Say if a value is a number, which a bool isn't."""
+    return isinstance(value, int | float) and not isinstance(value, bool)

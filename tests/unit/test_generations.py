@@ -4,7 +4,7 @@ import pytest
 
 from restartice.generations import KEPT, Phase, find_generation, superfluous, transport_state
 
-N, C, P, F = Phase.NEW, Phase.CHECKING, Phase.NOMINATED, Phase.FAILED
+N, C, P, F, L = Phase.NEW, Phase.CHECKING, Phase.NOMINATED, Phase.FAILED, Phase.LOST
 
 
 @pytest.mark.parametrize(
@@ -23,6 +23,10 @@ N, C, P, F = Phase.NEW, Phase.CHECKING, Phase.NOMINATED, Phase.FAILED
         ([C, N], "checking"),
         ([C, C], "checking"),
         ([P, F, C], "connected"),
+        ([L], "disconnected"),
+        ([L, N], "disconnected"),
+        ([L, C], "checking"),
+        ([L, F], "disconnected"),
     ],
 )
 def test_state(phases: list[Phase], expected: str) -> None:

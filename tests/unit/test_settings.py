@@ -5,13 +5,29 @@ from typing import Any
 import pytest
 
 from restartice import IceSettings
+from restartice.settings import OPTIONAL_TIMES, TIMES
 
 
-@pytest.mark.parametrize("name", ["check_timeout", "drain_time", "drain_silence"])
+@pytest.mark.parametrize("name", TIMES)
 @pytest.mark.parametrize("value", [0, -1, float("nan"), float("inf"), "5", None, True])
 def test_times_are_positive_numbers(name: str, value: Any) -> None:
     with pytest.raises(ValueError, match=name):
         IceSettings(**{name: value})
+
+
+@pytest.mark.parametrize("name", OPTIONAL_TIMES)
+@pytest.mark.parametrize("value", [0, -1, float("nan"), float("inf"), "5", True])
+def test_optional_times_may_be_none(name: str, value: Any) -> None:
+    with pytest.raises(ValueError, match=name):
+        IceSettings(**{name: value})
+    nothing: Any = None
+    assert getattr(IceSettings(**{name: nothing}), name) is None
+
+
+@pytest.mark.parametrize("value", [0, -1, 1.5, "2", None, True])
+def test_probes_is_a_positive_integer(value: Any) -> None:
+    with pytest.raises(ValueError, match="probes"):
+        IceSettings(probes=value)
 
 
 def test_loopback_candidates_is_a_bool() -> None:

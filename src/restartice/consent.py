@@ -1,0 +1,192 @@
+"""Is the other end of the selected pair still there? Consent to send, and liveness on top of it.
+
+Consent is what RFC 7675 asks for: a request every 5 seconds or so, and the end of all sending when
+none was answered for 30. That is too slow to notice a lost path, so there is more: where traffic
+came in and then stops, or a request for consent isn't answered, probes are sent, and a few of them
+without an answer mean that the path is lost, for now. An answer says that it is back.
+
+Nothing here knows of clocks or sockets: the time is an argument.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum, auto
+
+__all__ = ["Liveness", "PathState", "RoundTrip", "Timings"]
+
+
+class PathState(Enum):
+    """What is known of the path."""
+
+    ALIVE = auto()
+    LOST = auto()
+    EXPIRED = auto()
+
+
+@dataclass(frozen=True)
+class Timings:
+    """Times in seconds.
+
+    Attributes:
+        consent_interval: From one request for consent to the next, on average.
+        consent_lifetime: How long an answer gives consent.
+        silence: How long traffic must have stopped before a probe is sent.
+        probe_timeout: How long an answer may take, on a path with a short round trip.
+        probes: How many probes without an answer mean that the path is lost, if nothing else came
+            in either. While something comes in it takes twice as many.
+        stall: How late a timer may be before we know that it was our own program that stood still.
+    """
+
+    consent_interval: float = 5.0
+    consent_lifetime: float = 30.0
+    silence: float = 1.0
+    probe_timeout: float = 0.5
+    probes: int = 2
+    stall: float = 0.25
+
+
+class RoundTrip:
+    """The smoothed round trip time and its variation (RFC 6298 section 2)."""
+
+    def __init__(self) -> None:
+        self.smoothed: float | None = None
+        self.variation = 0.0
+
+    def measure(self, seconds: float) -> None:
+        """Take a measurement."""
+        if self.smoothed is None:
+            self.smoothed, self.variation = seconds, seconds / 2
+        else:
+            self.variation += (abs(self.smoothed - seconds) - self.variation) / 4
+            self.smoothed += (seconds - self.smoothed) / 8
+
+    def timeout(self, least: float) -> float:
+        """Return how long to wait for an answer; longer while nothing was measured."""
+        if self.smoothed is None:
+            return 3 * least
+        return max(least, self.smoothed + 4 * self.variation)
+
+
+class Liveness:
+    """What came in, what was asked and answered, and what follows from that.
+
+    The caller says what happens by hear() and answer(), calls advance() at `wake_at` or earlier,
+    sends a request when that says so, and then looks at `state`.
+
+    Args:
+        now: The time at which the pair was nominated, which was an answer.
+        randomize: Makes an interval a little shorter or longer, so that many don't keep step.
+    """
+
+    def __init__(self, now: float, randomize: Callable[[float], float]) -> None:
+        self.state = PathState.ALIVE
+        self.round_trip = RoundTrip()
+        self.wake_at = now
+        # How often something has come in after it was missed.
+        self.resumptions = 0
+        self._randomize = randomize
+        self._granted_at = now
+        self._heard_at = now
+        # Whether traffic has come in, whose end would be suspicious.
+        self._busy = False
+        # The first request at once: it measures the round trip.
+        self._consent_due = now
+        # Since when requests go without an answer, the latest that counts, and how many timed out.
+        self._series_began: float | None = None
+        self._asked_at = now
+        self._misses = 0
+        # Whether the path was lost because nothing came in at all.
+        self._silent = False
+
+    @property
+    def attentive(self) -> bool:
+        """Whether the next thing that comes in is news, after which advance() is due at once."""
+        return self._silent or not self._busy
+
+    def hear(self, now: float, *, traffic: bool = True) -> None:
+        """Note that something came in: traffic, or a valid request of the other end."""
+        self._heard_at = now
+        self._busy = self._busy or traffic
+        if self._silent:
+            self._silent = False
+            self.state = PathState.ALIVE
+            self.resumptions += 1
+            # Does the other direction work, too? Ask at once.
+            self._misses = 0
+            self._consent_due = now
+
+    def answer(self, now: float, asked_at: float) -> None:
+        """Note a valid answer to a request that was sent then."""
+        self.round_trip.measure(now - asked_at)
+        self._granted_at = self._heard_at = now
+        if self._series_began is not None and self._misses > 0:
+            self.resumptions += 1
+        self._series_began = None
+        self._silent = False
+        if self.state is PathState.LOST:
+            self.state = PathState.ALIVE
+
+    def advance(self, now: float, timings: Timings) -> bool:
+        """Let the time be now; return whether a request is to be sent."""
+        self._forgive_stall(now, timings)
+        # "Consent expires": nothing may be sent, and nothing but a restart helps.
+        if now - self._granted_at >= timings.consent_lifetime:
+            self.state = PathState.EXPIRED
+            self._silent = False
+            self.wake_at = math.inf
+        if self.state is PathState.EXPIRED:
+            return False
+        asking = self._is_request_due(now, timings)
+        if asking:
+            self._consent_due = now + self._randomize(timings.consent_interval)
+        self.wake_at = self._next_time(now, timings)
+        return asking
+
+    def _is_request_due(self, now: float, timings: Timings) -> bool:
+        if self._series_began is not None:
+            if now - self._asked_at < self.round_trip.timeout(timings.probe_timeout):
+                return now >= self._consent_due
+            self._misses += 1
+            self._asked_at = now
+            self._judge(timings)
+            return True
+        if self._busy and now - self._heard_at >= timings.silence:
+            self._busy = False
+            self._begin_series(now, misses=0)
+            return True
+        if now >= self._consent_due:
+            # Only after this one has timed out it is a matter of probes.
+            self._begin_series(now, misses=-1)
+            return True
+        return False
+
+    def _begin_series(self, now: float, misses: int) -> None:
+        self._series_began = self._asked_at = now
+        self._misses = misses
+
+    def _judge(self, timings: Timings) -> None:
+        # Where a path is bad in one direction only, something comes in and no answers do. That
+        # may be by chance, so it takes more of it.
+        assert self._series_began is not None
+        heard = self._heard_at > self._series_began
+        if self._misses >= timings.probes * (2 if heard else 1):
+            self.state = PathState.LOST
+            self._silent = not heard
+
+    def _forgive_stall(self, now: float, timings: Timings) -> None:
+        # While this program stood still it read nothing, and can blame nobody for silence.
+        late = now - self.wake_at
+        if late <= timings.stall:
+            return
+        self._granted_at = min(now, self._granted_at + late)
+        self._heard_at = min(now, self._heard_at + late)
+        self._asked_at = min(now, self._asked_at + late)
+
+    def _next_time(self, now: float, timings: Timings) -> float:
+        times = [self._consent_due, self._granted_at + timings.consent_lifetime]
+        if self._series_began is not None:
+            times.append(self._asked_at + self.round_trip.timeout(timings.probe_timeout))
+        if self._busy:
+            times.append(now + timings.silence / 4)
+        return min(times)

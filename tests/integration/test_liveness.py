@@ -1,0 +1,174 @@
+"""What counts as a sign of life, and what doesn't."""
+
+import asyncio
+import time
+from typing import Any
+
+from aioice import stun
+
+from conftest import Factory
+from connecting import connect, transports, wait_for_state
+from restartice import IceSettings, RTCPeerConnection
+from restartice.iceconnection import IceConnection
+
+QUICK = IceSettings(
+    silence_timeout=0.2, probe_timeout=0.2, consent_interval=0.3, consent_lifetime=3.0
+)
+
+
+class Cut:
+    """Lets no datagram out of a connection any more, but goes on taking them in."""
+
+    def __init__(self, pc: RTCPeerConnection) -> None:
+        connection = ice_connection(pc)
+        pair = connection.selected_pair
+        assert pair is not None
+        protocol: Any = pair.protocol
+        self._protocol = protocol
+        self._transport: Any = self._protocol.transport
+        self._protocol.transport = self
+
+    def sendto(self, data: bytes, address: tuple[str, int]) -> None:
+        """Swallow it."""
+
+    def close(self) -> None:
+        self.heal()
+        self._transport.close()
+
+    def heal(self) -> None:
+        self._protocol.transport = self._transport
+
+
+def ice_connection(pc: RTCPeerConnection) -> IceConnection:
+    connection = transports(pc)[0]._connection
+    assert isinstance(connection, IceConnection)
+    return connection
+
+
+async def test_disconnected_and_back(make_pc: Factory) -> None:
+    near, far = make_pc(iceSettings=QUICK), make_pc(iceSettings=QUICK)
+    echo = await connect(near, far)
+    states: list[str] = []
+    near.on("iceconnectionstatechange", lambda: states.append(near.iceConnectionState))
+    cuts = [Cut(near), Cut(far)]
+    for pc in (near, far):
+        await wait_for_state(pc, "iceConnectionState", "disconnected")
+        assert pc.connectionState == "disconnected"
+    echo.channel.send("kept until then")
+    for cut in cuts:
+        cut.heal()
+    for pc in (near, far):
+        await wait_for_state(pc, "connectionState", "connected")
+    async with asyncio.timeout(10):
+        assert await echo.received.get() == "kept until then"
+    assert states == ["disconnected", "completed"]
+
+
+async def test_failed_after_disconnected(make_pc: Factory) -> None:
+    near, far = make_pc(iceSettings=QUICK), make_pc(iceSettings=QUICK)
+    await connect(near, far)
+    states: list[str] = []
+    near.on("iceconnectionstatechange", lambda: states.append(near.iceConnectionState))
+    Cut(far)
+    await wait_for_state(near, "iceConnectionState", "failed")
+    assert states == ["disconnected", "failed"]
+
+
+async def test_forged_answers_are_none(make_pc: Factory) -> None:
+    near, far = make_pc(iceSettings=QUICK), make_pc(iceSettings=QUICK)
+    await connect(near, far)
+    cut = Cut(far)
+    protocol: Any = cut._protocol
+    connection = ice_connection(near)
+    pair = connection.selected_pair
+    assert pair is not None
+    forged = 0
+
+    async def forge() -> None:
+        # The attacker has read the requests, and sends from the peer's address, but lacks its key.
+        nonlocal forged
+        while True:
+            for transaction_id in list(pair.protocol.transactions):
+                for key in (None, b"not the password at all"):
+                    response = stun.Message(
+                        message_method=stun.Method.BINDING,
+                        message_class=stun.Class.RESPONSE,
+                        transaction_id=transaction_id,
+                    )
+                    response.attributes["XOR-MAPPED-ADDRESS"] = pair.local_addr
+                    if key is not None:
+                        response.add_message_integrity(key)
+                    cut._transport.sendto(bytes(response), pair.local_addr)
+                    forged += 1
+            await asyncio.sleep(0.02)
+
+    forging = asyncio.create_task(forge())
+    await wait_for_state(near, "iceConnectionState", "disconnected")
+    await wait_for_state(near, "iceConnectionState", "failed")
+    forging.cancel()
+    await asyncio.wait([forging])
+    assert forged > 10
+    assert protocol.transport is cut
+
+
+async def test_forged_requests_are_no_sign_of_life(make_pc: Factory) -> None:
+    near, far = make_pc(iceSettings=QUICK), make_pc(iceSettings=QUICK)
+    await connect(near, far)
+    cut = Cut(far)
+    connection, victim = ice_connection(far), ice_connection(near)
+    pair = victim.selected_pair
+    assert pair is not None
+    attacked_pair = connection.selected_pair
+    assert attacked_pair is not None
+
+    async def forge() -> None:
+        while True:
+            request = connection.build_request(attacked_pair, nominate=True)
+            request.add_message_integrity(b"not the password at all")
+            cut._transport.sendto(bytes(request), pair.local_addr)
+            await asyncio.sleep(0.02)
+
+    forging = asyncio.create_task(forge())
+    await wait_for_state(near, "iceConnectionState", "disconnected")
+    await wait_for_state(near, "iceConnectionState", "failed")
+    forging.cancel()
+    await asyncio.wait([forging])
+
+
+async def test_nothing_is_sent_after_consent_has_expired(make_pc: Factory) -> None:
+    near, far = make_pc(iceSettings=QUICK), make_pc(iceSettings=QUICK)
+    echo = await connect(near, far)
+    connection = ice_connection(near)
+    pair = connection.selected_pair
+    assert pair is not None
+    Cut(far)
+    await wait_for_state(near, "iceConnectionState", "failed")
+    sent: list[bytes] = []
+    transport: Any = pair.protocol.transport
+
+    class Recorder:
+        def sendto(self, data: bytes, _address: tuple[str, int]) -> None:
+            sent.append(data)
+
+        def close(self) -> None:
+            transport.close()
+
+    protocol: Any = pair.protocol
+    protocol.transport = Recorder()
+    for number in range(20):
+        echo.channel.send(f"message {number}")
+    # Longer than several requests for consent, and the retransmissions of SCTP, would take.
+    await asyncio.wait([asyncio.create_task(asyncio.sleep(2.5))])
+    assert sent == []
+    assert echo.channel.readyState == "open"
+
+
+async def test_our_own_stall_is_not_a_dead_path(make_pc: Factory) -> None:
+    near, far = make_pc(iceSettings=QUICK), make_pc(iceSettings=QUICK)
+    echo = await connect(near, far)
+    states: list[str] = []
+    near.on("iceconnectionstatechange", lambda: states.append(near.iceConnectionState))
+    for _ in range(3):
+        time.sleep(1.5)  # noqa: ASYNC251  this is the stall, longer than all timings but one
+        await echo.check("after the stall")
+    assert states == []
