@@ -210,6 +210,8 @@ class WebSocketSignaling(BaseSignaling):
             self._closed = self._closed or SignalingClosed("the signaling is closed")
             return
         if self._closed is None:
+            # First of all, so that the server's closing isn't taken for a loss.
+            await self._end(SignalingClosed("the signaling is closed"))
             with contextlib.suppress(ConnectionClosed):
                 await self._socket.send(encode(Bye()))
         await self._socket.close()
@@ -217,7 +219,6 @@ class WebSocketSignaling(BaseSignaling):
             # The reader may wait for the application to take an event.
             self._reader.cancel()
             await asyncio.wait([self._reader])
-        await self._end(SignalingClosed("the signaling is closed"))
 
     # aiortc's interface.
 

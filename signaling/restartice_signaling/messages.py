@@ -5,6 +5,7 @@ fields are ignored.
 """
 
 import json
+import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -285,11 +286,13 @@ def decode(frame: str | bytes) -> Message | None:
     kind = fields.get("type")
     ref = fields.get("seq")
     ref = ref if _is_int(ref) else None
+    if not isinstance(kind, str):
+        raise BadMessage("type must be of type string", ref)
     if kind in UNUSED:
         return None
-    read = READERS.get(kind) if isinstance(kind, str) else None
+    read = READERS.get(kind)
     if read is None:
-        raise BadMessage(f"unknown type {str(kind)[:40]!r}", ref)
+        raise BadMessage(f"unknown type {kind[:40]!r}", ref)
     try:
         return read(fields)
     except BadMessage as error:
@@ -300,7 +303,7 @@ def _load(frame: str | bytes) -> JsonObject:
     if not isinstance(frame, str):
         raise BadMessage("a message must be a text frame")
     try:
-        fields = json.loads(frame, parse_constant=_refuse_constant)
+        fields = json.loads(frame, parse_constant=_refuse_constant, parse_float=_finite)
     except (ValueError, RecursionError):
         raise BadMessage("a message must be JSON") from None
     if not isinstance(fields, dict):
@@ -312,6 +315,14 @@ def _load(frame: str | bytes) -> JsonObject:
 
 def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is not JSON")
+
+
+def _finite(text: str) -> float:
+    # 1e999 would be infinite, which can't be sent on.
+    value = float(text)
+    if math.isinf(value):
+        raise ValueError(f"{text} is too large")
+    return value
 
 
 def _depth_exceeds(value: object, limit: int) -> bool:
@@ -489,4 +500,4 @@ READERS: Final[Mapping[str, Callable[[JsonObject], Message]]] = {
     "pong": lambda fields: Pong(_read_time(fields)),
 }
 # Types of the protocol that this version neither needs nor sends.
-UNUSED: Final[frozenset[object]] = frozenset({"ack", "ice", "goaway"})
+UNUSED: Final = frozenset({"ack", "ice", "goaway"})
