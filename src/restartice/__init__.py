@@ -12,7 +12,6 @@ from aiortc import (
     MediaStreamTrack,
     RTCBundlePolicy,
     RTCCertificate,
-    RTCConfiguration,
     RTCDataChannel,
     RTCDataChannelParameters,
     RTCDtlsFingerprint,
@@ -45,8 +44,14 @@ from aiortc import (
 )
 
 from .candidate import RTCIceCandidate
+from .configuration import RTCConfiguration, RTCRtcpMuxPolicy
 from .dtlstransport import RTCDtlsTransport
-from .exceptions import InvalidModificationError
+from .exceptions import (
+    IceServerSyntaxError,
+    InvalidContentError,
+    InvalidModificationError,
+    SdpSyntaxError,
+)
 from .icegatherer import RTCIceGatherer
 from .icetransport import RTCIceCandidatePair, RTCIceTransport
 from .peerconnection import RTCPeerConnection
@@ -56,8 +61,10 @@ __version__ = "0.1.0"
 
 __all__ = [
     "AudioStreamTrack",
+    "IceServerSyntaxError",
     "IceSettings",
     "InvalidAccessError",
+    "InvalidContentError",
     "InvalidModificationError",
     "InvalidStateError",
     "MediaStreamError",
@@ -82,6 +89,7 @@ __all__ = [
     "RTCPeerConnection",
     "RTCRemoteInboundRtpStreamStats",
     "RTCRemoteOutboundRtpStreamStats",
+    "RTCRtcpMuxPolicy",
     "RTCRtcpParameters",
     "RTCRtpCapabilities",
     "RTCRtpCodecCapability",
@@ -99,5 +107,6 @@ __all__ = [
     "RTCSessionDescription",
     "RTCStatsReport",
     "RTCTransportStats",
+    "SdpSyntaxError",
     "VideoStreamTrack",
 ]

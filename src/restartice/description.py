@@ -10,6 +10,7 @@ from aiortc import RTCIceParameters, RTCSessionDescription
 from aiortc.sdp import MediaDescription, SessionDescription
 
 from .credentials import IceCredentials
+from .exceptions import SdpSyntaxError
 from .negotiation import Section
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "restart",
     "section_credentials",
     "sections",
+    "supports_trickle",
     "without_candidates",
 ]
 
@@ -118,7 +120,7 @@ def parse(description: RTCSessionDescription) -> Description:
     """Parse the SDP.
 
     Raises:
-        ValueError: There is a syntax error; the message names the line. The sender's mistake.
+        SdpSyntaxError: The message names the line. The sender's mistake.
     """
     lines = description.sdp.splitlines()
     if not lines or lines[0] != "v=0":
@@ -135,9 +137,9 @@ def parse(description: RTCSessionDescription) -> Description:
     return Description.extend(parsed, None if options is None else options.group(1))
 
 
-def _syntax_error(lines: list[str], number: int) -> ValueError:
+def _syntax_error(lines: list[str], number: int) -> SdpSyntaxError:
     text = lines[number] if number < len(lines) else ""
-    return ValueError(f"SDP syntax error in line {number + 1}: {text[:80]!r}")
+    return SdpSyntaxError(f"SDP syntax error in line {number + 1}: {text[:80]!r}", number + 1)
 
 
 def _first_bad_line(lines: list[str]) -> int:
@@ -157,6 +159,13 @@ def _first_bad_line(lines: list[str]) -> int:
 def without_candidates(sdp: str) -> str:
     """Return the SDP without candidates, and without the end of them."""
     return CANDIDATES.sub("", sdp)
+
+
+def supports_trickle(description: SessionDescription) -> bool:
+    """Return whether a description says that its side trickles. (RFC 8840 section 4.1.3)."""
+    level = description.ice_options if isinstance(description, Description) else None
+    options = [level, *(media.ice_options for media in description.media)]
+    return any("trickle" in option.split() for option in options if option)
 
 
 def credentials_in(description: SessionDescription | None) -> set[IceCredentials]:

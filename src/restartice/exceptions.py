@@ -1,10 +1,44 @@
-"""The one exception of the specification that aiortc doesn't have."""
+"""The exceptions of the specification that aiortc doesn't have."""
 
-__all__ = ["InvalidModificationError"]
+from aiortc import InvalidAccessError
+from aiortc.exceptions import OperationError
+
+__all__ = [
+    "IceServerSyntaxError",
+    "InvalidContentError",
+    "InvalidModificationError",
+    "SdpSyntaxError",
+]
 
 
 class InvalidModificationError(Exception):
     """A description, or a configuration, was changed in a way that isn't allowed.
 
     The caller's mistake. Spec: https://webidl.spec.whatwg.org/#invalidmodificationerror
+    """
+
+
+class IceServerSyntaxError(ValueError):
+    """The URL of an ICE server is malformed.
+
+    The caller's mistake. Spec: https://webidl.spec.whatwg.org/#syntaxerror
+    """
+
+
+class SdpSyntaxError(OperationError, ValueError):
+    """A description isn't SDP; `sdpLineNumber` counts from 1. A ValueError, as in aiortc.
+
+    The mistake of who wrote it. Spec: https://w3c.github.io/webrtc-pc/#rtcerror-interface
+    """
+
+    def __init__(self, message: str, line: int) -> None:
+        super().__init__(message)
+        self.errorDetail = "sdp-syntax-error"
+        self.sdpLineNumber = line
+
+
+class InvalidContentError(InvalidAccessError, ValueError):
+    """A description is SDP, but says what can't be. A ValueError, as in aiortc.
+
+    The mistake of who wrote it. Spec: https://webidl.spec.whatwg.org/#invalidaccesserror
     """

@@ -7,7 +7,7 @@ import aiortc
 from .credentials import IceCredentials
 from .iceconnection import ice_connection_class
 from .icegeneration import IceGeneration
-from .internals import ice_connection_kwargs, transport_policy
+from .internals import configure, ice_connection_kwargs, transport_policy
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,6 +42,19 @@ class RTCIceGatherer(aiortc.RTCIceGatherer):
     def state(self) -> str:
         """`"new"`, `"gathering"` or `"completed"`, of the newest generation."""
         return self.generation.gathering_state
+
+    def configure(
+        self, servers: list[aiortc.RTCIceServer] | None, policy: aiortc.RTCIceTransportPolicy
+    ) -> None:
+        """Use other servers, and another policy, for what isn't being gathered yet."""
+        self._ice_servers = self.getDefaultIceServers() if servers is None else servers
+        self._policy = policy
+        if self.generation.gathering_state == "new":
+            configure(
+                self.generation.connection,
+                ice_connection_kwargs(self._ice_servers),
+                transport_policy(policy),
+            )
 
     def make_generation(self, credentials: IceCredentials) -> IceGeneration:
         """Make a generation with sockets of its own, and make it the one to gather for."""

@@ -29,6 +29,7 @@ __all__ = [
     "CandidatePair",
     "candidate_from_aioice",
     "candidate_to_aioice",
+    "configure",
     "forget_transaction",
     "ice_connection_base",
     "ice_connection_kwargs",
@@ -299,6 +300,24 @@ def ice_connection_base() -> type[aioice.Connection]:
 def ice_connection_kwargs(servers: list[aiortc.RTCIceServer]) -> dict[str, Any]:
     """Return the servers as arguments of aioice, by aiortc's function, which may be patched."""
     return aiortc.rtcicetransport.connection_kwargs(servers)
+
+
+_SERVER_ATTRIBUTES = tuple(
+    require(_CONNECTION, name)
+    for name in ("stun_server", "turn_server", "turn_username", "turn_password", "turn_ssl")
+)
+require(_CONNECTION, "turn_transport")
+require(_CONNECTION, "_transport_policy")
+
+
+def configure(
+    connection: aioice.Connection, kwargs: dict[str, Any], policy: aioice.TransportPolicy
+) -> None:
+    """Give a connection that hasn't gathered other servers and another policy."""
+    for name in _SERVER_ATTRIBUTES:
+        setattr(connection, name, kwargs.get(name, False if name == "turn_ssl" else None))
+    connection.turn_transport = kwargs.get("turn_transport", "udp")
+    connection._transport_policy = policy
 
 
 def transport_policy(policy: aiortc.RTCIceTransportPolicy) -> aioice.TransportPolicy:

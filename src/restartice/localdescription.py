@@ -1,5 +1,7 @@
 """Setting local descriptions."""
 
+from typing import Final
+
 from aiortc import RTCSessionDescription
 from aiortc.sdp import SessionDescription
 
@@ -8,10 +10,19 @@ from .credentials import IceCredentials
 from .exceptions import InvalidModificationError
 from .icetransport import RTCIceTransport
 from .internals import unoffered_assumed_inactive
-from .session import Session
-from .states import Side, SignalingState, next_signaling_state
+from .session import Session, as_final
+from .states import Side, SignalingState
 
 __all__ = ["LocalDescriptionSetter"]
+
+# "If the signaling state is one of these, create an offer; otherwise create an answer."
+IMPLICIT_OFFER: Final = frozenset(
+    {
+        SignalingState.STABLE,
+        SignalingState.HAVE_LOCAL_OFFER,
+        SignalingState.HAVE_REMOTE_PRANSWER,
+    }
+)
 
 
 class LocalDescriptionSetter(Session):
@@ -23,15 +34,14 @@ class LocalDescriptionSetter(Session):
         Spec: https://w3c.github.io/webrtc-pc/#dom-peerconnection-setlocaldescription
         """
         if session is None:
-            # An offer in "stable", "have-local-offer" and "have-remote-pranswer", else an answer.
-            offer = next_signaling_state(self.signalingState, Side.LOCAL, "offer") is not None
+            offer = self.signalingState in IMPLICIT_OFFER
             session = await (self.create_offer() if offer else self.create_answer())
         state = self._next_state(Side.LOCAL, session)
         if session.type == "rollback":
             await self._roll_back()
             return
         # If description.sdp is the empty string, the last created one is meant.
-        if not session.sdp and (last := self.last_created.get(session.type)) is not None:
+        if not session.sdp and (last := self._last_created_for(session.type)) is not None:
             session = RTCSessionDescription(last.sdp, session.type)
         description = sdp.parse(session)
         generations = self._generations_to_begin(description)
@@ -40,31 +50,41 @@ class LocalDescriptionSetter(Session):
             if state is SignalingState.STABLE:
                 self.current_remote, self.pending_remote = self.pending_remote, None
                 self._commit(we_offered=False)
+            elif session.type == "pranswer":
+                self._commit_provisionally()
         self.origin.applied(description)
         await self._enter(state)
 
     async def _apply_local(
         self, session: RTCSessionDescription, generations: dict[RTCIceTransport, IceCredentials]
     ) -> None:
+        current = self.current_local
         for transport, credentials in generations.items():
             transport.begin_generation(credentials)
         try:
             with unoffered_assumed_inactive(self.transceivers, session.type):
-                await super().setLocalDescription(session)
-            self._keep_local(session.type)
+                await super().setLocalDescription(as_final(session))
+            self._keep_local(session.type, current)
         except BaseException:
             for transport in generations:
                 transport.discard_generation()
             raise
 
-    def _keep_local(self, description_type: str) -> None:
-        # In place of aiortc's, which lacks the ICE options.
-        if description_type == "answer":
-            assert self.current_local is not None
-            self.current_local = sdp.Description.extend(self.current_local, sdp.OUR_ICE_OPTIONS)
+    def _keep_local(self, kind: str, current: SessionDescription | None) -> None:
+        # In place of aiortc's, which lacks the ICE options, and took a provisional answer for a
+        # final one.
+        applied = self.pending_local if kind == "offer" else self.current_local
+        assert applied is not None
+        description = sdp.Description.extend(applied, sdp.OUR_ICE_OPTIONS)
+        description.type = kind
+        if kind == "answer":
+            self.current_local, self.pending_local = description, None
         else:
-            assert self.pending_local is not None
-            self.pending_local = sdp.Description.extend(self.pending_local, sdp.OUR_ICE_OPTIONS)
+            self.current_local, self.pending_local = current, description
+
+    def _last_created_for(self, kind: str) -> sdp.CreatedDescription[RTCIceTransport] | None:
+        # A provisional answer is one that createAnswer() made, too.
+        return self.last_created.get("answer" if kind == "pranswer" else kind)
 
     def _generations_to_begin(
         self, description: SessionDescription
@@ -76,16 +96,18 @@ class LocalDescriptionSetter(Session):
                 be edited, which aiortc's programs do, but not its sections and credentials.
         """
         kind = str(description.type)
-        last = self.last_created.get(kind)
+        last = self._last_created_for(kind)
         begin: dict[RTCIceTransport, IceCredentials] = {}
         for index, media in enumerate(description.media):
             transport = self.transport_at(index)
             credentials = sdp.section_credentials(media)
             if transport is None:
                 raise InvalidModificationError(f"No {kind} with a section {index} was created")
+            if credentials == transport.credentials:
+                continue
             if last is not None and credentials == last.credentials.get(transport):
                 begin[transport] = credentials
-            elif credentials != transport.credentials:
+            else:
                 raise InvalidModificationError(
                     f"The ICE credentials of section {index} aren't those of the {kind} that "
                     "was created last"

@@ -8,6 +8,8 @@ from aiortc import InvalidStateError, RTCSessionDescription
 
 from . import description as sdp
 from .candidate import RTCIceCandidate
+from .configuration import RTCConfiguration, in_force, validated
+from .icegatherer import RTCIceGatherer
 from .localdescription import LocalDescriptionSetter
 from .remotedescription import RemoteDescriptionSetter
 from .settings import IceSettings
@@ -92,6 +94,47 @@ class RTCPeerConnection(LocalDescriptionSetter, RemoteDescriptionSetter):
         Spec: https://w3c.github.io/webrtc-pc/#dom-peerconnection-remotedescription
         """
         return self.pendingRemoteDescription or self.currentRemoteDescription  # type: ignore[return-value]
+
+    @property
+    def canTrickleIceCandidates(self) -> bool | None:
+        """Whether the remote side takes candidates one by one, or None before it has said so.
+
+        Spec: https://w3c.github.io/webrtc-pc/#dom-peerconnection-cantrickleicecandidates
+        """
+        description = self.pending_remote or self.current_remote
+        return None if description is None else sdp.supports_trickle(description)
+
+    # Configuration.
+
+    def getConfiguration(self) -> RTCConfiguration:
+        """Return a copy of the configuration in force.
+
+        Spec: https://w3c.github.io/webrtc-pc/#dom-rtcpeerconnection-getconfiguration
+        """
+        configuration = in_force(validated(self.configuration), self.certificates)
+        if configuration.iceServers is None:
+            configuration.iceServers = RTCIceGatherer.getDefaultIceServers()
+        return configuration
+
+    def setConfiguration(self, configuration: aiortc.RTCConfiguration | None = None) -> None:
+        """Change the ICE servers and the ICE transport policy, from the next gathering.
+
+        A call that is connected goes on as it is, until restartIce() puts them to use. A
+        configuration that can't be applied changes nothing.
+
+        Raises:
+            InvalidStateError: The connection is closed.
+            InvalidModificationError: Something else differs from what is in force.
+            IceServerSyntaxError: The URL of a server is malformed.
+            InvalidAccessError: A TURN server lacks username or credential.
+            TypeError: A value is none of those allowed.
+
+        Spec: https://w3c.github.io/webrtc-pc/#dom-rtcpeerconnection-setconfiguration
+        """
+        if self.closed_future is not None:
+            raise InvalidStateError("RTCPeerConnection is closed")
+        described = (self.current_local or self.pending_local) is not None
+        self.configure(configuration, described=described)
 
     # Negotiation.
 

@@ -9,7 +9,7 @@ from . import description as sdp
 from .dtlstransport import parked_stops
 from .icegeneration import RemoteIce
 from .internals import set_mline_index
-from .session import Session
+from .session import Session, as_final
 from .states import Side, SignalingState
 from .transports import dtls_transport
 
@@ -45,6 +45,8 @@ class RemoteDescriptionSetter(Session):
             if state is SignalingState.STABLE:
                 self.current_local, self.pending_local = self.pending_local, None
                 self._commit(we_offered=True)
+            elif session.type == "pranswer":
+                self._commit_provisionally()
         await self._enter(state)
 
     def _validate_remote(self, description: SessionDescription) -> None:
@@ -58,11 +60,12 @@ class RemoteDescriptionSetter(Session):
                 raise InvalidAccessError("Media sections in offer do not match those negotiated")
 
     async def _apply_remote(
-        self, session: RTCSessionDescription, description: SessionDescription
+        self, session: RTCSessionDescription, description: sdp.Description
     ) -> None:
         if description.type == "offer":
             self._forget_unused_sections()
         self.mark_shared_transports()
+        current = self.current_remote
         before = {dtls_transport(user) for user in self.users()}
         transceivers = set(self.transceivers)
         self.applying_remote = description
@@ -70,22 +73,25 @@ class RemoteDescriptionSetter(Session):
             with parked_stops(before):
                 # Candidates are given to the generation they belong to, by ourselves.
                 stripped = RTCSessionDescription(sdp.without_candidates(session.sdp), session.type)
-                await super().setRemoteDescription(stripped)
+                await super().setRemoteDescription(as_final(stripped))
         finally:
             self.applying_remote = None
         used = {dtls_transport(user) for user in self.users()}
         self.unpark(before & used)
         self.parked |= before - used
         self._made_by_remote |= set(self.transceivers) - transceivers
-        self._keep_remote(description)
+        self._keep_remote(description, current)
         self.update_transport_states()
 
-    def _keep_remote(self, description: SessionDescription) -> None:
-        # In place of aiortc's, which lacks the candidates.
+    def _keep_remote(
+        self, description: sdp.Description, current: SessionDescription | None
+    ) -> None:
+        # In place of aiortc's, which lacks the candidates, and took a provisional answer for a
+        # final one.
         if description.type == "answer":
             self.current_remote, self.pending_remote = description, None
         else:
-            self.pending_remote = description
+            self.current_remote, self.pending_remote = current, description
 
     def _forget_unused_sections(self) -> None:
         # A createOffer() that wasn't followed by setLocalDescription() has left indexes behind,

@@ -3,13 +3,13 @@
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Final
 
 import aiortc
 from aiortc import (
     InvalidStateError,
     RTCSessionDescription,
 )
-from aiortc.exceptions import OperationError
 
 from . import description as sdp
 from .connector import Connector
@@ -20,9 +20,19 @@ from .settings import IceSettings
 from .states import Side, SignalingState, next_signaling_state
 from .transports import stop_transports
 
-__all__ = ["Session"]
+__all__ = ["Session", "as_final"]
 
 logger = logging.getLogger(__name__)
+
+
+# The states in which ICE may begin, since both sides have said with what.
+CONNECTING: Final = frozenset(
+    {
+        SignalingState.STABLE,
+        SignalingState.HAVE_LOCAL_PRANSWER,
+        SignalingState.HAVE_REMOTE_PRANSWER,
+    }
+)
 
 
 class Session(CandidateReceiver):
@@ -46,9 +56,20 @@ class Session(CandidateReceiver):
             if not transport.commit():
                 self._restart_failed(transport, asked=asked)
 
-    async def _connect(self) -> None:
-        parked, self.parked = self.parked, set()
-        await stop_transports(parked)
+    def _commit_provisionally(self) -> None:
+        """Let transports connect that a provisional answer says enough about.
+
+        It decides neither that a restart is refused nor which transports aren't needed any more.
+        (RFC 9429 section 4.1.10.1)
+        """
+        for transport in self.transports_by_use():
+            if transport.remote is None or (transport.pending_remote and transport.restarting):
+                transport.commit()
+
+    async def _connect(self, state: SignalingState) -> None:
+        if state is SignalingState.STABLE:
+            parked, self.parked = self.parked, set()
+            await stop_transports(parked)
         for transport in self.transports_by_use():
             await transport.start_checks()
         self.connector.connect_soon()
@@ -102,8 +123,6 @@ class Session(CandidateReceiver):
     def _next_state(self, side: Side, session: RTCSessionDescription) -> SignalingState:
         if self.closed_future is not None:
             raise InvalidStateError("RTCPeerConnection is closed")
-        if session.type == "pranswer":
-            raise OperationError("Provisional answers are not supported")
         state = next_signaling_state(self.signalingState, side, session.type)
         if state is None:
             raise InvalidStateError(
@@ -122,8 +141,8 @@ class Session(CandidateReceiver):
             self._become_stable()
         if state != self.signalingState:
             self._change_signaling_state(state)
-        if state is SignalingState.STABLE:
-            await self._connect()
+        if state in CONNECTING:
+            await self._connect(state)
 
     def _become_stable(self) -> None:
         self.last_created.clear()
@@ -142,3 +161,9 @@ class Session(CandidateReceiver):
     def _change_signaling_state(self, state: str) -> None:
         self.signaling_state = str(state)
         self.emit("signalingstatechange")
+
+
+def as_final(session: RTCSessionDescription) -> RTCSessionDescription:
+    """Return a provisional answer as a final one, which is all that aiortc knows."""
+    kind = "answer" if session.type == "pranswer" else session.type
+    return RTCSessionDescription(session.sdp, kind)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import aiortc
 
+from .configuration import check_change, in_force, validated
 from .description import bundled_mids
 from .dtlstransport import RTCDtlsTransport
 from .icegatherer import RTCIceGatherer
@@ -33,12 +34,24 @@ class TransportOwner(AiortcPeerConnection):
     def __init__(
         self, configuration: aiortc.RTCConfiguration | None, settings: IceSettings
     ) -> None:
+        configuration = validated(configuration)
         super().__init__(configuration)
+        if configuration.certificates:
+            self.certificates = list(configuration.certificates)
         self.ice_settings = settings
         # While aiortc applies a remote description its transports are incomplete.
         self.applying_remote: SessionDescription | None = None
         # Transports that a BUNDLE group made superfluous, until the answer makes that final.
         self.parked: set[RTCDtlsTransport] = set()
+
+    def configure(self, configuration: aiortc.RTCConfiguration | None, *, described: bool) -> None:
+        """Put another configuration in force, from the next gathering."""
+        new = validated(configuration)
+        old = in_force(validated(self.configuration), self.certificates)
+        check_change(old, new, described=described)
+        self.configuration = new
+        for transport in self.transports_by_use():
+            transport.gatherer.configure(new.iceServers, new.iceTransportPolicy)
 
     def create_dtls_transport(self) -> aiortc.RTCDtlsTransport:
         """Return the transport of the BUNDLE group if there is one, else make one.

@@ -44,6 +44,7 @@ def test_all_of_aiortcs_names_are_exported() -> None:
     same = {n for n in aiortc.__all__ if getattr(restartice, n) is getattr(aiortc, n)}
     ours = set(aiortc.__all__) - same
     assert ours == {
+        "RTCConfiguration",
         "RTCDtlsTransport",
         "RTCIceCandidate",
         "RTCIceGatherer",

@@ -1,0 +1,163 @@
+"""The configuration of a connection: what it may contain, and what of it may change."""
+
+import datetime as dt
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, fields, replace
+from enum import Enum
+from typing import Final, TypeVar
+
+import aiortc
+from aiortc import InvalidAccessError, RTCBundlePolicy, RTCIceServer, RTCIceTransportPolicy
+
+from .exceptions import IceServerSyntaxError, InvalidModificationError
+
+__all__ = ["RTCConfiguration", "RTCRtcpMuxPolicy", "check_change", "in_force", "validated"]
+
+E = TypeVar("E", bound=Enum)
+
+POOL_SIZES: Final = range(256)
+USERNAME_LIMIT: Final = 509
+# (RFC 7064 section 3.1, RFC 7065 section 3.1)
+SERVER_URL: Final = re.compile(
+    r"(?P<scheme>stuns?|turns?):(?P<host>\[[0-9a-fA-F:.]+\]|[^\s/?#@:\[\]]+)(:(?P<port>\d{1,5}))?"
+    r"(\?transport=(?P<transport>udp|tcp))?",
+    re.IGNORECASE,
+)
+
+
+class RTCRtcpMuxPolicy(Enum):
+    """Whether a remote peer has to multiplex RTP and RTCP; aiortc can do nothing else.
+
+    Spec: https://w3c.github.io/webrtc-pc/#rtcrtcpmuxpolicy-enum
+    """
+
+    REQUIRE = "require"
+
+
+@dataclass
+class RTCConfiguration(aiortc.RTCConfiguration):
+    """aiortc's configuration, and those fields of the specification's that it lacks.
+
+    Where aiortc has an enum its values will do, such as `"max-bundle"`.
+
+    Attributes:
+        rtcpMuxPolicy: `"require"`, the only policy that there is.
+        iceCandidatePoolSize: How many transports may be prepared in advance, 0 to 255. A hint
+            that isn't used: candidates are gathered when a local description is set.
+        certificates: The certificates to use for DTLS, or None for one that is made for this
+            connection.
+
+    Spec: https://w3c.github.io/webrtc-pc/#rtcconfiguration-dictionary
+    """
+
+    rtcpMuxPolicy: RTCRtcpMuxPolicy = RTCRtcpMuxPolicy.REQUIRE
+    iceCandidatePoolSize: int = 0
+    certificates: list[aiortc.RTCCertificate] | None = None
+
+
+def validated(configuration: aiortc.RTCConfiguration | None) -> RTCConfiguration:
+    """Return a copy of a configuration that was found to be valid.
+
+    Raises:
+        TypeError: A value is none of those allowed.
+        IceServerSyntaxError: A server has no URL or a malformed one.
+        InvalidAccessError: A TURN server lacks username or credential, or a certificate has
+            expired.
+    """
+    given = configuration or aiortc.RTCConfiguration()
+    values = {field.name: getattr(given, field.name) for field in fields(given)}
+    copied = RTCConfiguration(**values)
+    copied.iceTransportPolicy = _member(RTCIceTransportPolicy, copied.iceTransportPolicy)
+    copied.bundlePolicy = _member(RTCBundlePolicy, copied.bundlePolicy)
+    copied.rtcpMuxPolicy = _member(RTCRtcpMuxPolicy, copied.rtcpMuxPolicy)
+    size = copied.iceCandidatePoolSize
+    if isinstance(size, bool) or not isinstance(size, int) or size not in POOL_SIZES:
+        raise TypeError(f"iceCandidatePoolSize must be an integer from 0 to 255, not {size!r}")
+    if copied.iceServers is not None:
+        copied.iceServers = [_validated_server(server) for server in copied.iceServers]
+    _check_certificates(copied.certificates or [])
+    return copied
+
+
+def check_change(old: RTCConfiguration, new: RTCConfiguration, *, described: bool) -> None:
+    """Check what a configuration would change in one that is in force.
+
+    Args:
+        old: What is in force.
+        new: What shall be.
+        described: Whether a local description was set before.
+
+    Raises:
+        InvalidModificationError: It can't be changed.
+
+    Spec: https://w3c.github.io/webrtc-pc/#dfn-set-a-configuration
+    """
+    fixed = ["bundlePolicy", "rtcpMuxPolicy", "alwaysNegotiateDataChannels"]
+    if described:
+        # "If the ice candidate pool size differs and setLocalDescription has been called."
+        fixed.append("iceCandidatePoolSize")
+    if new.certificates is not None:
+        fixed.append("certificates")
+    for name in fixed:
+        if getattr(old, name) != getattr(new, name):
+            raise InvalidModificationError(f"{name} can't be changed any more")
+
+
+def in_force(
+    configuration: RTCConfiguration, certificates: list[aiortc.RTCCertificate]
+) -> RTCConfiguration:
+    """Return a copy that can be altered without effect."""
+    servers = configuration.iceServers
+    return replace(
+        configuration,
+        iceServers=None if servers is None else [replace(server) for server in servers],
+        certificates=list(certificates),
+    )
+
+
+def _member(enum: type[E], value: object) -> E:
+    if isinstance(value, enum):
+        return value
+    if isinstance(value, str):
+        for member in enum:
+            if member.value == value:
+                return member
+    raise TypeError(f"{value!r} is no {enum.__name__}")
+
+
+def _validated_server(server: RTCIceServer) -> RTCIceServer:
+    if not isinstance(server, RTCIceServer):
+        raise TypeError(f"{server!r} is no RTCIceServer")
+    urls = [server.urls] if isinstance(server.urls, str) else server.urls
+    # If urls is empty, throw a SyntaxError.
+    if not urls:
+        raise IceServerSyntaxError("An ICE server needs a URL")
+    for url in urls:
+        _check_url(url, server)
+    return replace(server, urls=server.urls if isinstance(server.urls, str) else list(urls))
+
+
+def _check_url(url: object, server: RTCIceServer) -> None:
+    match = SERVER_URL.fullmatch(url) if isinstance(url, str) else None
+    if match is None or int(match["port"] or 1) not in range(1, 65536):
+        raise IceServerSyntaxError(f"{url!r} is no URL of a STUN or TURN server")
+    if match["scheme"].lower() in {"stun", "stuns"}:
+        if match["transport"] is not None:
+            raise IceServerSyntaxError(f"{url!r}: a STUN server's URL has no query")
+        return
+    # If scheme name is turn or turns, and either username or credential are missing, throw.
+    if not isinstance(server.username, str) or not isinstance(server.credential, str):
+        raise InvalidAccessError(f"{url!r} needs a username and a credential")
+    # The attribute that carries the username has a limited length. (RFC 8489 section 14.3)
+    if len(server.username.encode()) > USERNAME_LIMIT:
+        raise InvalidAccessError(f"The username for {url!r} is longer than 509 bytes")
+
+
+def _check_certificates(certificates: Iterable[aiortc.RTCCertificate]) -> None:
+    for certificate in certificates:
+        if not isinstance(certificate, aiortc.RTCCertificate):
+            raise TypeError(f"{certificate!r} is no RTCCertificate")
+        # If the value of certificate.expires is less than the current time, throw.
+        if certificate.expires < dt.datetime.now(tz=dt.UTC):
+            raise InvalidAccessError(f"A certificate has expired at {certificate.expires}")
