@@ -31,8 +31,6 @@ from aiortc import (
     RTCRtpHeaderExtensionCapability,
     RTCRtpHeaderExtensionParameters,
     RTCRtpParameters,
-    RTCRtpReceiver,
-    RTCRtpSender,
     RTCRtpSynchronizationSource,
     RTCRtpTransceiver,
     RTCSctpCapabilities,
@@ -55,6 +53,7 @@ from .exceptions import (
 from .icegatherer import RTCIceGatherer
 from .icetransport import RTCIceCandidatePair, RTCIceTransport
 from .peerconnection import RTCPeerConnection
+from .rtp import RTCRtpReceiver, RTCRtpSender
 from .settings import IceSettings
 
 __version__ = "0.1.0"

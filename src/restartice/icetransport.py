@@ -63,7 +63,7 @@ class RTCIceTransport(aiortc.RTCIceTransport):
         self.parking = False
         self.usable = asyncio.Event()
         self.listeners_internal: list[Callable[[], None]] = []
-        self.resumed: Callable[[], None] = lambda: None
+        self.resumed: Callable[[bool], None] = lambda _lossy: None
         self._settings = settings or IceSettings()
         self._transport_state = "new"
         self._generations = [gatherer.generation]
@@ -209,6 +209,16 @@ class RTCIceTransport(aiortc.RTCIceTransport):
         return self.gatherer.generation.credentials
 
     @property
+    def sendable(self) -> bool:
+        """Whether there is a pair to send on."""
+        return self._selected is not None
+
+    @property
+    def path_lost(self) -> bool:
+        """Whether what is sent seems not to arrive."""
+        return self._carrier.phase is not Phase.NOMINATED
+
+    @property
     def restarting(self) -> bool:
         """Whether a generation waits for the remote side's answer to a restart."""
         return self._pending is not None
@@ -305,7 +315,7 @@ class RTCIceTransport(aiortc.RTCIceTransport):
     def path_resumed(self, connection: IceConnection) -> None:
         """Let what rides on the transport go on at once."""
         if self._carrier.connection is connection:
-            self.resumed()
+            self.resumed(True)
 
     def _adopt(self, generation: IceGeneration) -> None:
         generation.connection.loopback_candidates = self._settings.loopback_candidates
@@ -344,6 +354,7 @@ class RTCIceTransport(aiortc.RTCIceTransport):
             remote.candidates.append(candidate)
 
     def _carry(self, place: int) -> None:
+        lossy = self.path_lost
         older, self._generations = self._generations[:place], self._generations[place:]
         self._carrier = self._generations[0]
         self._connection = self._carrier.connection
@@ -351,6 +362,7 @@ class RTCIceTransport(aiortc.RTCIceTransport):
         for generation in older:
             self._retire(generation)
         self.usable.set()
+        self.resumed(lossy)
 
     def _select(self, pair: CandidatePair | None) -> None:
         if pair is not self._selected:

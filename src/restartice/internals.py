@@ -18,24 +18,36 @@ import aiortc
 import aiortc.rtcicetransport
 from aioice import stun
 from aioice.ice import CandidatePair, StunProtocol
+from aiortc.jitterbuffer import JitterBuffer
 from aiortc.rtcdtlstransport import RTCDtlsParameters
 from aiortc.rtcrtpparameters import RTCRtpReceiveParameters, RTCRtpSendParameters
+from aiortc.rtcrtpsender import RTCEncodedFrame
+from aiortc.rtp import RtpPacket
 from aiortc.sdp import SessionDescription
 
 __all__ = [
     "NEGOTIATED_STATE",
     "AioiceConnection",
+    "AiortcJitterBuffer",
     "AiortcPeerConnection",
+    "AiortcRtpReceiver",
+    "AiortcRtpSender",
     "CandidatePair",
+    "acknowledge_data",
     "candidate_from_aioice",
     "candidate_to_aioice",
     "configure",
     "forget_transaction",
     "ice_connection_base",
     "ice_connection_kwargs",
+    "is_established",
     "kept_codecs",
     "mark_shared",
     "mline_index",
+    "oldest_unacknowledged",
+    "repeat_data",
+    "replace_rtp",
+    "round_trip_of",
     "send_request",
     "set_controlling",
     "set_mid",
@@ -427,6 +439,116 @@ def unoffered_assumed_inactive(
             transceiver._offerDirection = None
             setattr(transceiver, _CURRENT_DIRECTION, direction)
             transceiver.sender._enabled, transceiver.receiver._enabled = sends, receives
+
+
+# Media and data, and how they get over an outage.
+
+for _name in ("_capacity", "_origin", "_packets"):
+    require(JitterBuffer, _name)
+
+
+class AiortcJitterBuffer(JitterBuffer):
+    """aiortc's jitter buffer with what it holds under names of ours."""
+
+    def numbers_until(self, last: int) -> Iterator[int]:
+        """Yield the sequence numbers from the first that it waits for to a given one."""
+        assert self._origin is not None
+        for count in range((last - self._origin) % (1 << 16) + 1):
+            yield (self._origin + count) % (1 << 16)
+
+    def packet(self, number: int) -> RtpPacket | None:
+        """Return the packet with a sequence number, if it is there."""
+        number %= 1 << 16
+        packet = self._packets[number % self._capacity]
+        return packet if packet is not None and packet.sequence_number == number else None
+
+    def skip_to(self, number: int) -> None:
+        """Forget all packets before a sequence number."""
+        assert self._origin is not None
+        self.remove(min(self._capacity, (number - self._origin) % (1 << 16)))
+
+
+_SENDER, _RECEIVER, _SCTP = aiortc.RTCRtpSender, aiortc.RTCRtpReceiver, aiortc.RTCSctpTransport
+
+for _name in ("_next_encoded_frame", "_send_keyframe", "_ssrc"):
+    require(_SENDER, _name)
+
+
+class AiortcRtpSender(aiortc.RTCRtpSender):
+    """aiortc's sender with what its loop calls under a name of ours."""
+
+    async def next_encoded_frame(
+        self, codec: aiortc.RTCRtpCodecParameters
+    ) -> RTCEncodedFrame | None:
+        """Return the next frame to send, or None."""
+        return await super()._next_encoded_frame(codec)
+
+    def force_keyframe(self) -> None:
+        """Let the next picture be a keyframe."""
+        self._send_keyframe()
+
+    async def _next_encoded_frame(
+        self, codec: aiortc.RTCRtpCodecParameters
+    ) -> RTCEncodedFrame | None:
+        return await self.next_encoded_frame(codec)
+
+
+class AiortcRtpReceiver(aiortc.RTCRtpReceiver):
+    """aiortc's receiver, whose jitter buffer can be replaced."""
+
+    jitter_buffer = Private[JitterBuffer](_RECEIVER, "__jitter_buffer")
+
+
+require(_RECEIVER, "_set_rtcp_ssrc")
+_TRANSCEIVER_SENDER = require(_TRANSCEIVER, "__sender")
+_TRANSCEIVER_RECEIVER = require(_TRANSCEIVER, "__receiver")
+
+
+def replace_rtp(
+    transceiver: aiortc.RTCRtpTransceiver,
+    sender: aiortc.RTCRtpSender,
+    receiver: aiortc.RTCRtpReceiver,
+) -> None:
+    """Give a new transceiver another sender and receiver."""
+    sender._stream_id = transceiver.sender._stream_id
+    receiver._set_rtcp_ssrc(sender._ssrc)
+    setattr(transceiver, _TRANSCEIVER_SENDER, sender)
+    setattr(transceiver, _TRANSCEIVER_RECEIVER, receiver)
+
+
+for _name in ("_last_received_tsn", "_sent_queue", "_srtt", "_t3_handle"):
+    require(_SCTP, _name)
+for _method in ("_send_sack", "_t3_cancel", "_t3_expired"):
+    require(_SCTP, _method)
+
+
+def is_established(sctp: aiortc.RTCSctpTransport) -> bool:
+    """Say if data can be sent, and data was received."""
+    connected = sctp.state == "connected" and sctp.transport.state == "connected"
+    return connected and sctp._last_received_tsn is not None
+
+
+def acknowledge_data(sctp: aiortc.RTCSctpTransport) -> None:
+    """Say again what data was received."""
+    task = asyncio.ensure_future(sctp._send_sack())
+    task.add_done_callback(lambda done: done.cancelled() or done.exception())
+
+
+def oldest_unacknowledged(sctp: aiortc.RTCSctpTransport) -> object | None:
+    """Return the first chunk of data that wasn't acknowledged, or None."""
+    return sctp._sent_queue[0] if sctp._sent_queue else None
+
+
+def repeat_data(sctp: aiortc.RTCSctpTransport) -> None:
+    """Repeat what wasn't acknowledged, as if the timer for that had expired."""
+    if sctp._t3_handle is not None:
+        sctp._t3_cancel()
+        sctp._t3_expired()
+
+
+def round_trip_of(sctp: aiortc.RTCSctpTransport) -> float:
+    """Return the round trip time that SCTP has measured, in seconds, or 0 if it hasn't."""
+    return sctp._srtt or 0.0
 
 
 def set_controlling(transport: aiortc.RTCIceTransport, *, controlling: bool) -> None:

@@ -12,7 +12,9 @@ from .description import bundled_mids
 from .dtlstransport import RTCDtlsTransport
 from .icegatherer import RTCIceGatherer
 from .icetransport import RTCIceTransport
-from .internals import AiortcPeerConnection, mark_shared, mline_index
+from .internals import AiortcPeerConnection, mark_shared, mline_index, replace_rtp
+from .resumption import resume
+from .rtp import RTCRtpReceiver, RTCRtpSender
 from .settings import IceSettings
 from .states import (
     aggregate_connection_state,
@@ -70,12 +72,26 @@ class TransportOwner(AiortcPeerConnection):
         gatherer.listeners_internal.append(self.update_ice_gathering_state)
         ice = RTCIceTransport(gatherer, self.ice_settings)
         ice.listeners_internal += [self.update_ice_connection_state, self.update_connection_state]
+        ice.resumed = lambda lossy: resume(self, ice, lossy=lossy)
         dtls = RTCDtlsTransport(ice, self.certificates)
         dtls.on("statechange", self.update_connection_state)
         self.ice_transports.add(ice)
         self.dtls_transports.add(dtls)
         self.update_transport_states()
         return dtls
+
+    def create_transceiver(
+        self, direction: str, kind: str, sender_track: aiortc.MediaStreamTrack | None = None
+    ) -> aiortc.RTCRtpTransceiver:
+        """Make a transceiver that gets over an outage."""
+        transceiver = super().create_transceiver(direction, kind, sender_track)
+        transport = transceiver.receiver.transport
+        replace_rtp(
+            transceiver,
+            RTCRtpSender(sender_track or kind, transport),
+            RTCRtpReceiver(kind, transport),
+        )
+        return transceiver
 
     async def gather_candidates(self) -> None:
         """Gather candidates for all transports, those of a restart anew."""

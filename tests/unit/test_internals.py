@@ -50,6 +50,8 @@ def test_all_of_aiortcs_names_are_exported() -> None:
         "RTCIceGatherer",
         "RTCIceTransport",
         "RTCPeerConnection",
+        "RTCRtpReceiver",
+        "RTCRtpSender",
     }
     for name in ours:
         assert issubclass(getattr(restartice, name), getattr(aiortc, name))

@@ -1,0 +1,78 @@
+"""A jitter buffer for video that doesn't wait for what will not come."""
+
+from typing import TYPE_CHECKING, Final
+
+from .internals import AiortcJitterBuffer
+
+if TYPE_CHECKING:
+    from aiortc.jitterbuffer import JitterFrame
+    from aiortc.rtp import RtpPacket
+
+__all__ = ["JitterBuffer"]
+
+CLOCK_RATE: Final = 90000
+# How long a missing packet is waited for, in the time of the media.
+PATIENCE: Final = int(0.6 * CLOCK_RATE)
+# aiortc's senders can repeat no more packets than that, so a longer hole stays one.
+REPEATABLE: Final = 128
+
+
+class JitterBuffer(AiortcJitterBuffer):
+    """aiortc's jitter buffer, which gives up a frame of which packets stay missing.
+
+    aiortc's waits until 512 packets have come in behind the hole, which after an outage is ten
+    seconds and more of frozen video. This one gives up when the sender can't repeat what is
+    missing, or didn't in 0.6 s. It goes on with the newest frame, and asks for a picture that needs
+    no other.
+    """
+
+    def __init__(self, capacity: int) -> None:
+        super().__init__(capacity=capacity, is_video=True)
+        # When what was handed out last, or else came first, was taken, by the sender's clock.
+        self._handed_out: int | None = None
+
+    def add(self, packet: "RtpPacket") -> "tuple[bool, JitterFrame | None]":
+        """Add a packet; return whether to ask for a whole picture, and the next frame if any."""
+        picture_lost, frame = super().add(packet)
+        if frame is not None or self._handed_out is None:
+            self._handed_out = packet.timestamp
+        elif self._is_stuck(packet):
+            self._skip_to_frame_of(packet)
+            self._handed_out = packet.timestamp
+            picture_lost = True
+        return picture_lost, frame
+
+    def _is_stuck(self, packet: "RtpPacket") -> bool:
+        assert self._handed_out is not None
+        if elapsed(self._handed_out, packet.timestamp) < PATIENCE:
+            return False
+        # Where pictures are rare nothing needs to be missing.
+        first, behind = self._hole(packet.sequence_number)
+        if behind is None:
+            return False
+        length = (behind.sequence_number - first) % (1 << 16)
+        return length > REPEATABLE or elapsed(behind.timestamp, packet.timestamp) >= PATIENCE
+
+    def _hole(self, newest: int) -> "tuple[int, RtpPacket | None]":
+        """Return the first sequence number that is missing, and the packet behind the hole."""
+        first = None
+        for number in self.numbers_until(newest):
+            packet = self.packet(number)
+            if packet is None and first is None:
+                first = number
+            elif packet is not None and first is not None:
+                return first, packet
+        return newest, None
+
+    def _skip_to_frame_of(self, packet: "RtpPacket") -> None:
+        start = packet.sequence_number
+        while (before := self.packet(start - 1)) is not None:
+            if before.timestamp != packet.timestamp:
+                break
+            start -= 1
+        self.skip_to(start)
+
+
+def elapsed(before: int, after: int) -> int:
+    """Return the difference of two timestamps, which is negative where their order is wrong."""
+    return (after - before + (1 << 31)) % (1 << 32) - (1 << 31)
