@@ -52,6 +52,7 @@ from .exceptions import (
 )
 from .icegatherer import RTCIceGatherer
 from .icetransport import RTCIceCandidatePair, RTCIceTransport
+from .network import NetworkChange, NetworkMonitor
 from .peerconnection import RTCPeerConnection
 from .rtp import RTCRtpReceiver, RTCRtpSender
 from .settings import IceSettings
@@ -68,6 +69,8 @@ __all__ = [
     "InvalidStateError",
     "MediaStreamError",
     "MediaStreamTrack",
+    "NetworkChange",
+    "NetworkMonitor",
     "RTCBundlePolicy",
     "RTCCertificate",
     "RTCConfiguration",

@@ -14,6 +14,7 @@ from types import ModuleType
 from typing import Any, Final, Generic, Protocol, TypeVar, overload
 
 import aioice
+import aioice.ice
 import aiortc
 import aiortc.rtcicetransport
 from aioice import stun
@@ -38,6 +39,7 @@ __all__ = [
     "candidate_to_aioice",
     "configure",
     "forget_transaction",
+    "host_addresses",
     "ice_connection_base",
     "ice_connection_kwargs",
     "is_established",
@@ -295,6 +297,14 @@ require(aiortc.rtcicetransport, "connection_kwargs")
 require(aiortc.rtcicetransport, "ICE_TRANSPORT_POLICIES")
 candidate_from_aioice = aiortc.rtcicetransport.candidate_from_aioice
 candidate_to_aioice = aiortc.rtcicetransport.candidate_to_aioice
+
+
+require(aioice.ice, "get_host_addresses")
+
+
+def host_addresses() -> list[str]:
+    """Return the addresses that aioice gathers, by its function, which may be patched."""
+    return aioice.ice.get_host_addresses(use_ipv4=True, use_ipv6=True)
 
 
 def ice_connection_base() -> type[aioice.Connection]:
