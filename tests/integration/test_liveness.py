@@ -9,6 +9,12 @@ from aioice import stun
 from conftest import Factory
 from connecting import connect, wait_for_state
 from cutting import QUICK, Cut, ice_connection
+from restartice import RTCPeerConnection
+
+
+async def wait_disconnected(pc: RTCPeerConnection) -> None:
+    await wait_for_state(pc, "iceConnectionState", "disconnected")
+    assert pc.connectionState == "disconnected"
 
 
 async def test_disconnected_and_back(make_pc: Factory) -> None:
@@ -17,9 +23,8 @@ async def test_disconnected_and_back(make_pc: Factory) -> None:
     states: list[str] = []
     near.on("iceconnectionstatechange", lambda: states.append(near.iceConnectionState))
     cuts = [Cut(near), Cut(far)]
-    for pc in (near, far):
-        await wait_for_state(pc, "iceConnectionState", "disconnected")
-        assert pc.connectionState == "disconnected"
+    # At once, as the later one may notice so late that the earlier one has failed by then.
+    await asyncio.gather(*(wait_disconnected(pc) for pc in (near, far)))
     echo.channel.send("kept until then")
     for cut in cuts:
         cut.heal()
