@@ -15,14 +15,18 @@ DEADLINE = 30.0
 async def wait_until(emitter: Any, event: str, condition: Callable[[], bool]) -> None:
     """Return when the condition holds, which is looked at whenever the event is emitted."""
     happened = asyncio.Event()
-    emitter.on(event, happened.set)
+
+    def happen(*_: object) -> None:
+        happened.set()
+
+    emitter.on(event, happen)
     try:
         async with asyncio.timeout(DEADLINE):
             while not condition():
                 await happened.wait()
                 happened.clear()
     finally:
-        emitter.remove_listener(event, happened.set)
+        emitter.remove_listener(event, happen)
 
 
 async def wait_for_state(emitter: Any, attribute: str, state: str) -> None:

@@ -8,7 +8,7 @@ from typing import Any, Self
 
 import aiortc
 
-from restartice import RTCPeerConnection
+from restartice import RTCIceCandidate, RTCPeerConnection
 
 from .client import (
     CandidateReceived,
@@ -62,6 +62,8 @@ class Negotiator:
         self._on_custom = on_custom
         self._on_error = on_error or _log_error
         self._needed = asyncio.Event()
+        self._candidates: asyncio.Queue[RTCIceCandidate | None] = asyncio.Queue()
+        self._sending = asyncio.Lock()
         self._tasks: list[asyncio.Task[None]] = []
         self._instances: set[str] = set()
         # The three variables of the specification's program.
@@ -69,6 +71,7 @@ class Negotiator:
         self.ignore_offer = False
         self.is_setting_remote_answer_pending = False
         pc.on("negotiationneeded", self._needed.set)
+        pc.on("icecandidate", self._candidates.put_nowait)
 
     @property
     def polite(self) -> bool:
@@ -80,6 +83,7 @@ class Negotiator:
         self._tasks = [
             asyncio.create_task(self._make_offers()),
             asyncio.create_task(self._handle_events()),
+            asyncio.create_task(self._send_candidates()),
         ]
         return self
 
@@ -93,11 +97,17 @@ class Negotiator:
 
     async def close(self) -> None:
         """Stop negotiating. Neither the connection nor the signaling is closed."""
-        self._pc.remove_listener("negotiationneeded", self._needed.set)
+        self._stop_listening("negotiationneeded", self._needed.set)
+        self._stop_listening("icecandidate", self._candidates.put_nowait)
         tasks, self._tasks = self._tasks, []
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _stop_listening(self, event: str, listener: Callable[..., None]) -> None:
+        # A closed connection has no listeners any more.
+        if listener in self._pc.listeners(event):
+            self._pc.remove_listener(event, listener)
 
     async def wait_closed(self) -> None:
         """Return when the signaling has ended.
@@ -178,8 +188,24 @@ class Negotiator:
 
     async def _send_local_description(self) -> None:
         # An operation that came in between may have taken the description back.
-        if (description := self._pc.localDescription) is not None:
-            await self._signaling.send_description(description)
+        async with self._sending:
+            if (description := self._pc.localDescription) is not None:
+                await self._signaling.send_description(description)
+
+    async def _send_candidates(self) -> None:
+        # pc.onicecandidate
+        while True:
+            candidate = await self._candidates.get()
+            if candidate is not None:
+                await self._report(self._send_candidate(candidate))
+
+    async def _send_candidate(self, candidate: RTCIceCandidate) -> None:
+        # The other side needs the description first, and none of one that was taken back. Whoever
+        # comes later gets a description with all candidates.
+        async with self._sending:
+            description = self._pc.localDescription if self._signaling.peers else None
+            if description and f"a=ice-ufrag:{candidate.usernameFragment}\r" in description.sdp:
+                await self._signaling.send_candidate(candidate)
 
     async def _report(self, step: Coroutine[Any, Any, None]) -> None:
         try:

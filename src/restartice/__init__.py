@@ -51,6 +51,7 @@ from .exceptions import (
     SdpSyntaxError,
 )
 from .icegatherer import RTCIceGatherer
+from .iceservers import RTCPeerConnectionIceErrorEvent
 from .icetransport import RTCIceCandidatePair, RTCIceTransport
 from .network import NetworkChange, NetworkMonitor
 from .peerconnection import RTCPeerConnection
@@ -89,6 +90,7 @@ __all__ = [
     "RTCInboundRtpStreamStats",
     "RTCOutboundRtpStreamStats",
     "RTCPeerConnection",
+    "RTCPeerConnectionIceErrorEvent",
     "RTCRemoteInboundRtpStreamStats",
     "RTCRemoteOutboundRtpStreamStats",
     "RTCRtcpMuxPolicy",

@@ -8,7 +8,7 @@ from typing import Any, Self
 import aiortc
 from aiortc.sdp import candidate_from_sdp, candidate_to_sdp
 
-__all__ = ["RTCIceCandidate"]
+__all__ = ["RTCIceCandidate", "is_end"]
 
 UFRAG = re.compile(r" ufrag (\S+)")
 
@@ -44,11 +44,33 @@ class RTCIceCandidate(aiortc.RTCIceCandidate, metaclass=_AnyCandidate):
         return cls(**values)
 
     @classmethod
+    def end(cls, ufrag: str | None, mid: str | None = None, index: int | None = None) -> Self:
+        """Make the one that stands for the end of a generation's candidates."""
+        return cls(1, "", "", 0, 0, "udp", "", None, None, mid, index, None, ufrag)
+
+    @property
+    def candidate(self) -> str:
+        """The value of the candidate attribute, empty if this is the end of candidates.
+
+        Spec: https://w3c.github.io/webrtc-pc/#dom-rtcicecandidate-candidate
+        """
+        return f"candidate:{self.to_sdp()}" if self.type else ""
+
+    @property
+    def address(self) -> str | None:
+        """The IP address, or the name that stands for it; None if this is the end of candidates.
+
+        Spec: https://w3c.github.io/webrtc-pc/#dom-rtcicecandidate-address
+        """
+        return self.ip or None
+
+    @classmethod
     def fromJSON(cls, init: Mapping[str, Any]) -> Self | None:
         """Read the browser's form, `{candidate, sdpMid, sdpMLineIndex, usernameFragment}`.
 
         Returns:
-            The candidate, or None if it is empty, which means the end of candidates.
+            The candidate, or one whose `candidate` is empty, too, which means the end of those of
+            its generation; or None, if that doesn't say of which one.
 
         Raises:
             ValueError: A field is malformed, which is the sender's mistake.
@@ -60,7 +82,7 @@ class RTCIceCandidate(aiortc.RTCIceCandidate, metaclass=_AnyCandidate):
         index = _typed(init, "sdpMLineIndex", int)
         ufrag = _typed(init, "usernameFragment", str)
         if not text:
-            return None
+            return None if (mid, index, ufrag) == (None,) * 3 else cls.end(ufrag, mid, index)
         candidate = cls.extend(_parse_candidate(text), ufrag)
         candidate.sdpMid = mid
         candidate.sdpMLineIndex = index
@@ -72,7 +94,7 @@ class RTCIceCandidate(aiortc.RTCIceCandidate, metaclass=_AnyCandidate):
         Spec: https://w3c.github.io/webrtc-pc/#dom-rtcicecandidate-tojson
         """
         return {
-            "candidate": f"candidate:{self.to_sdp()}",
+            "candidate": self.candidate,
             "sdpMid": self.sdpMid,
             "sdpMLineIndex": self.sdpMLineIndex,
             "usernameFragment": self.usernameFragment,
@@ -82,6 +104,11 @@ class RTCIceCandidate(aiortc.RTCIceCandidate, metaclass=_AnyCandidate):
         """Return the value of the SDP's candidate attribute. (RFC 8839 section 5.1, RFC 8840)."""
         text = candidate_to_sdp(self)
         return f"{text} ufrag {self.usernameFragment}" if self.usernameFragment else text
+
+
+def is_end(candidate: aiortc.RTCIceCandidate | None) -> bool:
+    """Say if this stands for the end of candidates, of all generations or of one."""
+    return candidate is None or getattr(candidate, "candidate", None) == ""
 
 
 def _typed(init: Mapping[str, Any], name: str, kind: type) -> Any:

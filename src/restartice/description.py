@@ -9,6 +9,7 @@ from typing import Final, Generic, Self, TypeVar
 from aiortc import RTCIceParameters, RTCSessionDescription
 from aiortc.sdp import MediaDescription, SessionDescription
 
+from .candidate import RTCIceCandidate
 from .credentials import IceCredentials
 from .exceptions import SdpSyntaxError
 from .negotiation import Section
@@ -18,6 +19,7 @@ __all__ = [
     "CreatedDescription",
     "Description",
     "Origin",
+    "add_candidate",
     "bundled_mids",
     "credentials_in",
     "find_section",
@@ -203,6 +205,13 @@ def find_section(
     if index is not None and 0 <= index < len(description.media):
         return description.media[index]
     return None
+
+
+def add_candidate(section: MediaDescription, candidate: RTCIceCandidate) -> None:
+    """Add a candidate; the first one is the default destination. (RFC 8839 section 4.2.1.2)."""
+    if not section.ice_candidates:
+        section.host, section.port = candidate.ip, candidate.port
+    section.ice_candidates.append(candidate)
 
 
 def restart(

@@ -9,14 +9,14 @@ from aioice import stun
 
 from .consent import PathState, Timings
 from .credentials import IceCredentials
-from .internals import AioiceConnection, CandidatePair, ice_connection_base
+from .gathering import GatheringConnection
+from .internals import CandidatePair, ice_connection_base
 from .pathwatch import PathWatch
 from .settings import IceSettings
 
 __all__ = ["IceConnection", "Observer", "consent_timings", "ice_connection_class"]
 
 COMPONENT = 1
-LOOPBACK = "127.0.0.1"
 
 
 class Observer(Protocol):
@@ -32,7 +32,7 @@ class Observer(Protocol):
         """Something has come in on it after that was missed."""
 
 
-class IceConnection(AioiceConnection):
+class IceConnection(GatheringConnection):
     """aioice's connection, which hands over data, and reports its nomination and its path.
 
     It ends only by close(): neither a lost socket nor lost consent closes it.
@@ -45,7 +45,6 @@ class IceConnection(AioiceConnection):
         self.observer: Observer | None = None
         self.heard = False
         self.given_up = False
-        self.loopback_candidates = False
         self.timings: Callable[[], Timings] = Timings
         self.watch: PathWatch | None = None
 
@@ -58,14 +57,6 @@ class IceConnection(AioiceConnection):
     def selected_pair(self) -> CandidatePair | None:
         """The nominated pair, or None."""
         return self.nominated.get(COMPONENT)
-
-    async def get_component_candidates(
-        self, component: int, addresses: list[str], timeout: int = 5
-    ) -> list[aioice.Candidate]:
-        """Gather on the given addresses, and on loopback if that is wanted."""
-        if self.loopback_candidates and LOOPBACK not in addresses:
-            addresses = [*addresses, LOOPBACK]
-        return await super().get_component_candidates(component, addresses, timeout)
 
     def data_received(self, data: bytes, component: int) -> None:  # noqa: ARG002  aioice's interface
         """Hand a datagram over, whichever generation it came in on."""

@@ -3,11 +3,14 @@
 from typing import TYPE_CHECKING
 
 import aiortc
+from aiortc.exceptions import OperationError
 
 from .credentials import IceCredentials
 from .iceconnection import ice_connection_class
 from .icegeneration import IceGeneration
-from .internals import configure, ice_connection_kwargs, transport_policy
+from .iceservers import RTCPeerConnectionIceErrorEvent, read_servers
+from .internals import transport_policy
+from .settings import IceSettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,6 +30,7 @@ class RTCIceGatherer(aiortc.RTCIceGatherer):
         iceTransportPolicy: aiortc.RTCIceTransportPolicy = aiortc.RTCIceTransportPolicy.ALL,
         local_username: str | None = None,
         local_password: str | None = None,
+        settings: IceSettings | None = None,
     ) -> None:
         super().__init__(iceServers, iceTransportPolicy, local_username, local_password)
         self._ice_servers = self.getDefaultIceServers() if iceServers is None else iceServers
@@ -35,7 +39,11 @@ class RTCIceGatherer(aiortc.RTCIceGatherer):
         credentials = IceCredentials(
             local_username or fresh.ufrag, local_password or fresh.password
         )
+        self._settings = settings or IceSettings()
         self.listeners_internal: list[Callable[[], None]] = []
+        # Called when there are candidates to be made known, or there is an end of them.
+        self.on_news: Callable[[], None] = _ignore
+        self.on_server_error: Callable[[RTCPeerConnectionIceErrorEvent], None] = _ignore
         self.generation = self.make_generation(credentials)
 
     @property
@@ -43,29 +51,21 @@ class RTCIceGatherer(aiortc.RTCIceGatherer):
         """`"new"`, `"gathering"` or `"completed"`, of the newest generation."""
         return self.generation.gathering_state
 
-    def configure(
-        self, servers: list[aiortc.RTCIceServer] | None, policy: aiortc.RTCIceTransportPolicy
-    ) -> None:
-        """Use other servers, and another policy, for what isn't being gathered yet."""
-        self._ice_servers = self.getDefaultIceServers() if servers is None else servers
-        self._policy = policy
-        if self.generation.gathering_state == "new":
-            configure(
-                self.generation.connection,
-                ice_connection_kwargs(self._ice_servers),
-                transport_policy(policy),
-            )
-
     def make_generation(self, credentials: IceCredentials) -> IceGeneration:
         """Make a generation with sockets of its own, and make it the one to gather for."""
+        _, arguments = read_servers(self._ice_servers)
         connection = ice_connection_class()(
             ice_controlling=False,
             local_username=credentials.ufrag,
             local_password=credentials.password,
             transport_policy=transport_policy(self._policy),
-            **ice_connection_kwargs(self._ice_servers),
+            **arguments,
         )
+        connection.settings = self._settings
+        connection.on_gathered = self._tell_news
+        connection.on_server_error = self._tell_server_error
         generation = IceGeneration(connection)
+        generation.on_news = self._tell_news
         self.use(generation)
         return generation
 
@@ -74,12 +74,44 @@ class RTCIceGatherer(aiortc.RTCIceGatherer):
         self.generation = generation
         self._connection = generation.connection
 
-    async def gather(self) -> None:
-        """Gather the candidates of the newest generation, if that wasn't done."""
+    def configure(
+        self, servers: list[aiortc.RTCIceServer] | None, policy: aiortc.RTCIceTransportPolicy
+    ) -> None:
+        """Use other servers and another policy from the next gathering on."""
+        self._ice_servers = self.getDefaultIceServers() if servers is None else servers
+        self._policy = policy
+
+    async def begin(self) -> None:
+        """Gather host candidates for the newest generation, and ask the servers.
+
+        Whoever calls this has to follow `on_news`, and to finish() when that is all.
+
+        Raises:
+            OperationError: No port in the range of the settings is free.
+        """
         generation = self.generation
+        servers, _ = read_servers(self._ice_servers)
         if generation.gathering_state == "new":
+            generation.connection.transport_policy = transport_policy(self._policy)
             self._set_state(generation, "gathering")
-        await generation.gather()
+        try:
+            await generation.begin_gathering(servers)
+        except OperationError:
+            self._set_state(generation, "new")
+            raise
+
+    async def gather(self) -> None:
+        """Gather the candidates of the newest generation, if that wasn't done.
+
+        Returns when all servers have answered, or enough of them.
+        """
+        generation = self.generation
+        await self.begin()
+        await generation.gather_enough()
+        self.finish(generation)
+
+    def finish(self, generation: IceGeneration) -> None:
+        """Declare the gathering of a generation complete."""
         if generation.gathering_state == "gathering":
             self._set_state(generation, "completed")
 
@@ -92,8 +124,18 @@ class RTCIceGatherer(aiortc.RTCIceGatherer):
         if generation is self.generation:
             self.announce_state()
 
+    def _tell_news(self) -> None:
+        self.on_news()
+
+    def _tell_server_error(self, error: RTCPeerConnectionIceErrorEvent) -> None:
+        self.on_server_error(error)
+
     def announce_state(self) -> None:
         """Tell that the state has changed."""
         for listener in self.listeners_internal:
             listener()
         self.emit("statechange")
+
+
+def _ignore(*_: object) -> None:
+    """Tell nobody."""

@@ -1,21 +1,28 @@
 """One ICE generation of a transport: what either side said of it, and its connection."""
 
 import asyncio
-from collections.abc import Coroutine
+import logging
+from collections import deque
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
+import aioice
 import aiortc
 from aiortc import RTCIceParameters
+from aiortc.exceptions import OperationError
 
 from .candidate import RTCIceCandidate
 from .credentials import IceCredentials
 from .generations import Phase
 from .iceconnection import IceConnection
+from .iceservers import StunServer, TurnServer
 from .internals import candidate_from_aioice, candidate_to_aioice
 
 __all__ = ["IceGeneration", "RemoteIce"]
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass
@@ -43,9 +50,13 @@ class IceGeneration:
         self.connection = connection
         self.phase = Phase.NEW
         self.gathering_state = "new"
+        self.on_news: Callable[[], None] = _ignore
         self.remote: RemoteIce | None = None
         self.check_task: asyncio.Task[None] | None = None
         self.drained = asyncio.Event()
+        # Candidates that were found, but not yet made known, which waits for the description.
+        self.found: deque[RTCIceCandidate] = deque()
+        self._known: list[RTCIceCandidate] = []
         self._gather_task: asyncio.Task[None] | None = None
         self._resolving: set[asyncio.Task[None]] = set()
 
@@ -55,12 +66,20 @@ class IceGeneration:
         return self.connection.credentials
 
     def local_candidates(self) -> list[RTCIceCandidate]:
-        """Return the candidates gathered so far."""
-        ufrag = self.credentials.ufrag
-        return [
-            RTCIceCandidate.extend(candidate_from_aioice(candidate), ufrag)
-            for candidate in self.connection.local_candidates
-        ]
+        """Return the candidates that have been made known so far."""
+        return list(self._known)
+
+    @property
+    def finished(self) -> bool:
+        """Whether all candidates have been found and made known, but not the end of them."""
+        gathering = self.gathering_state == "gathering"
+        return gathering and self.connection.gathered and not self.found
+
+    def next_found(self) -> RTCIceCandidate:
+        """Make the next candidate known, and return it."""
+        candidate = self.found.popleft()
+        self._known.append(candidate)
+        return candidate
 
     def use_remote(self, remote: RemoteIce) -> None:
         """Check against a generation of the remote side."""
@@ -69,11 +88,28 @@ class IceGeneration:
         self.connection.remote_username = remote.parameters.usernameFragment
         self.connection.remote_password = remote.parameters.password
 
-    async def gather(self) -> None:
-        """Gather candidates, once. A caller that is cancelled doesn't cancel the gathering."""
+    async def begin_gathering(self, servers: Sequence[StunServer | TurnServer]) -> None:
+        """Gather host candidates, once, and ask the servers.
+
+        A caller that is cancelled doesn't cancel that.
+
+        Raises:
+            OperationError: No port in the range of the settings is free.
+        """
         if self._gather_task is None:
-            self._gather_task = asyncio.ensure_future(self.connection.gather_candidates())
-        await asyncio.shield(self._gather_task)
+            self.connection.on_candidate = self._candidate_found
+            self._gather_task = asyncio.ensure_future(self.connection.begin_gathering(servers))
+        try:
+            await asyncio.shield(self._gather_task)
+        except OperationError:
+            self._gather_task = None
+            raise
+
+    async def gather_enough(self) -> None:
+        """Return when the servers have answered or are given up, with all candidates known."""
+        await self.connection.gather_enough()
+        while self.found:
+            self.next_found()
 
     async def add_remote_candidate(self, candidate: aiortc.RTCIceCandidate | None) -> None:
         """Check a candidate of the remote side; None ends them. Late ones are ignored."""
@@ -83,7 +119,7 @@ class IceGeneration:
             await self._end_remote_candidates()
         elif candidate.ip.endswith(".local"):
             # The name is resolved by multicast DNS, which must not hold anything up.
-            self._in_background(self._add(candidate))
+            self._in_background(self._resolve(candidate))
         else:
             await self._add(candidate)
 
@@ -96,8 +132,20 @@ class IceGeneration:
                     await task
         await self.connection.close()
 
+    def _candidate_found(self, candidate: aioice.Candidate) -> None:
+        ufrag = self.credentials.ufrag
+        self.found.append(RTCIceCandidate.extend(candidate_from_aioice(candidate), ufrag))
+        self.on_news()
+
     async def _add(self, candidate: aiortc.RTCIceCandidate) -> None:
         await self.connection.add_remote_candidate(candidate_to_aioice(candidate))
+        self.connection.prompt_check()
+
+    async def _resolve(self, candidate: aiortc.RTCIceCandidate) -> None:
+        try:
+            await self._add(candidate)
+        except OSError as error:
+            logger.info("The name %s can't be resolved: %s", candidate.ip, error)
 
     async def _end_remote_candidates(self) -> None:
         if self._resolving:
@@ -114,3 +162,7 @@ class IceGeneration:
         task = asyncio.ensure_future(job)
         self._resolving.add(task)
         task.add_done_callback(self._resolving.discard)
+
+
+def _ignore() -> None:
+    """Tell nobody."""

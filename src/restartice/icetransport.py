@@ -12,7 +12,7 @@ import aiortc
 from aioice import ConnectionClosed, stun
 from aiortc import InvalidStateError, RTCIceParameters
 
-from .candidate import RTCIceCandidate
+from .candidate import RTCIceCandidate, is_end
 from .consent import PathState
 from .credentials import IceCredentials
 from .generations import Phase, find_generation, superfluous, transport_state
@@ -49,7 +49,7 @@ class RTCIceCandidatePair:
 class RTCIceTransport(aiortc.RTCIceTransport):
     """aiortc's ICE transport, which stays the same object over all restarts.
 
-    Events: `statechange`, `selectedcandidatepairchange`.
+    Events: `statechange`, `gatheringstatechange`, `selectedcandidatepairchange`.
     Spec: https://w3c.github.io/webrtc-pc/#rtcicetransport
     """
 
@@ -77,6 +77,7 @@ class RTCIceTransport(aiortc.RTCIceTransport):
         self._early: list[aiortc.RTCIceCandidate | None] = []
         self._datagrams: asyncio.Queue[bytes | None] = asyncio.Queue()
         self._adopt(gatherer.generation)
+        gatherer.listeners_internal.append(self._gathering_state_changed)
         # aiortc sets these as attributes of the instance, which is why methods won't do.
         self._recv = self._receive_datagram
         self._send = self._send_datagram
@@ -174,16 +175,18 @@ class RTCIceTransport(aiortc.RTCIceTransport):
             await asyncio.wait([task])
 
     async def addRemoteCandidate(self, candidate: aiortc.RTCIceCandidate | None) -> None:
-        """Add a remote candidate; None ends those of the generation it belongs to.
+        """Add a remote candidate, or the end of those of a generation; None for the newest one's.
 
         Raises:
             LookupError: No generation has the candidate's username fragment.
         """
         remotes = [remote for remote in (self.remote, self.pending_remote) if remote is not None]
         if not remotes:
-            self._early.append(candidate)
+            self._early.append(None if is_end(candidate) else candidate)
             return
         ufrag = getattr(candidate, "usernameFragment", None)
+        if is_end(candidate):
+            candidate = None
         place = find_generation(ufrag, [remote.credentials.ufrag for remote in remotes])
         if place is None:
             raise LookupError(f"no generation has the username fragment {ufrag!r}")
@@ -244,6 +247,7 @@ class RTCIceTransport(aiortc.RTCIceTransport):
             self.gatherer.use(self._generations[-1])
             self._in_background(generation.close())
             self.gatherer.announce_state()
+            self.gatherer.on_news()
 
     async def receive_remote(self, remote: RemoteIce) -> None:
         """Take what a remote description says, to be acted on by commit().
@@ -293,6 +297,9 @@ class RTCIceTransport(aiortc.RTCIceTransport):
         self._drop_superfluous()
         self._update_state()
 
+    def _gathering_state_changed(self) -> None:
+        self.emit("gatheringstatechange")
+
     # What the connections of the generations call.
 
     def pair_nominated(self, connection: IceConnection) -> None:
@@ -318,7 +325,6 @@ class RTCIceTransport(aiortc.RTCIceTransport):
             self.resumed(True)
 
     def _adopt(self, generation: IceGeneration) -> None:
-        generation.connection.loopback_candidates = self._settings.loopback_candidates
         generation.connection.timings = functools.partial(consent_timings, self._settings)
         generation.connection.observer = self
         generation.connection.deliver = self._datagrams.put_nowait

@@ -15,6 +15,7 @@ from typing import Any, Final, Generic, Protocol, TypeVar, overload
 
 import aioice
 import aioice.ice
+import aioice.turn
 import aiortc
 import aiortc.rtcicetransport
 from aioice import stun
@@ -34,10 +35,10 @@ __all__ = [
     "AiortcRtpReceiver",
     "AiortcRtpSender",
     "CandidatePair",
+    "abandon_allocation",
     "acknowledge_data",
     "candidate_from_aioice",
     "candidate_to_aioice",
-    "configure",
     "forget_transaction",
     "host_addresses",
     "ice_connection_base",
@@ -252,8 +253,23 @@ for _method in ("check_complete", "check_incoming", "data_received", "protocol_l
     require(_CONNECTION, _method)
 for _method in ("build_request", "query_consent", "connect", "get_component_candidates"):
     require(_CONNECTION, _method)
+for _method in (
+    "_check_list_maybe_complete",
+    "_check_list_maybe_fail",
+    "_pair_remote_candidate",
+    "_remote_candidates_expected",
+    "sort_check_list",
+):
+    require(_CONNECTION, _method)
 for _name in ("remote_addr", "local_candidate"):
     require(CandidatePair, _name)
+
+
+# aioice 0.12 and 0.13 call it differently.
+_CHECK_PERIODIC: Final = require(
+    _CONNECTION,
+    "check_periodic" if hasattr(_CONNECTION, "check_periodic") else "_check_periodic",
+)
 
 
 class AioiceConnection(aioice.Connection):
@@ -264,6 +280,57 @@ class AioiceConnection(aioice.Connection):
     protocols = Private[list[Any]](_CONNECTION, "_protocols")
     remote_candidates_end = Private[bool](_CONNECTION, "_remote_candidates_end")
     consent_task = Private[asyncio.Task[None] | None](_CONNECTION, "_query_consent_task")
+    local_candidates_start = Private[bool](_CONNECTION, "_local_candidates_start")
+    checks_begun = Private[bool](_CONNECTION, "_early_checks_done")
+    all_local_candidates = Private[list[aioice.Candidate]](_CONNECTION, "_local_candidates")
+    transport_policy = Private[aioice.TransportPolicy](_CONNECTION, "_transport_policy")
+
+    # What a subclass overrides.
+
+    def candidates_expected(self) -> bool:
+        """Return whether more candidates may come up, so that it is too early to give up."""
+        return super()._remote_candidates_expected()
+
+    # What a subclass calls.
+
+    @property
+    def relay_only(self) -> bool:
+        """Whether only relayed candidates may be used."""
+        return self.transport_policy is aioice.TransportPolicy.RELAY
+
+    def add_local_candidate(self, candidate: aioice.Candidate) -> None:
+        """Add a local candidate that was found after the others."""
+        self.all_local_candidates.append(candidate)
+
+    def pair_remote_candidates(self) -> None:
+        """Pair the remote candidates with sockets that have come up after them."""
+        for candidate in self.remote_candidates:
+            self._pair_remote_candidate(candidate)
+        self.sort_check_list()
+
+    def start_next_check(self) -> None:
+        """Check the pair that is next, if the checks are under way."""
+        if self.checks_begun:
+            getattr(self, _CHECK_PERIODIC)()
+
+    def conclude_checks(self) -> None:
+        """Let the checks fail if they have only waited for more candidates, of which none come."""
+        if self.checks_begun and not self._check_list_maybe_complete():
+            self._check_list_maybe_fail()
+
+    # What aioice calls.
+
+    def _remote_candidates_expected(self) -> bool:
+        return self.candidates_expected()
+
+
+_TURN_CLOSE_TASK = require(aioice.turn.TurnTransport, "__close_task")
+
+
+def abandon_allocation(transport: Any) -> None:
+    """Stop telling a TURN server, which doesn't answer, that its allocation isn't needed."""
+    task: asyncio.Task[None] = getattr(transport, _TURN_CLOSE_TASK)
+    task.cancel()
 
 
 for _name in ("send_stun", "transactions"):
@@ -322,24 +389,6 @@ def ice_connection_base() -> type[aioice.Connection]:
 def ice_connection_kwargs(servers: list[aiortc.RTCIceServer]) -> dict[str, Any]:
     """Return the servers as arguments of aioice, by aiortc's function, which may be patched."""
     return aiortc.rtcicetransport.connection_kwargs(servers)
-
-
-_SERVER_ATTRIBUTES = tuple(
-    require(_CONNECTION, name)
-    for name in ("stun_server", "turn_server", "turn_username", "turn_password", "turn_ssl")
-)
-require(_CONNECTION, "turn_transport")
-require(_CONNECTION, "_transport_policy")
-
-
-def configure(
-    connection: aioice.Connection, kwargs: dict[str, Any], policy: aioice.TransportPolicy
-) -> None:
-    """Give a connection that hasn't gathered other servers and another policy."""
-    for name in _SERVER_ATTRIBUTES:
-        setattr(connection, name, kwargs.get(name, False if name == "turn_ssl" else None))
-    connection.turn_transport = kwargs.get("turn_transport", "udp")
-    connection._transport_policy = policy
 
 
 def transport_policy(policy: aiortc.RTCIceTransportPolicy) -> aioice.TransportPolicy:

@@ -7,11 +7,11 @@ import aiortc
 
 from . import description as sdp
 from .internals import stream_id
+from .localcandidates import CandidateAnnouncer
 from .negotiation import NegotiationSnapshot, TransceiverSnapshot, is_negotiation_needed
 from .operations import OperationsChain
 from .settings import IceSettings
 from .states import SignalingState
-from .transports import TransportOwner
 
 if TYPE_CHECKING:
     from .credentials import IceCredentials
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["NegotiationNeeded"]
 
 
-class NegotiationNeeded(TransportOwner):
+class NegotiationNeeded(CandidateAnnouncer):
     """What fires `negotiationneeded`: never while operations are queued, once for each need."""
 
     def __init__(

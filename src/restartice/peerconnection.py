@@ -7,7 +7,7 @@ import aiortc
 from aiortc import InvalidStateError, RTCSessionDescription
 
 from . import description as sdp
-from .candidate import RTCIceCandidate
+from .candidate import RTCIceCandidate, is_end
 from .configuration import RTCConfiguration, in_force, validated
 from .icegatherer import RTCIceGatherer
 from .localdescription import LocalDescriptionSetter
@@ -24,7 +24,12 @@ class RTCPeerConnection(LocalDescriptionSetter, RemoteDescriptionSetter):
     aiortc's, to be used in its place, with ICE restart: `restartIce()`, `createOffer(iceRestart=)`,
     and the `negotiationneeded` event.
 
-    Events, beside aiortc's: `negotiationneeded`, without payload.
+    Events, beside aiortc's:
+
+    - `negotiationneeded`, without payload.
+    - `icecandidate`, with a candidate to be sent to the remote peer. One whose `candidate` is empty
+      ends those of its generation; None says that all gathering is done, and needn't be sent.
+    - `icecandidateerror`, with a `RTCPeerConnectionIceErrorEvent`.
 
     Args:
         configuration: An optional `RTCConfiguration`.
@@ -185,17 +190,24 @@ class RTCPeerConnection(LocalDescriptionSetter, RemoteDescriptionSetter):
     ) -> None:
         """Apply a description that was created, or create the fitting one if there is none given.
 
-        It returns when all candidates are gathered, as in aiortc. Its candidates and bandwidth
-        lines may be edited between creation and this call.
+        If something listens to `icecandidate` when this is called, candidates trickle: it returns
+        at once, and they follow as events. Otherwise it returns when they are gathered, as in
+        aiortc, with all of them in the description. Its candidates and bandwidth lines may be
+        edited between creation and this call.
 
         Raises:
             InvalidStateError: The description doesn't fit the signaling state.
             InvalidModificationError: It isn't the one that was created last.
+            OperationError: None of the ports that `IceSettings` allows is free.
             ValueError: It is malformed.
 
         Spec: https://w3c.github.io/webrtc-pc/#dom-peerconnection-setlocaldescription
         """
-        await self.operations.run(lambda: self.set_local_description(sessionDescription))
+        self.hold_candidates()
+        try:
+            await self.operations.run(lambda: self.set_local_description(sessionDescription))
+        finally:
+            self.release_candidates_soon()
 
     async def setRemoteDescription(self, sessionDescription: RTCSessionDescription) -> None:
         """Apply what the remote side sent. Rolls back an offer of ours if it is an offer, too.
@@ -215,9 +227,10 @@ class RTCPeerConnection(LocalDescriptionSetter, RemoteDescriptionSetter):
     async def addIceCandidate(
         self, candidate: aiortc.RTCIceCandidate | Mapping[str, Any] | None
     ) -> None:
-        """Add a candidate that the remote side sent; None ends the candidates of all sections.
+        """Add a candidate that the remote side sent.
 
-        It is used for the generation that its `usernameFragment` names, else for the newest.
+        It is used for the generation that its `usernameFragment` names, else for the newest. One
+        whose `candidate` is empty ends those of that generation; None, those of all sections.
 
         Args:
             candidate: A candidate, aiortc's or restartice's, or the browser's form of one.
@@ -232,7 +245,8 @@ class RTCPeerConnection(LocalDescriptionSetter, RemoteDescriptionSetter):
         """
         if isinstance(candidate, Mapping):
             candidate = RTCIceCandidate.fromJSON(candidate)
-        if candidate is not None and candidate.sdpMid is None and candidate.sdpMLineIndex is None:
+        nowhere = candidate and candidate.sdpMid is None and candidate.sdpMLineIndex is None
+        if nowhere and not is_end(candidate):
             raise ValueError("Candidate must have either sdpMid or sdpMLineIndex")
         await self.operations.run(lambda: self.add_ice_candidate(candidate))
 

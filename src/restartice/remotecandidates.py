@@ -6,6 +6,7 @@ from aiortc.exceptions import OperationError
 from aiortc.sdp import MediaDescription, SessionDescription
 
 from . import description as sdp
+from .candidate import is_end
 from .creation import DescriptionCreator
 
 __all__ = ["CandidateReceiver"]
@@ -27,30 +28,34 @@ class CandidateReceiver(DescriptionCreator):
             # Departure: the specification forbids this, but aiortc accepts it, with a warning.
             await super().addIceCandidate(candidate)
             return
-        if candidate is None:
-            for transport in self.transports_by_use():
-                await transport.addRemoteCandidate(None)
-            for media in newest.media:
+        for media in self._sections_for(candidate, ufrag, newest):
+            if (riding_on := self.transport_of(media.rtp.muxId)) is None:
+                continue
+            try:
+                await riding_on.addRemoteCandidate(candidate)
+            except LookupError as error:
+                raise OperationError(str(error)) from None
+            if candidate is None or is_end(candidate):
                 media.ice_candidates_complete = True
-            return
-        media = self._section_for(candidate, ufrag, newest)
-        riding_on = self.transport_of(media.rtp.muxId)
-        if riding_on is None:
-            raise OperationError("The candidate's media section has no transport")
-        try:
-            await riding_on.addRemoteCandidate(candidate)
-        except LookupError as error:
-            raise OperationError(str(error)) from None
-        media.ice_candidates.append(candidate)
+            else:
+                media.ice_candidates.append(candidate)
 
-    def _section_for(
-        self, candidate: aiortc.RTCIceCandidate, ufrag: str | None, newest: SessionDescription
-    ) -> MediaDescription:
-        section = sdp.find_section(newest, candidate.sdpMid, candidate.sdpMLineIndex)
-        if section is None:
+    def _sections_for(
+        self,
+        candidate: aiortc.RTCIceCandidate | None,
+        ufrag: str | None,
+        newest: SessionDescription,
+    ) -> list[MediaDescription]:
+        if candidate is None:
+            return list(newest.media)
+        mid, index = candidate.sdpMid, candidate.sdpMLineIndex
+        everywhere = mid is None and index is None
+        if not everywhere and sdp.find_section(newest, mid, index) is None:
             raise OperationError("The candidate belongs to no media section")
-        for description in (newest, self.current_remote):
-            section = sdp.find_section(description, candidate.sdpMid, candidate.sdpMLineIndex)
-            if section and ufrag in {None, sdp.section_credentials(section).ufrag}:
-                return section
+        for description in filter(None, (newest, self.current_remote)):
+            section = sdp.find_section(description, mid, index)
+            sections = description.media if everywhere else list(filter(None, [section]))
+            found = [s for s in sections if ufrag in {None, sdp.section_credentials(s).ufrag}]
+            if found:
+                return found
         raise OperationError(f"No remote description has the username fragment {ufrag!r}")

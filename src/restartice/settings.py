@@ -1,8 +1,11 @@
 """What the specification's interface has no word for."""
 
 import math
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Final
+
+from .interfaces import InterfaceFilter
 
 __all__ = ["IceSettings"]
 
@@ -13,6 +16,8 @@ TIMES: Final = (
     "silence_timeout",
     "probe_timeout",
     "stall_tolerance",
+    "gathering_timeout",
+    "server_timeout",
 )
 OPTIONAL_TIMES: Final = ("consent_interval", "consent_lifetime")
 
@@ -39,12 +44,21 @@ class IceSettings:
             times aioice's CONSENT_FAILURES, 30 s.
         stall_tolerance: How late the event loop may be before what wasn't heard meanwhile is
             put down to the program, not to the network.
+        gathering_timeout: How long setLocalDescription() waits, at most, for STUN and TURN servers,
+            where it waits for them, which is where nothing listens to `icecandidate`.
+        server_timeout: How long they may take to answer otherwise.
+        port_range: The first and the last of the UDP ports that host candidates are on, None for
+            any that is free. A restart needs another one for each address, beside the one in use.
+        interfaces: The names of the network interfaces that candidates are gathered on, or a
+            function that is given the name and an address and says whether it is used; None for
+            all. An address that is found on no interface has the empty name.
         loopback_candidates: Whether 127.0.0.1 is a candidate, too, which lets two programs on a
             machine without network talk to each other.
 
     Raises:
-        ValueError: A time isn't a positive finite number, or probes isn't a positive integer.
-        TypeError: loopback_candidates isn't a bool.
+        ValueError: A time isn't a positive finite number, probes isn't a positive integer, or the
+            ports aren't two in ascending order from 1 to 65535.
+        TypeError: A setting has the wrong type.
     """
 
     check_timeout: float = 15.0
@@ -56,6 +70,10 @@ class IceSettings:
     consent_interval: float | None = None
     consent_lifetime: float | None = None
     stall_tolerance: float = 0.25
+    gathering_timeout: float = 3.0
+    server_timeout: float = 10.0
+    port_range: tuple[int, int] | None = None
+    interfaces: InterfaceFilter | None = None
     loopback_candidates: bool = False
 
     def __post_init__(self) -> None:
@@ -68,8 +86,37 @@ class IceSettings:
             raise ValueError(f"probes must be a positive integer, not {self.probes!r}")
         if not isinstance(self.loopback_candidates, bool):
             raise TypeError("loopback_candidates must be a bool")
+        _check_ports(self.port_range)
+        _check_interfaces(self.interfaces)
 
 
 def is_number(value: object) -> bool:
     """Say if a value is a number, which a bool isn't."""
     return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _check_ports(ports: object) -> None:
+    if ports is None:
+        return
+    if not (
+        isinstance(ports, tuple)
+        and len(ports) == 2
+        and all(is_number(port) and isinstance(port, int) for port in ports)
+    ):
+        raise TypeError(f"port_range must be a tuple of two ports or None, not {ports!r}")
+    if not 1 <= ports[0] <= ports[1] <= 65535:
+        raise ValueError(f"port_range must be two ports in ascending order, not {ports!r}")
+
+
+def _check_interfaces(interfaces: object) -> None:
+    if interfaces is None or callable(interfaces):
+        return
+    # A string is a collection of strings, too, but hardly meant as one.
+    if (
+        isinstance(interfaces, str)
+        or not isinstance(interfaces, Collection)
+        or not all(isinstance(name, str) for name in interfaces)
+    ):
+        raise TypeError(
+            f"interfaces must be a collection of names, a function or None, not {interfaces!r}"
+        )

@@ -11,6 +11,7 @@ from .configuration import check_change, in_force, validated
 from .description import bundled_mids
 from .dtlstransport import RTCDtlsTransport
 from .icegatherer import RTCIceGatherer
+from .iceservers import RTCPeerConnectionIceErrorEvent
 from .icetransport import RTCIceTransport
 from .internals import AiortcPeerConnection, mark_shared, mline_index, replace_rtp
 from .resumption import resume
@@ -68,8 +69,11 @@ class TransportOwner(AiortcPeerConnection):
             iceTransportPolicy=self.configuration.iceTransportPolicy,
             local_username=None if credentials is None else credentials.ufrag,
             local_password=None if credentials is None else credentials.password,
+            settings=self.ice_settings,
         )
         gatherer.listeners_internal.append(self.update_ice_gathering_state)
+        gatherer.on_news = self.announce_candidates
+        gatherer.on_server_error = self.announce_server_error
         ice = RTCIceTransport(gatherer, self.ice_settings)
         ice.listeners_internal += [self.update_ice_connection_state, self.update_connection_state]
         ice.resumed = lambda lossy: resume(self, ice, lossy=lossy)
@@ -93,9 +97,13 @@ class TransportOwner(AiortcPeerConnection):
         )
         return transceiver
 
-    async def gather_candidates(self) -> None:
-        """Gather candidates for all transports, those of a restart anew."""
-        await asyncio.gather(*(t.iceGatherer.gather() for t in self.ice_transports))
+    def announce_candidates(self) -> None:
+        """Make known what was found for descriptions that have been set."""
+        raise NotImplementedError
+
+    def announce_server_error(self, error: RTCPeerConnectionIceErrorEvent) -> None:
+        """Tell that a STUN or TURN server gave no candidate."""
+        raise NotImplementedError
 
     def users(self) -> list[aiortc.RTCRtpTransceiver | aiortc.RTCSctpTransport]:
         """Return all that rides on a transport."""

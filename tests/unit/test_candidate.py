@@ -41,9 +41,25 @@ def test_username_fragment_of_the_line_counts() -> None:
     assert candidate.usernameFragment == "EsAw"
 
 
-@pytest.mark.parametrize("init", [{}, {"candidate": ""}, {"candidate": None, "sdpMid": "0"}])
+@pytest.mark.parametrize("init", [{}, {"candidate": ""}, {"candidate": None, "sdpMid": None}])
 def test_empty_means_the_end(init: dict[str, Any]) -> None:
     assert RTCIceCandidate.fromJSON(init) is None
+
+
+@pytest.mark.parametrize(
+    "init",
+    [
+        {"candidate": "", "sdpMid": "0", "sdpMLineIndex": 0, "usernameFragment": "EsAw"},
+        {"candidate": "", "sdpMid": None, "sdpMLineIndex": None, "usernameFragment": "EsAw"},
+        {"candidate": "", "sdpMid": "0", "sdpMLineIndex": None, "usernameFragment": None},
+    ],
+)
+def test_the_end_of_a_generation_there_and_back(init: dict[str, Any]) -> None:
+    end = RTCIceCandidate.fromJSON(init)
+    assert end is not None
+    assert end.candidate == ""
+    assert end.address is None
+    assert end.toJSON() == init
 
 
 @pytest.mark.parametrize(

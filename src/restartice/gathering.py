@@ -1,0 +1,350 @@
+"""Gathering for one ICE generation: host candidates at once, those of servers as they answer."""
+
+import asyncio
+import ipaddress
+import logging
+import random
+import socket
+from collections.abc import Callable, Coroutine, Sequence
+from contextlib import suppress
+from typing import Any, Final
+
+import aioice
+import aioice.ice
+from aioice import stun
+from aioice.candidate import candidate_foundation, candidate_priority
+from aiortc.exceptions import OperationError
+
+from .iceservers import RTCPeerConnectionIceErrorEvent, StunServer, TurnServer
+from .interfaces import allowed_addresses
+from .internals import AioiceConnection, abandon_allocation
+from .settings import IceSettings
+
+__all__ = ["GatheringConnection"]
+
+COMPONENT: Final = 1
+LOOPBACK: Final = "127.0.0.1"
+RECEIVE_BUFFER: Final = 262144
+# "If the server could not be reached, errorCode will be set to 701."
+UNREACHABLE: Final = 701
+# How long a server is waited for, in seconds, when another one of its kind has answered.
+GRACE: Final = 0.25
+# How long there must be between two checks, in seconds, if aioice doesn't see to that.
+PACE: Final = 0.02
+# How long a TURN server may take, in seconds, to confirm that a relayed address is given back.
+RELEASE_TIMEOUT: Final = 2.0
+
+logger = logging.getLogger(__name__)
+
+# Relayed addresses that are being given back, which goes on after a connection is closed.
+_being_released: set[asyncio.Task[None]] = set()
+
+
+class GatheringConnection(AioiceConnection):
+    """aioice's connection, which reports candidates as they are found, from any number of servers.
+
+    Candidates that are found late join the checks under way, and neither an early end nor an early
+    failure of those is declared while some may still be found.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.settings = IceSettings()
+        self.gathered = False
+        self.on_candidate: Callable[[aioice.Candidate], None] = _ignore
+        self.on_server_error: Callable[[RTCPeerConnectionIceErrorEvent], None] = _ignore
+        self.on_gathered: Callable[[], None] = _ignore
+        self._asked: dict[asyncio.Task[None], type[StunServer | TurnServer]] = {}
+        self._answered: set[type[StunServer | TurnServer]] = set()
+        self._progress = asyncio.Event()
+        self._prompted = 0.0
+
+    def candidates_expected(self) -> bool:
+        """Return whether candidates may still come up, on either side."""
+        return not self.gathered or super().candidates_expected()
+
+    async def begin_gathering(self, servers: Sequence[StunServer | TurnServer]) -> None:
+        """Gather host candidates, and ask the servers, whose answers are not waited for.
+
+        Raises:
+            OperationError: No port in the range of the settings is free.
+        """
+        # The servers are ours to ask.
+        self.stun_server = self.turn_server = None
+        try:
+            await super().gather_candidates()
+        except BaseException:
+            self.local_candidates_start = False
+            raise
+        for candidate in self.local_candidates:
+            self.on_candidate(candidate)
+        for server in servers:
+            if isinstance(server, TurnServer):
+                self._ask(TurnServer, self._allocate(server))
+            elif not self.relay_only:
+                self._ask(StunServer, self._query(server))
+        if not self._asked:
+            self._end()
+
+    async def gather_enough(self) -> None:
+        """Return when all servers have answered or are given up; no candidate comes after that.
+
+        They are given up after `gathering_timeout`, and shortly after one of each kind has
+        answered: one is all it takes, and a dead one shall delay nothing.
+        """
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self.settings.gathering_timeout):
+                await self._wait_until(lambda: set(self._asked.values()) <= self._answered)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(GRACE if self._answered else 0):
+                await self._wait_until(lambda: not self._asked)
+        await self.end_gathering()
+
+    async def end_gathering(self) -> None:
+        """Give up the servers that haven't answered."""
+        tasks = list(self._asked)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def prompt_check(self) -> None:
+        """Check a pair that has just been made at once, unless another one was in the last 20 ms.
+
+        aioice looks for such pairs every 20 ms only. (RFC 8445 section 14.2)
+        """
+        now = asyncio.get_running_loop().time()
+        if now - self._prompted >= PACE:
+            self._prompted = now
+            self.start_next_check()
+
+    async def get_component_candidates(
+        self, component: int, addresses: list[str], timeout: int = 5
+    ) -> list[aioice.Candidate]:
+        """Gather host candidates on those of the addresses that the settings allow."""
+        if not self.relay_only:
+            addresses = allowed_addresses(addresses, self.settings.interfaces)
+            if self.settings.loopback_candidates and LOOPBACK not in addresses:
+                addresses = [*addresses, LOOPBACK]
+        if self.settings.port_range is None:
+            return await super().get_component_candidates(component, addresses, timeout)
+        return await self._gather_in_range(component, addresses, self.settings.port_range)
+
+    async def close(self) -> None:
+        """Close the sockets. TURN servers are told in the background, dead or not."""
+        self.on_candidate = self.on_server_error = self.on_gathered = _ignore
+        await self.end_gathering()
+        relays = [p for p in self.protocols if p.local_candidate.type == "relay"]
+        self.protocols = [p for p in self.protocols if p not in relays]
+        await super().close()
+        for protocol in relays:
+            task = asyncio.ensure_future(_release(protocol))
+            _being_released.add(task)
+            task.add_done_callback(_being_released.discard)
+
+    # Host candidates.
+
+    async def _gather_in_range(
+        self, component: int, addresses: list[str], ports: tuple[int, int]
+    ) -> list[aioice.Candidate]:
+        sockets = {address: _bind(address, ports) for address in addresses}
+        bound = {address: sock for address, sock in sockets.items() if sock is not None}
+        if addresses and not bound:
+            raise OperationError(
+                f"No UDP port from {ports[0]} to {ports[1]} is free on {', '.join(addresses)}"
+            )
+        return [await self._host_candidate(component, sock) for sock in bound.values()]
+
+    async def _host_candidate(self, component: int, sock: socket.socket) -> aioice.Candidate:
+        transport, protocol = await asyncio.get_running_loop().create_datagram_endpoint(
+            lambda: aioice.ice.StunProtocol(self), sock=sock
+        )
+        address = transport.get_extra_info("sockname")
+        protocol.local_candidate = _candidate("host", component, address[0], address)
+        self.protocols.append(protocol)
+        return protocol.local_candidate
+
+    # Candidates of servers.
+
+    def _ask(self, kind: type[StunServer | TurnServer], job: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.ensure_future(job)
+        self._asked[task] = kind
+        task.add_done_callback(self._settled)
+
+    def _settled(self, task: asyncio.Task[None]) -> None:
+        del self._asked[task]
+        if not task.cancelled() and (error := task.exception()) is not None:
+            logger.error("Gathering candidates failed", exc_info=error)
+        self._progress.set()
+        if not self._asked:
+            self._end()
+
+    async def _wait_until(self, condition: Callable[[], bool]) -> None:
+        while not condition():
+            self._progress.clear()
+            await self._progress.wait()
+
+    def _end(self) -> None:
+        self.gathered = True
+        self.conclude_checks()
+        self.on_gathered()
+
+    def _found(self, candidate: aioice.Candidate, kind: type[StunServer | TurnServer]) -> None:
+        self._answered.add(kind)
+        self._progress.set()
+        # Several servers tell the same address.
+        place = (candidate.type, candidate.host, candidate.port)
+        if place not in {(c.type, c.host, c.port) for c in self.local_candidates}:
+            self.add_local_candidate(candidate)
+            self.on_candidate(candidate)
+
+    async def _query(self, server: StunServer) -> None:
+        """Ask a STUN server from all host candidates at once that may reach it."""
+        hosts = [p for p in self.protocols if p.local_candidate.type == "host"]
+        if not _is_loopback(server.address[0]):
+            hosts = [p for p in hosts if not _is_loopback(p.local_candidate.host)]
+        if not hosts:
+            return
+        try:
+            families = await _resolve(server.address)
+        except OSError as error:
+            self._report(server, error)
+            return
+        queries = [
+            self._query_from(protocol, server, families[family])
+            for protocol in hosts
+            if (family := _family(protocol.local_candidate.host)) in families
+        ]
+        await asyncio.gather(*queries)
+
+    async def _query_from(
+        self, protocol: Any, server: StunServer, address: tuple[str, int]
+    ) -> None:
+        request = stun.Message(message_method=stun.Method.BINDING, message_class=stun.Class.REQUEST)
+        base = protocol.local_candidate
+        try:
+            async with asyncio.timeout(self.settings.server_timeout):
+                response, _ = await protocol.request(request, address)
+            mapped = response.attributes["XOR-MAPPED-ADDRESS"]
+        except (stun.TransactionError, OSError, KeyError) as error:
+            self._report(server, error, base)
+        else:
+            self._found(_server_reflexive(base, mapped), StunServer)
+
+    async def _allocate(self, server: TurnServer) -> None:
+        """Ask a TURN server for a relayed address, and check from there, too."""
+        try:
+            async with asyncio.timeout(self.settings.server_timeout):
+                candidate, protocol = await aioice.ice.relayed_candidate(
+                    component=COMPONENT,
+                    hide_related_address=self.relay_only,
+                    protocol_factory=lambda: aioice.ice.StunProtocol(self),
+                    turn_server=server.address,
+                    turn_username=server.username,
+                    turn_password=server.password,
+                    turn_ssl=server.ssl,
+                    turn_transport=server.transport,
+                )
+        except (stun.TransactionError, OSError) as error:
+            self._report(server, error)
+            return
+        self.protocols.append(protocol)
+        self._found(candidate, TurnServer)
+        self.pair_remote_candidates()
+        self.prompt_check()
+
+    def _report(
+        self,
+        server: StunServer | TurnServer,
+        error: Exception,
+        base: aioice.Candidate | None = None,
+    ) -> None:
+        code, text = _explain(error)
+        self.on_server_error(
+            RTCPeerConnectionIceErrorEvent(
+                server.url,
+                code,
+                text,
+                address=None if base is None else base.host,
+                port=None if base is None else base.port,
+            )
+        )
+
+
+def _ignore(*_: object) -> None:
+    """Tell nobody."""
+
+
+def _explain(error: Exception) -> tuple[int, str]:
+    """Return the code and the text of an error event."""
+    if isinstance(error, stun.TransactionFailed) and error.response.error_code is not None:
+        code, text = error.response.attributes["ERROR-CODE"]
+        return code, text
+    if isinstance(error, TimeoutError | stun.TransactionTimeout):
+        return UNREACHABLE, "The server did not answer"
+    if isinstance(error, KeyError):
+        return UNREACHABLE, f"The server's answer lacks {error}"
+    return UNREACHABLE, str(error)
+
+
+def _candidate(kind: str, component: int, base: str, address: tuple[Any, ...]) -> aioice.Candidate:
+    """Return a candidate that packets are sent from by a host candidate, its base."""
+    return aioice.Candidate(
+        foundation=candidate_foundation(kind, "udp", base),
+        component=component,
+        transport="udp",
+        priority=candidate_priority(component, kind),
+        host=address[0],
+        port=address[1],
+        type=kind,
+    )
+
+
+def _server_reflexive(base: aioice.Candidate, mapped: tuple[str, int]) -> aioice.Candidate:
+    candidate = _candidate("srflx", base.component, base.host, mapped)
+    candidate.related_address, candidate.related_port = base.host, base.port
+    return candidate
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _family(address: str) -> socket.AddressFamily:
+    return socket.AF_INET6 if ":" in address else socket.AF_INET
+
+
+async def _resolve(address: tuple[str, int]) -> dict[int, tuple[str, int]]:
+    """Return the first address of each family."""
+    loop = asyncio.get_running_loop()
+    found = await loop.getaddrinfo(*address, type=socket.SOCK_DGRAM)
+    return {family: (str(to[0]), int(to[1])) for family, _, _, _, to in reversed(found)}
+
+
+def _bind(address: str, ports: tuple[int, int]) -> socket.socket | None:
+    """Return a socket on a free port of the range, or None. The search begins anywhere in it."""
+    first, last = ports
+    count = last - first + 1
+    start = random.randrange(count)  # noqa: S311  no secret
+    for offset in range(count):
+        sock = socket.socket(_family(address), socket.SOCK_DGRAM)
+        try:
+            sock.bind((address, first + (start + offset) % count))
+        except OSError:
+            sock.close()
+            continue
+        sock.setblocking(False)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
+        return sock
+    return None
+
+
+async def _release(protocol: Any) -> None:
+    """Give a relayed address back, which a dead server never confirms."""
+    closing = asyncio.ensure_future(protocol.close())
+    _, pending = await asyncio.wait([closing], timeout=RELEASE_TIMEOUT)
+    if pending:
+        abandon_allocation(protocol.transport)
+    await closing
