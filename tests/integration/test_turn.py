@@ -1,0 +1,215 @@
+"""Calls by way of a TURN server: coturn, which is a real one."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import aiortc
+import pytest
+
+from conftest import Factory, other_tasks
+from connecting import (
+    DEADLINE,
+    Echo,
+    connect,
+    negotiate,
+    transports,
+    wait_for_state,
+    wait_sending_on_new_pair,
+)
+from restartice import (
+    IceSettings,
+    RTCConfiguration,
+    RTCIceTransportPolicy,
+    RTCPeerConnection,
+    RTCPeerConnectionIceErrorEvent,
+)
+from turnserver import TurnServer, turn_server
+
+
+@pytest.fixture
+async def coturn(tmp_path: Path) -> AsyncIterator[TurnServer]:
+    async with turn_server(tmp_path) as server:
+        yield server
+
+
+def relayed(*servers: aiortc.RTCIceServer) -> RTCConfiguration:
+    return RTCConfiguration(
+        iceServers=list(servers), iceTransportPolicy=RTCIceTransportPolicy.RELAY
+    )
+
+
+def direct() -> RTCConfiguration:
+    return RTCConfiguration(iceServers=[])
+
+
+def selected_types(pc: RTCPeerConnection) -> list[str]:
+    pairs = [transport.getSelectedCandidatePair() for transport in transports(pc)]
+    return [pair.local.type for pair in pairs if pair is not None]
+
+
+def candidate_types(pc: RTCPeerConnection) -> set[str]:
+    return {c.type for transport in transports(pc) for c in transport.getLocalCandidates()}
+
+
+def listen_for_errors(pc: RTCPeerConnection) -> list[RTCPeerConnectionIceErrorEvent]:
+    errors: list[RTCPeerConnectionIceErrorEvent] = []
+    pc.on("icecandidateerror", errors.append)
+    return errors
+
+
+async def restart(near: RTCPeerConnection, far: RTCPeerConnection) -> None:
+    near.restartIce()
+    await negotiate(near, far)
+    await wait_sending_on_new_pair(near, far)
+
+
+@pytest.mark.parametrize("transport", ["udp", "tcp"])
+async def test_relay_only_call(coturn: TurnServer, make_pc: Factory, transport: str) -> None:
+    configuration = relayed(coturn.turn(transport=transport))
+    near, far = make_pc(configuration), make_pc(configuration)
+    echo = await connect(near, far)
+    for pc in (near, far):
+        assert candidate_types(pc) == {"relay"}
+        assert selected_types(pc) == ["relay"]
+        # The address behind the relay isn't given away.
+        (line,) = {x for x in pc.localDescription.sdp.splitlines() if "typ relay" in x}
+        assert "raddr 0.0.0.0 rport 9" in line
+    await restart(near, far)
+    await echo.check("after")
+    assert selected_types(near) == selected_types(far) == ["relay"]
+
+
+async def test_from_direct_to_relayed_and_back(coturn: TurnServer, make_pc: Factory) -> None:
+    near, far = make_pc(direct()), make_pc(direct())
+    echo = await connect(near, far)
+    assert selected_types(near) == ["host"]
+
+    near.setConfiguration(relayed(coturn.turn()))
+    # It is the next gathering that this is for.
+    assert selected_types(near) == ["host"]
+    await restart(near, far)
+    assert candidate_types(near) == {"relay"}
+    assert selected_types(near) == ["relay"]
+    await echo.check("relayed")
+
+    near.setConfiguration(direct())
+    await restart(near, far)
+    assert candidate_types(near) == {"host"}
+    assert selected_types(near) == ["host"]
+    await echo.check("direct")
+
+
+async def test_changed_credentials_are_for_the_next_restart(
+    coturn: TurnServer, make_pc: Factory
+) -> None:
+    near, far = make_pc(relayed(coturn.turn("alice"))), make_pc(direct())
+    echo = await connect(near, far)
+    near.setConfiguration(relayed(coturn.turn("bob")))
+    await restart(near, far)
+    await echo.check("bob")
+    errors = listen_for_errors(near)
+    near.setConfiguration(relayed(coturn.turn("bob", credential="no longer valid")))
+    near.restartIce()
+    await negotiate(near, far)
+    # The previous pair stays in use, although nothing could be gathered.
+    await echo.check("with the old pair")
+    assert [error.errorCode for error in errors] == [401]
+    near.setConfiguration(relayed(coturn.turn("alice")))
+    await restart(near, far)
+    await echo.check("alice")
+
+
+@pytest.mark.parametrize("transport", ["udp", "tcp"])
+async def test_wrong_credentials_are_told_at_once(
+    coturn: TurnServer, make_pc: Factory, transport: str
+) -> None:
+    server = coturn.turn(credential="wrong", transport=transport)
+    pc = make_pc(relayed(server), iceSettings=IceSettings(gathering_timeout=60))
+    pc.createDataChannel("x")
+    errors = listen_for_errors(pc)
+    async with asyncio.timeout(DEADLINE):
+        await pc.setLocalDescription()
+    (error,) = errors
+    assert error.errorCode == 401
+    assert error.errorText
+    assert [error.url] == server.urls
+    assert pc.iceGatheringState == "complete"
+
+
+async def test_failed_by_wrong_credentials_and_recovered_with_the_right_ones(
+    coturn: TurnServer, make_pc: Factory
+) -> None:
+    # The headline program: on "failed", setConfiguration() and restartIce().
+    settings = IceSettings(check_timeout=2)
+    near = make_pc(relayed(coturn.turn(credential="wrong")), iceSettings=settings)
+    far = make_pc(relayed(coturn.turn()), iceSettings=settings)
+    echo = Echo(near, far)
+    await negotiate(near, far)
+    await wait_for_state(near, "iceConnectionState", "failed")
+    near.setConfiguration(relayed(coturn.turn()))
+    near.restartIce()
+    await negotiate(near, far)
+    await echo.check()
+    assert selected_types(near) == ["relay"]
+
+
+async def test_host_reflexive_and_relayed_in_the_order_they_are_found(
+    coturn: TurnServer, make_pc: Factory
+) -> None:
+    pc = make_pc(RTCConfiguration(iceServers=[coturn.stun, coturn.turn()]))
+    pc.createDataChannel("x")
+    types: list[str] = []
+    pc.on("icecandidate", lambda c: types.append("null" if c is None else c.type))
+    await pc.setLocalDescription()
+    await wait_for_state(pc, "iceGatheringState", "complete")
+    assert types[0] == "host"
+    assert set(types[1:3]) == {"srflx", "relay"}
+    assert types[3:] == ["", "null"]
+
+
+async def test_a_relayed_candidate_that_is_late_joins_the_checks(
+    coturn: TurnServer, make_pc: Factory
+) -> None:
+    # Trickling, checks begin with no local candidate at all.
+    near, far = make_pc(relayed(coturn.turn())), make_pc(direct())
+    echo = Echo(near, far)
+    found: list[object] = []
+    near.on("icecandidate", found.append)
+    await near.setLocalDescription()
+    assert found == []
+    await far.setRemoteDescription(near.localDescription)
+    await far.setLocalDescription()
+    await near.setRemoteDescription(far.localDescription)
+    await echo.check()
+    assert selected_types(near) == ["relay"]
+
+
+async def test_closing_does_not_wait_for_a_dead_server(
+    coturn: TurnServer, make_pc: Factory
+) -> None:
+    near, far = make_pc(relayed(coturn.turn())), make_pc(direct())
+    await connect(near, far)
+    await coturn.stop()
+    begun = time.monotonic()
+    async with asyncio.timeout(DEADLINE):
+        await asyncio.gather(near.close(), far.close())
+        assert time.monotonic() - begun < 2
+        # What is left goes on in the background, but not for long.
+        while tasks := other_tasks():
+            await asyncio.wait(tasks)
+    assert time.monotonic() - begun < 4
+
+
+async def test_a_server_that_is_not_there_delays_nothing(
+    coturn: TurnServer, make_pc: Factory
+) -> None:
+    await coturn.stop()
+    pc = make_pc(RTCConfiguration(iceServers=[coturn.turn(transport="tcp")]))
+    pc.createDataChannel("x")
+    errors = listen_for_errors(pc)
+    async with asyncio.timeout(DEADLINE):
+        await pc.setLocalDescription()
+    assert [error.errorCode for error in errors] == [701]
+    assert candidate_types(pc) == {"host"}

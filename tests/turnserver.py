@@ -1,0 +1,137 @@
+"""A real TURN and STUN server on loopback: coturn, with a configuration and ports of its own."""
+
+import asyncio
+import shutil
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import aiortc
+from aioice.turn import create_turn_endpoint
+
+from requiring import require
+
+LOOPBACK: Final = "127.0.0.1"
+PASSWORDS: Final = {"alice": "wonderland", "bob": "builder"}
+DEADLINE: Final = 30.0
+
+
+@dataclass(frozen=True)
+class TurnServer:
+    """A server that runs."""
+
+    port: int
+    process: asyncio.subprocess.Process
+
+    @property
+    def stun(self) -> aiortc.RTCIceServer:
+        return aiortc.RTCIceServer(urls=[f"stun:{LOOPBACK}:{self.port}"])
+
+    def turn(
+        self, user: str = "alice", *, credential: str | None = None, transport: str = "udp"
+    ) -> aiortc.RTCIceServer:
+        """Return the server as it is given to a connection."""
+        return aiortc.RTCIceServer(
+            urls=[f"turn:{LOOPBACK}:{self.port}?transport={transport}"],
+            username=user,
+            credential=PASSWORDS[user] if credential is None else credential,
+        )
+
+    async def stop(self) -> None:
+        """Kill it, which leaves its clients without an answer."""
+        if self.process.returncode is None:
+            self.process.kill()
+        await self.process.wait()
+
+
+@asynccontextmanager
+async def turn_server(directory: Path) -> AsyncIterator[TurnServer]:
+    """Run a server, which keeps its files in a directory."""
+    executable = shutil.which("turnserver")
+    require(executable, "coturn (Debian package coturn)")
+    assert executable is not None
+    port = free_port()
+    configuration = directory / "turnserver.conf"
+    configuration.write_text(_configuration(port, directory))
+    process = await asyncio.create_subprocess_exec(
+        executable,
+        "-c",
+        str(configuration),
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.DEVNULL,
+    )
+    server = TurnServer(port, process)
+    try:
+        async with asyncio.timeout(DEADLINE):
+            await _wait_ready(server)
+        yield server
+    finally:
+        await server.stop()
+
+
+def free_port() -> int:
+    """Return a port that is free for UDP and TCP."""
+    while True:
+        with (
+            socket.socket(type=socket.SOCK_DGRAM) as udp,
+            socket.socket(type=socket.SOCK_STREAM) as tcp,
+        ):
+            udp.bind((LOOPBACK, 0))
+            try:
+                tcp.bind((LOOPBACK, udp.getsockname()[1]))
+            except OSError:
+                continue
+            port: int = udp.getsockname()[1]
+            return port
+
+
+def _configuration(port: int, directory: Path) -> str:
+    users = [f"user={name}:{password}" for name, password in PASSWORDS.items()]
+    lines = [
+        f"listening-ip={LOOPBACK}",
+        f"listening-port={port}",
+        f"relay-ip={LOOPBACK}",
+        "lt-cred-mech",
+        "realm=restartice.test",
+        *users,
+        "fingerprint",
+        "allow-loopback-peers",
+        "no-tls",
+        "no-dtls",
+        "no-cli",
+        "relay-threads=1",
+        "log-file=stdout",
+        f"pidfile={directory / 'turnserver.pid'}",
+        f"userdb={directory / 'turnserver.db'}",
+    ]
+    return "\n".join([*lines, ""])
+
+
+async def _wait_ready(server: TurnServer) -> None:
+    """Return when it has given an allocation, and taken it back."""
+    closed = asyncio.get_running_loop().create_future()
+
+    class Client(asyncio.DatagramProtocol):
+        def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002  asyncio's
+            closed.set_result(None)
+
+    while True:
+        if server.process.returncode is not None:
+            raise RuntimeError(f"turnserver has ended with {server.process.returncode}")
+        try:
+            transport, _ = await create_turn_endpoint(
+                Client,
+                (LOOPBACK, server.port),
+                "alice",
+                PASSWORDS["alice"],
+                transport="tcp",
+            )
+        except ConnectionError:
+            await asyncio.sleep(0.02)
+        else:
+            transport.close()
+            await closed
+            return
