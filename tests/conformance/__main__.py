@@ -53,7 +53,8 @@ async def run(options: argparse.Namespace) -> list[PageResult]:
             page_limit=options.page_limit,
         )
         results.append(result)
-        sys.stderr.write(f"{result.passed:4}/{len(result.tests):<4} {result.status} {path.name}\n")
+        count = f"{result.passed:4}/{len(result.tests):<4} {result.seconds:6.1f} s"
+        sys.stderr.write(f"{count} {result.status} {path.name}\n")
     return results
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ class PageResult:
     message: str | None = None
     tests: list[dict[str, Any]] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
+    seconds: float = 0.0
 
     @property
     def passed(self) -> int:
@@ -57,6 +59,7 @@ async def run_page(
 ) -> PageResult:
     """Run the tests of a file; each has `time_limit` seconds, all together `page_limit`."""
     result = PageResult(str(path.relative_to(root)))
+    began = time.monotonic()
     realm = Realm(library, time_limit=time_limit)
     try:
         realm.evaluate((root / HARNESS.lstrip("/")).read_text())
@@ -75,4 +78,5 @@ async def run_page(
     finally:
         result.errors = realm.errors
         await realm.close()
+        result.seconds = time.monotonic() - began
     return result

@@ -9,7 +9,7 @@ import json
 import re
 import time
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -146,6 +146,9 @@ class Realm:
     def _do_get(self, target: Any, name: str) -> Any:
         return getattr(target, name) if hasattr(target, name) else UNDEFINED
 
+    def _do_has(self, target: Any, name: str) -> bool:
+        return hasattr(target, name)
+
     def _do_set(self, target: Any, name: str, value: Any) -> None:
         setattr(target, name, value)
 
@@ -158,24 +161,30 @@ class Realm:
         returned = self._library.call(target, name, args, options)
         if not inspect.iscoroutine(returned):
             return returned
+        return self._promise(returned)
+
+    def _promise(self, coroutine: Coroutine[Any, Any, Any]) -> "_Answer":
+        """Start a coroutine. An error rejects as soon as it is known, a result comes later."""
         number = next(self._promises)
-        at_once: list[str] = []
+        at_once: list[tuple[str, BaseException | None]] = []
 
         def done(result: Any, error: BaseException | None) -> None:
             text = self._success(result) if error is None else self._failure(error)
             if waiting:
                 self._call("settle", number, text)
             else:
-                at_once.append(text)
+                at_once.append((text, error))
 
         waiting = False
-        task = start(returned, done)
-        if at_once:
-            return _Answer(at_once[0])
+        task = start(coroutine, done)
         waiting = True
-        assert task is not None
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        if task is not None:
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+        for text, error in at_once:
+            if error is not None:
+                return _Answer(text)
+            asyncio.get_running_loop().call_soon(self._call, "settle", number, text)
         return _Answer(json.dumps({"promise": number}))
 
     def _do_parseCandidate(self, init: Mapping[str, Any]) -> dict[str, Any] | None:  # noqa: N802

@@ -163,9 +163,7 @@ class RTCIceCandidate {
   get candidate() { return this.#init.candidate; }
   get sdpMid() { return this.#init.sdpMid; }
   get sdpMLineIndex() { return this.#init.sdpMLineIndex; }
-  get usernameFragment() {
-    return this.#init.usernameFragment ?? this.#parsed.usernameFragment ?? null;
-  }
+  get usernameFragment() { return this.#init.usernameFragment; }
   get foundation() { return this.#parsed.foundation ?? null; }
   get component() {
     return { 1: "rtp", 2: "rtcp" }[this.#parsed.component] ?? null;
@@ -398,10 +396,12 @@ class RTCPeerConnection extends Remote {
       for (const [name, value] of Object.entries(given)) {
         if (value !== undefined) given[name] = Boolean(value);
       }
-      return call(this, "createOffer", [], given);
+      return call(this, "createOffer", [], given).then(descriptionInit);
     });
   }
-  createAnswer() { return promise(() => call(this, "createAnswer")); }
+  createAnswer() {
+    return promise(() => call(this, "createAnswer").then(descriptionInit));
+  }
   setLocalDescription(description) {
     return promise(() => {
       const { type, sdp } = dictionary(description, "RTCLocalSessionDescriptionInit");
@@ -435,7 +435,11 @@ class RTCPeerConnection extends Remote {
   addTrack(track, ...streams) {
     needed(arguments, 1);
     instance(track, MediaStreamTrack);
-    return call(this, "addTrack", [track, ...streams.map(item => instance(item, MediaStream))]);
+    const given = streams.map(stream => instance(stream, MediaStream));
+    const sender = call(this, "addTrack", [track, ...given]);
+    // Python puts a track that is added without streams into one, and this takes it out again.
+    if (given.length === 0 && ask("has", sender, "setStreams")) sender.setStreams();
+    return sender;
   }
   removeTrack(sender) {
     call(this, "removeTrack", [instance(sender, RTCRtpSender)]);
@@ -468,14 +472,14 @@ events(RTCPeerConnection, "negotiationneeded", "icecandidate", "icecandidateerro
        "signalingstatechange", "iceconnectionstatechange", "icegatheringstatechange",
        "connectionstatechange", "track", "datachannel");
 
+// What is created is a dictionary, what is set is an object.
+const descriptionInit = description => description.toJSON();
+
 function transceiverInit(init) {
-  const { direction, streams, sendEncodings } = dictionary(init, "RTCRtpTransceiverInit");
-  const result = {};
+  const { direction, streams = [], sendEncodings } = dictionary(init, "RTCRtpTransceiverInit");
+  const result = { streams: [...streams].map(stream => instance(stream, MediaStream)) };
   if (direction !== undefined) {
     result.direction = oneOf(direction, DIRECTIONS, "RTCRtpTransceiverDirection");
-  }
-  if (streams !== undefined) {
-    result.streams = [...streams].map(stream => instance(stream, MediaStream));
   }
   if (sendEncodings !== undefined) result.sendEncodings = [...sendEncodings];
   return result;
