@@ -25,7 +25,7 @@ class Phase(Enum):
     FAILED = auto()
 
 
-def transport_state(phases: Sequence[Phase]) -> str:
+def transport_state(phases: Sequence[Phase], *, checks_ended: bool = True) -> str:
     """Return an ICE transport's state for the phases of its generations.
 
     The first is the one that carries the traffic, or would, if it had a pair; the others are newer.
@@ -33,14 +33,16 @@ def transport_state(phases: Sequence[Phase]) -> str:
     `checking`, as does `disconnected`. A restart that fails leaves the transport `completed` if the
     previous pair works, and `disconnected` if that may yet heal.
 
-    Departure: `connected` is passed over on the way from `checking` to `completed`, because
-    aiortc's programs wait for the latter, and are used to see only that one.
+    Args:
+        phases: Those of the generations.
+        checks_ended: Whether all is known of the first one that its checks will tell.
+
     Spec: https://w3c.github.io/webrtc-pc/#rtcicetransportstate-enum
     """
-    checking = Phase.CHECKING in phases
+    checking = Phase.CHECKING in phases or not checks_ended
     if phases[0] is Phase.NOMINATED:
         return "connected" if checking else "completed"
-    if checking:
+    if Phase.CHECKING in phases:
         return "checking"
     if phases[0] is Phase.LOST:
         return "disconnected"

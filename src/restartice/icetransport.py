@@ -75,6 +75,7 @@ class RTCIceTransport(aiortc.RTCIceTransport):
         self.remote: RemoteIce | None = None
         self.pending_remote: RemoteIce | None = None
         self._early: list[aiortc.RTCIceCandidate | None] = []
+        self._trickled = False
         self._datagrams: asyncio.Queue[bytes | None] = asyncio.Queue()
         self._adopt(gatherer.generation)
         gatherer.listeners_internal.append(self._gathering_state_changed)
@@ -85,10 +86,22 @@ class RTCIceTransport(aiortc.RTCIceTransport):
     # The specification's interface.
 
     @property
+    def component(self) -> str:
+        """`"rtp"`, on which RTCP is multiplexed.
+
+        Spec: https://w3c.github.io/webrtc-pc/#dom-icetransport-component
+        """
+        return "rtp"
+
+    @property
     def state(self) -> str:
         """`"new"`, `"checking"`, `"connected"` and so on.
 
         The others are `"completed"`, `"disconnected"`, `"failed"` and `"closed"`.
+
+        Departure: `"completed"` doesn't wait for the end of the remote side's candidates, and
+        `"connected"` is passed over unless those trickle with their username fragments, because
+        aiortc's programs wait for the former, and are used to see only that one.
 
         Spec: https://w3c.github.io/webrtc-pc/#dom-rtcicetransport-state
         """
@@ -185,6 +198,7 @@ class RTCIceTransport(aiortc.RTCIceTransport):
             self._early.append(None if is_end(candidate) else candidate)
             return
         ufrag = getattr(candidate, "usernameFragment", None)
+        self._trickled = self._trickled or ufrag is not None
         if is_end(candidate):
             candidate = None
         place = find_generation(ufrag, [remote.credentials.ufrag for remote in remotes])
@@ -293,6 +307,7 @@ class RTCIceTransport(aiortc.RTCIceTransport):
             await generation.add_remote_candidate(candidate)
         generation.phase = Phase.CHECKING
         generation.check_task = asyncio.ensure_future(self._check(generation))
+        generation.check_task.add_done_callback(lambda _: self._update_state())
         self._in_background(self._watch(generation.connection))
         self._drop_superfluous()
         self._update_state()
@@ -406,7 +421,10 @@ class RTCIceTransport(aiortc.RTCIceTransport):
 
     def _update_state(self) -> None:
         if self.state != "closed":
-            self._enter_state(transport_state([g.phase for g in self._generations]))
+            checks = self._carrier.check_task
+            ended = not self._trickled or checks is None or checks.done()
+            phases = [generation.phase for generation in self._generations]
+            self._enter_state(transport_state(phases, checks_ended=ended))
 
     def _enter_state(self, state: str) -> None:
         if state == self._transport_state:

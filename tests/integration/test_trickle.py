@@ -1,6 +1,7 @@
 """Candidates that follow the description, for programs that listen to `icecandidate`."""
 
 import asyncio
+import functools
 import time
 from collections.abc import Callable
 from statistics import median
@@ -96,6 +97,25 @@ async def test_connects_and_restarts(make_pc: Factory) -> None:
         await wait_sending_on_new_pair(near, far)
         assert not before & {*ufrags(near), *ufrags(far)}
         await echo.check("after")
+
+
+async def test_states_on_the_way(make_pc: Factory) -> None:
+    near, far = make_pc(), make_pc()
+    echo = Echo(near, far)
+    states: dict[RTCPeerConnection, list[str]] = {near: [], far: []}
+    for pc, seen in states.items():
+        note = functools.partial(note_state, pc, seen)
+        pc.on("iceconnectionstatechange", note)
+    await negotiate_trickling(near, far)
+    await echo.check()
+    for pc, seen in states.items():
+        await wait_for_state(pc, "iceConnectionState", "completed")
+        assert seen == ["checking", "connected", "completed"]
+        assert {transport.component for transport in transports(pc)} == {"rtp"}
+
+
+def note_state(pc: RTCPeerConnection, seen: list[str]) -> None:
+    seen.append(pc.iceConnectionState)
 
 
 async def test_with_audio_video_and_data(make_pc: Factory) -> None:

@@ -33,6 +33,14 @@ def test_state(phases: list[Phase], expected: str) -> None:
     assert transport_state(phases) == expected
 
 
+@pytest.mark.parametrize(
+    ("phases", "expected"),
+    [([C], "checking"), ([P], "connected"), ([L], "disconnected"), ([F], "failed"), ([N], "new")],
+)
+def test_state_while_checks_go_on(phases: list[Phase], expected: str) -> None:
+    assert transport_state(phases, checks_ended=False) == expected
+
+
 @pytest.mark.parametrize("count", range(1, 8))
 def test_superfluous_are_neither_the_first_nor_the_newest(count: int) -> None:
     places = superfluous(count)

@@ -3,6 +3,7 @@
 "use strict";
 
 const reference = Symbol("reference");
+const trusted = Symbol("made by Python");
 const known = new Map();
 const pending = new Map();
 
@@ -28,7 +29,7 @@ function decode(value) {
   if ("$bytes" in value) return new Uint8Array(value.$bytes).buffer;
   if ("$map" in value) return new Map(value.$map.map(([key, item]) => [key, decode(item)]));
   if ("$description" in value) return new RTCSessionDescription(value.$description);
-  if ("$candidate" in value) return new RTCIceCandidate(value.$candidate);
+  if ("$candidate" in value) return new RTCIceCandidate(value.$candidate, trusted);
   return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, decode(item)]));
 }
 
@@ -154,7 +155,7 @@ class RTCIceCandidate {
   #parsed;
   constructor(init) {
     const given = candidateInit(init);
-    if (given.sdpMid === null && given.sdpMLineIndex === null) {
+    if (arguments[1] !== trusted && given.sdpMid === null && given.sdpMLineIndex === null) {
       throw new TypeError("sdpMid and sdpMLineIndex are both null");
     }
     this.#init = given;
