@@ -21,6 +21,13 @@ from .client import (
 )
 from .errors import BadMessage, NoPeer, ServerError, SignalingClosed, SignalingError
 from .negotiator import Negotiator
+from .recovery import (
+    RecoverySettings,
+    RestartEvent,
+    RestartFailed,
+    RestartStarted,
+    RestartSucceeded,
+)
 from .server import SignalingServer, serve
 
 __all__ = [
@@ -33,7 +40,12 @@ __all__ = [
     "NoPeer",
     "PeerJoined",
     "PeerLeft",
+    "RecoverySettings",
     "Refused",
+    "RestartEvent",
+    "RestartFailed",
+    "RestartStarted",
+    "RestartSucceeded",
     "ServerError",
     "SignalingClosed",
     "SignalingError",

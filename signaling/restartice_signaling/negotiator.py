@@ -19,6 +19,8 @@ from .client import (
     WebSocketSignaling,
 )
 from .errors import SignalingClosed
+from .recoverer import Recoverer
+from .recovery import RecoverySettings, RestartEvent
 
 __all__ = ["Negotiator"]
 
@@ -43,6 +45,9 @@ class Negotiator:
         on_error: Called with what went wrong, such as a description that can't be applied; what
             went wrong ends neither the negotiation nor the connection. Without it a warning is
             logged.
+        recovery: Whether to restart ICE when the path is lost or the network changes; or the
+            timings of that.
+        on_restart: Called when a restart of ICE starts, succeeds or fails.
 
     Spec: https://w3c.github.io/webrtc-pc/#perfect-negotiation-example
     """
@@ -55,12 +60,16 @@ class Negotiator:
         polite: bool | None = None,
         on_custom: Callable[[object], None] | None = None,
         on_error: Callable[[Exception], None] | None = None,
+        recovery: RecoverySettings | bool = True,
+        on_restart: Callable[[RestartEvent], None] | None = None,
     ) -> None:
         self._pc = pc
         self._signaling = signaling
         self._polite = polite
         self._on_custom = on_custom
         self._on_error = on_error or _log_error
+        self._recovery = RecoverySettings() if recovery is True else recovery
+        self._on_restart = on_restart or _log_restart
         self._needed = asyncio.Event()
         self._candidates: asyncio.Queue[RTCIceCandidate | None] = asyncio.Queue()
         self._sending = asyncio.Lock()
@@ -85,6 +94,9 @@ class Negotiator:
             asyncio.create_task(self._handle_events()),
             asyncio.create_task(self._send_candidates()),
         ]
+        if self._recovery:
+            recoverer = Recoverer(self._pc, self._recovery, lambda: self.polite, self._on_restart)
+            self._tasks.append(asyncio.create_task(recoverer.run()))
         return self
 
     async def __aexit__(
@@ -214,6 +226,10 @@ class Negotiator:
             raise
         except Exception as error:  # noqa: BLE001  whatever the remote side did
             self._on_error(error)
+
+
+def _log_restart(event: RestartEvent) -> None:
+    logger.info("ICE restart: %s", event)
 
 
 def _log_error(error: Exception) -> None:

@@ -84,7 +84,10 @@ class IceGeneration:
     def use_remote(self, remote: RemoteIce) -> None:
         """Check against a generation of the remote side."""
         self.remote = remote
-        self.connection.remote_is_lite = remote.parameters.iceLite
+        # Let the controlling side nominate one pair that works (RFC 8445 section 8.1.1), as aioice
+        # does only where the remote side is lite. Otherwise it nominates all pairs that it checks,
+        # and the two sides may end up sending on different ones.
+        self.connection.remote_is_lite = True
         self.connection.remote_username = remote.parameters.usernameFragment
         self.connection.remote_password = remote.parameters.password
 

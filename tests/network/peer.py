@@ -5,6 +5,7 @@ events go out as JSON lines on stdout, each with the time, which is the same clo
 """
 
 import asyncio
+import dataclasses
 import json
 import sys
 import time
@@ -92,7 +93,11 @@ class Peer:
     async def _consume(self, track: aiortc.MediaStreamTrack) -> None:
         first = True
         while True:
-            await track.recv()
+            try:
+                await track.recv()
+            except aiortc.MediaStreamError:
+                tell("track-ended", kind=track.kind)
+                return
             if track.kind != "video":
                 continue
             if first or time.monotonic() > self.frame_after:
@@ -190,7 +195,12 @@ async def main(name: str, url: str, options: dict[str, Any]) -> None:
     hide_management_link()
     peer = Peer(name, options)
     async with WebSocketSignaling(url, room="network", peer=name) as signaling:
-        negotiator = Negotiator(peer.pc, signaling)
+        negotiator = Negotiator(
+            peer.pc,
+            signaling,
+            recovery=options.get("restart") == "negotiator",
+            on_restart=lambda event: tell(type(event).__name__, **dataclasses.asdict(event)),
+        )
         peer.begin()
         async with negotiator:
             await read_orders(peer)

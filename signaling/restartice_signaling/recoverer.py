@@ -1,0 +1,90 @@
+"""Restarting the ICE of a connection when its path is lost or the network changes."""
+
+import asyncio
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from typing import Any, Final
+
+from restartice import NetworkMonitor, RTCIceTransport, RTCPeerConnection
+
+from .recovery import Observation, Recovery, RecoverySettings, RestartEvent, RestartStarted
+
+__all__ = ["Recoverer"]
+
+LONG_TIME: Final = 3600.0
+EVENTS: Final = ("iceconnectionstatechange", "signalingstatechange")
+
+
+class Recoverer:
+    """Watches a connection and the host's network, and calls restartIce() when that may help.
+
+    Args:
+        pc: The connection, which somebody else negotiates for.
+        settings: Timings.
+        is_polite: Says if the other peer is to be given precedence.
+        on_event: Called with what happens.
+    """
+
+    def __init__(
+        self,
+        pc: RTCPeerConnection,
+        settings: RecoverySettings,
+        is_polite: Callable[[], bool],
+        on_event: Callable[[RestartEvent], None],
+    ) -> None:
+        self._pc = pc
+        self._recovery = Recovery(settings)
+        self._is_polite = is_polite
+        self._on_event = on_event
+        self._wake = asyncio.Event()
+
+    async def run(self) -> None:
+        """Watch until cancelled, or until the connection is closed."""
+        loop = asyncio.get_running_loop()
+        for event in EVENTS:
+            self._pc.on(event, self._wake.set)
+        try:
+            async with NetworkMonitor() as monitor:
+                monitor.on("change", lambda _change: self._wake.set())
+                while self._pc.connectionState != "closed":
+                    self._wake.clear()
+                    self._advance(loop.time(), monitor)
+                    with suppress(TimeoutError):
+                        async with asyncio.timeout_at(
+                            min(self._recovery.wake_at, loop.time() + 3600)
+                        ):
+                            await self._wake.wait()
+        finally:
+            for event in EVENTS:
+                # The program may have removed all listeners.
+                with suppress(KeyError):
+                    self._pc.remove_listener(event, self._wake.set)
+
+    def _advance(self, now: float, monitor: NetworkMonitor) -> None:
+        for event in self._recovery.advance(now, self._observe(monitor)):
+            self._on_event(event)
+            if isinstance(event, RestartStarted) and event.reason != "requested":
+                self._pc.restartIce()
+
+    def _observe(self, monitor: NetworkMonitor) -> Observation:
+        transports = list(ice_transports(self._pc))
+        pairs = [transport.getSelectedCandidatePair() for transport in transports]
+        newest = [str(t.getLocalParameters().usernameFragment) for t in transports]
+        sending = [None if p is None else p.local.usernameFragment for p in pairs]
+        return Observation(
+            ice_state=self._pc.iceConnectionState,
+            negotiating=self._pc.signalingState != "stable",
+            generation=tuple(dict.fromkeys(newest)),
+            on_newest=sending == newest,
+            selected=frozenset(pair.local.ip for pair in pairs if pair is not None),
+            addresses=monitor.addresses,
+            polite=self._is_polite(),
+        )
+
+
+def ice_transports(pc: RTCPeerConnection) -> Iterator[RTCIceTransport]:
+    """Yield the ICE transports of a connection, each once."""
+    users: list[Any] = [transceiver.receiver for transceiver in pc.getTransceivers()]
+    if pc.sctp is not None:
+        users.append(pc.sctp)
+    yield from dict.fromkeys(user.transport.transport for user in users)

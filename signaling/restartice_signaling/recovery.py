@@ -1,0 +1,272 @@
+"""When to restart ICE by ourselves: the decisions, without clocks, sockets or connections.
+
+Both peers may run this at once. The polite one waits longer, so that usually only one of them acts;
+if both do, perfect negotiation sorts that out, and one restart serves both. What fails is tried
+again, ever later at first and then at a steady pace, since a path heals at no announced time.
+"""
+
+import math
+from dataclasses import dataclass, fields
+from typing import Final, TypeAlias
+
+__all__ = [
+    "Observation",
+    "Recovery",
+    "RecoverySettings",
+    "RestartEvent",
+    "RestartFailed",
+    "RestartStarted",
+    "RestartSucceeded",
+]
+
+WORKING: Final = frozenset({"connected", "completed"})
+CHECKING: Final = frozenset({"connected", "checking"})
+OVER: Final = frozenset({"new", "closed"})
+# How long a restart must have shown no sign of being under way to count as failed.
+GRACE: Final = 1.0
+
+
+@dataclass(frozen=True)
+class RecoverySettings:
+    """Times in seconds.
+
+    Attributes:
+        disconnected_for: How long the connection must be `disconnected` before ICE is restarted.
+        settle_time: How long the host's addresses must have stayed the same, after some were added,
+            before ICE is restarted for that.
+        give_way: How much longer the polite peer waits for the other one to restart ICE.
+        attempt_timeout: How long a restart may take, from asking for it.
+        first_wait: From the beginning of a restart that failed to the next; doubled each time.
+        longest_wait: The most of that.
+
+    Raises:
+        ValueError: A time isn't a finite number, or is negative.
+    """
+
+    disconnected_for: float = 1.0
+    settle_time: float = 0.5
+    give_way: float = 1.0
+    attempt_timeout: float = 20.0
+    first_wait: float = 1.0
+    longest_wait: float = 15.0
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            is_number = isinstance(value, int | float) and not isinstance(value, bool)
+            if not (is_number and math.isfinite(value) and value >= 0):
+                raise ValueError(f"{field.name} must be a number of seconds, not {value!r}")
+
+
+@dataclass(frozen=True)
+class RestartStarted:
+    """A restart of ICE has begun.
+
+    Attributes:
+        reason: `"failed"`, `"disconnected"`, `"address lost"`, `"network changed"`, or
+            `"requested"` if it was the other peer, or the program.
+        attempt: 1, or more if others have failed before.
+    """
+
+    reason: str
+    attempt: int
+
+
+@dataclass(frozen=True)
+class RestartSucceeded:
+    """All traffic goes over the new pair.
+
+    Attributes:
+        attempt: As in RestartStarted.
+        seconds: How long it took.
+    """
+
+    attempt: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class RestartFailed:
+    """A restart was of no use.
+
+    Attributes:
+        attempt: As in RestartStarted.
+        reason: Why.
+        retry_in: After how many seconds it is tried again, if that is still needed then.
+    """
+
+    attempt: int
+    reason: str
+    retry_in: float
+
+
+RestartEvent: TypeAlias = RestartStarted | RestartSucceeded | RestartFailed
+
+
+@dataclass(frozen=True)
+class Observation:
+    """What there is to see of a connection and its host.
+
+    Attributes:
+        ice_state: `iceConnectionState`.
+        negotiating: Whether an offer waits for its answer.
+        generation: What tells the newest ICE generation from all others; its username fragments.
+        on_newest: Whether everything is sent by the newest generation.
+        selected: The local addresses of the selected pairs.
+        addresses: The usable addresses of the host.
+        polite: Whether we are the polite peer.
+    """
+
+    ice_state: str
+    negotiating: bool
+    generation: tuple[str, ...]
+    on_newest: bool
+    selected: frozenset[str]
+    addresses: frozenset[str]
+    polite: bool = False
+
+
+@dataclass
+class _Attempt:
+    number: int
+    began: float
+    before: tuple[str, ...]
+    renewed: bool = False
+    idle_since: float | None = None
+
+
+class Recovery:
+    """Decides when ICE is to be restarted.
+
+    The caller hands over what it sees to advance(), whenever something has changed, and at
+    `wake_at`.
+    """
+
+    def __init__(self, settings: RecoverySettings) -> None:
+        self.wake_at = math.inf
+        self._settings = settings
+        self._generation: tuple[str, ...] | None = None
+        # The addresses that the newest generation can know of.
+        self._known: frozenset[str] = frozenset()
+        self._attempt: _Attempt | None = None
+        self._failures = 0
+        self._not_before = -math.inf
+        self._trouble: tuple[object, ...] | None = None
+        self._since = -math.inf
+        self._worked = False
+
+    def advance(self, now: float, seen: Observation) -> list[RestartEvent]:
+        """Return what has happened since the last time.
+
+        The caller is to restart ICE for each RestartStarted whose reason isn't `"requested"`.
+        """
+        events = self._follow_generations(now, seen)
+        events += self._judge_attempt(now, seen)
+        self._worked = self._worked or seen.ice_state in WORKING
+        reason = self._trouble_in(now, seen)
+        self.wake_at = self._attempt_deadline()
+        if reason is not None and self._may_act(reason, seen):
+            due = max(self._since + self._delay(reason, seen), self._not_before)
+            if now >= due:
+                events += self._begin(now, seen, reason)
+            else:
+                self.wake_at = min(self.wake_at, due)
+        return events
+
+    def _follow_generations(self, now: float, seen: Observation) -> list[RestartEvent]:
+        if seen.generation == self._generation:
+            return []
+        first, self._generation = self._generation is None, seen.generation
+        self._known = seen.addresses
+        if self._attempt is None and self._worked and not first:
+            return self._begin(now, seen, "requested")
+        return []
+
+    def _judge_attempt(self, now: float, seen: Observation) -> list[RestartEvent]:
+        attempt = self._attempt
+        if attempt is None:
+            return []
+        renewed = seen.generation != attempt.before
+        attempt.renewed = attempt.renewed or renewed
+        if renewed and seen.on_newest and seen.ice_state in WORKING and not seen.negotiating:
+            return self._succeed(now, attempt)
+        if now - attempt.began >= self._settings.attempt_timeout:
+            return self._fail(now, attempt, "no answer" if seen.negotiating else "timeout")
+        idle = not seen.negotiating and (not renewed or seen.ice_state not in CHECKING)
+        if not (attempt.renewed and idle):
+            attempt.idle_since = None
+            return []
+        attempt.idle_since = now if attempt.idle_since is None else attempt.idle_since
+        if now - attempt.idle_since < GRACE:
+            return []
+        return self._fail(now, attempt, "no pair works" if renewed else "ignored")
+
+    def _trouble_in(self, now: float, seen: Observation) -> str | None:
+        trouble = self._name_trouble(seen)
+        if trouble != self._trouble:
+            self._trouble, self._since = trouble, now
+        return None if trouble is None else str(trouble[0])
+
+    def _name_trouble(self, seen: Observation) -> tuple[object, ...] | None:
+        if seen.ice_state in OVER:
+            return None
+        if seen.ice_state == "failed":
+            return ("failed", seen.addresses - self._known)
+        if (seen.selected & self._known) - seen.addresses:
+            return ("address lost",)
+        if seen.ice_state == "disconnected":
+            return ("disconnected",)
+        # What a relayed pair stands on can't be seen, so that any change may be its.
+        relayed = not seen.selected <= self._known
+        if seen.addresses - self._known or (relayed and self._known - seen.addresses):
+            return ("network changed", seen.addresses)
+        return None
+
+    def _delay(self, reason: str, seen: Observation) -> float:
+        if reason == "address lost":
+            return 0.0
+        if reason == "network changed":
+            return self._settings.settle_time
+        waiting = self._settings.disconnected_for if reason == "disconnected" else 0.0
+        return waiting + (self._settings.give_way if seen.polite else 0.0)
+
+    def _may_act(self, reason: str, seen: Observation) -> bool:
+        if seen.negotiating:
+            return False
+        attempt = self._attempt
+        # A restart under way that began on another network is of no use any more.
+        outdated = reason in {"address lost", "network changed"} or bool(
+            seen.addresses - self._known
+        )
+        return attempt is None or (attempt.renewed and outdated)
+
+    def _begin(self, now: float, seen: Observation, reason: str) -> list[RestartEvent]:
+        events: list[RestartEvent] = []
+        if self._attempt is not None:
+            events += [RestartFailed(self._attempt.number, "the network changed", 0.0)]
+        before = seen.generation if reason != "requested" else ()
+        self._attempt = _Attempt(self._failures + 1, now, before)
+        self._not_before = now + self._settings.first_wait
+        self.wake_at = self._attempt_deadline()
+        return [*events, RestartStarted(reason, self._attempt.number)]
+
+    def _succeed(self, now: float, attempt: _Attempt) -> list[RestartEvent]:
+        self._attempt = None
+        self._failures = 0
+        return [RestartSucceeded(attempt.number, now - attempt.began)]
+
+    def _fail(self, now: float, attempt: _Attempt, reason: str) -> list[RestartEvent]:
+        self._attempt = None
+        wait = self._settings.first_wait * 2.0 ** min(self._failures, 30)
+        self._failures += 1
+        self._not_before = attempt.began + min(wait, self._settings.longest_wait)
+        # Whose turn it is is open again.
+        self._since = now
+        return [RestartFailed(attempt.number, reason, max(0.0, self._not_before - now))]
+
+    def _attempt_deadline(self) -> float:
+        attempt = self._attempt
+        if attempt is None:
+            return math.inf
+        deadline = attempt.began + self._settings.attempt_timeout
+        return deadline if attempt.idle_since is None else min(deadline, attempt.idle_since + GRACE)

@@ -1,0 +1,57 @@
+"""What the tests ask of two peers."""
+
+from collections.abc import Sequence
+
+from network.namespaces import address
+from network.processes import Event, Program
+
+Peers = Sequence[Program]
+
+
+async def send_numbers(peers: Peers, interval: float = 0.02) -> None:
+    """Let both send a message every so many seconds."""
+    for peer in peers:
+        await peer.order(do="send", interval=interval)
+
+
+async def link_in_use(peers: Peers) -> int:
+    """Return the link that both send on."""
+    links = []
+    for side, peer in zip(("left", "right"), peers, strict=True):
+        local = (await peer.order(do="report"))["local"]
+        links.append(next(link for link in (0, 1) if address(side, link) == local))
+    assert links[0] == links[1]
+    return links[0]
+
+
+async def notify(peers: Peers, after: float) -> None:
+    """Let both tell of the first message sent, and the first frame decoded, after a time."""
+    for peer in peers:
+        await peer.order(do="notify", after=after)
+
+
+async def seconds_until(peers: Peers, event: str, since: float, **values: str) -> float:
+    """Return how long it took, at most, until either peer told of an event."""
+    told = [await peer.wait_for(event, since=since, **values) for peer in peers]
+    return max(float(event["at"]) for event in told) - since
+
+
+async def check_nothing_is_lost(peers: Peers) -> None:
+    """Stop sending; check that each message has arrived once, in order, on the first channel."""
+    sent = [(await peer.order(do="stop_sending"))["sent"] for peer in peers]
+    for peer, count in zip(peers, reversed(sent), strict=True):
+        await peer.order(do="expect", count=count)
+        await peer.wait_for("all-received")
+        report = await peer.order(do="report")
+        assert report["in_order"]
+        assert report["received"] == count > 0
+        assert report["channel"] == "open"
+    assert not events_of(peers, "channel-closed")
+    assert not events_of(peers, "track-ended")
+    assert not events_of(peers, "connectionState", state="closed")
+
+
+def events_of(peers: Peers, name: str, **values: str) -> list[Event]:
+    """Return all events of that name with these values."""
+    expected = {"event": name, **values}
+    return [e for peer in peers for e in peer.events if expected.items() <= e.items()]

@@ -1,0 +1,74 @@
+"""Calls come back by themselves: nothing acts here but the Negotiators of two processes."""
+
+import time
+
+import pytest
+
+from network.checks import (
+    check_nothing_is_lost,
+    events_of,
+    link_in_use,
+    notify,
+    seconds_until,
+    send_numbers,
+)
+from network.fixtures import Connect
+from network.namespaces import Network
+
+pytestmark = pytest.mark.network
+
+
+@pytest.mark.parametrize("side", ["left", "right"])
+async def test_interface_removed(network: Network, start_peers: Connect, side: str) -> None:
+    """Data flows again over the other link within a second."""
+    peers = await start_peers(restart="negotiator")
+    await send_numbers(peers)
+    link = await link_in_use(peers)
+    removed_at = time.monotonic()
+    await notify(peers, removed_at)
+    network.remove_interface(side, link)
+    delay = await seconds_until(peers, "data", removed_at)
+    await seconds_until(peers, "RestartSucceeded", removed_at)
+    assert await link_in_use(peers) == 1 - link
+    assert len(events_of(peers, "RestartStarted", reason="address lost")) == 1
+    await check_nothing_is_lost(peers)
+    print(f"interface removed: data flowed again after {delay:.3f} s")
+    assert delay < 1.0
+
+
+async def test_silent_blackhole_with_media(network: Network, start_peers: Connect) -> None:
+    """Disconnected within 2.5 s on both sides, and back within a second after the restart."""
+    peers = await start_peers(restart="negotiator", media=True)
+    await send_numbers(peers)
+    for peer in peers:
+        await peer.wait_for("frame")
+    link = await link_in_use(peers)
+    cut_at = time.monotonic()
+    await network.set_link(link, loss=1.0)
+    # What comes in that late has come over the other link.
+    await notify(peers, cut_at + 0.5)
+    noticed = await seconds_until(peers, "iceConnectionState", cut_at, state="disconnected")
+    await seconds_until(peers, "RestartSucceeded", cut_at)
+    began = min(event["at"] for event in events_of(peers, "RestartStarted"))
+    data = await seconds_until(peers, "data", began)
+    frame = await seconds_until(peers, "frame", began)
+    assert await link_in_use(peers) == 1 - link
+    await check_nothing_is_lost(peers)
+    print(f"blackhole: disconnected after {noticed:.3f} s; data {data:.3f}, frame {frame:.3f} s on")
+    assert noticed < 2.5
+    assert data < 1.0
+
+
+async def test_silent_blackhole_without_traffic(network: Network, start_peers: Connect) -> None:
+    """Nothing is sent, and yet both sides notice within 8 seconds."""
+    peers = await start_peers(restart="negotiator")
+    link = await link_in_use(peers)
+    cut_at = time.monotonic()
+    await network.set_link(link, loss=1.0)
+    noticed = await seconds_until(peers, "iceConnectionState", cut_at, state="disconnected")
+    await seconds_until(peers, "RestartSucceeded", cut_at)
+    assert await link_in_use(peers) == 1 - link
+    await send_numbers(peers)
+    await check_nothing_is_lost(peers)
+    print(f"idle: disconnected after {noticed:.3f} s")
+    assert noticed < 8.0
