@@ -54,6 +54,7 @@ from .icegatherer import RTCIceGatherer
 from .iceservers import RTCPeerConnectionIceErrorEvent
 from .icetransport import RTCIceCandidatePair, RTCIceTransport
 from .network import NetworkChange, NetworkMonitor
+from .parameters import RTCRtpEncodingParameters, RTCRtpSendParameters
 from .peerconnection import RTCPeerConnection
 from .rtp import RTCRtpReceiver, RTCRtpSender
 from .settings import IceSettings
@@ -99,10 +100,12 @@ __all__ = [
     "RTCRtpCodecCapability",
     "RTCRtpCodecParameters",
     "RTCRtpContributingSource",
+    "RTCRtpEncodingParameters",
     "RTCRtpHeaderExtensionCapability",
     "RTCRtpHeaderExtensionParameters",
     "RTCRtpParameters",
     "RTCRtpReceiver",
+    "RTCRtpSendParameters",
     "RTCRtpSender",
     "RTCRtpSynchronizationSource",
     "RTCRtpTransceiver",

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import aiortc
-from aiortc import InvalidStateError, RTCSessionDescription
+from aiortc import InvalidAccessError, InvalidStateError, RTCSessionDescription
 
 from . import description as sdp
 from .candidate import RTCIceCandidate, is_end
@@ -283,6 +283,25 @@ class RTCPeerConnection(LocalDescriptionSetter, RemoteDescriptionSetter):
         self.data_channel_created = True
         self.update_negotiation_needed_flag()
         return channel
+
+    async def getStats(
+        self, selector: aiortc.MediaStreamTrack | None = None
+    ) -> aiortc.RTCStatsReport:
+        """Return statistics of the connection, or of what sends or receives a track.
+
+        Raises:
+            InvalidAccessError: None sends or receives the track, or more than one does.
+
+        Spec: https://w3c.github.io/webrtc-pc/#dom-rtcpeerconnection-getstats
+        """
+        if selector is None:
+            return await super().getStats()
+        users: list[Any] = [*self.getSenders(), *self.getReceivers()]
+        found = [user for user in users if user.track is selector]
+        if len(found) != 1:
+            raise InvalidAccessError(f"{len(found)} senders and receivers have the track")
+        report: aiortc.RTCStatsReport = await found[0].getStats()
+        return report
 
     async def close(self) -> None:
         """End ICE processing, streams and channels. An operation under way has no effect.

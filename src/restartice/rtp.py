@@ -1,13 +1,19 @@
 """Senders and receivers of media that get over an outage."""
 
 import asyncio
+import copy
+import uuid
 from typing import TYPE_CHECKING, Final
 
 import aiortc
+from aiortc import InvalidStateError, RTCRtpParameters
+from aiortc.rtcrtpparameters import RTCRtpReceiveParameters
+from aiortc.rtcrtpparameters import RTCRtpSendParameters as NegotiatedParameters
 
 from .icetransport import RTCIceTransport
 from .internals import AiortcRtpReceiver, AiortcRtpSender
 from .jitterbuffer import JitterBuffer
+from .parameters import RTCRtpSendParameters, check_modification, usable_encodings
 
 if TYPE_CHECKING:
     from aiortc.rtcrtpsender import RTCEncodedFrame
@@ -33,8 +39,50 @@ class RTCRtpSender(AiortcRtpSender):
         self, trackOrKind: aiortc.MediaStreamTrack | str, transport: aiortc.RTCDtlsTransport
     ) -> None:
         super().__init__(trackOrKind, transport)
+        self.encodings = usable_encodings(None)
+        self._negotiated = RTCRtpParameters()
+        self._last_returned: RTCRtpSendParameters | None = None
         self._sent_into_void = 0
         self._holding = False
+
+    def getParameters(self) -> RTCRtpSendParameters:
+        """Return what is sent, of which `encodings` can be changed and given to setParameters().
+
+        Spec: https://w3c.github.io/webrtc-pc/#dom-rtcrtpsender-getparameters
+        """
+        if self._last_returned is None:
+            self._last_returned = RTCRtpSendParameters(
+                **vars(copy.deepcopy(self._negotiated)),
+                transactionId=str(uuid.uuid4()),
+                encodings=copy.deepcopy(self.encodings),
+            )
+        return copy.deepcopy(self._last_returned)
+
+    async def setParameters(self, parameters: RTCRtpSendParameters) -> None:
+        """Change how the track is sent, without negotiation.
+
+        Raises:
+            InvalidStateError: getParameters() wasn't called since the last change, or the
+                transceiver is stopped.
+            InvalidModificationError: Something has changed that may not.
+
+        Spec: https://w3c.github.io/webrtc-pc/#dom-rtcrtpsender-setparameters
+        """
+        self.raise_if_stopped()
+        if self._last_returned is None:
+            raise InvalidStateError("getParameters() comes before setParameters()")
+        check_modification(self._last_returned, parameters)
+        self._last_returned = None
+        self.encodings = copy.deepcopy(parameters.encodings)
+
+    def raise_if_stopped(self) -> None:
+        """Raise InvalidStateError if it can't send any more."""
+
+    async def send(self, parameters: NegotiatedParameters) -> None:
+        """Begin to send what is negotiated."""
+        self._negotiated = common_parameters(parameters)
+        self._last_returned = None
+        await super().send(parameters)
 
     def send_keyframe(self) -> None:
         """Let the next picture be one that can be decoded without those before it."""
@@ -49,7 +97,8 @@ class RTCRtpSender(AiortcRtpSender):
         assert isinstance(ice, RTCIceTransport)
         if not ice.path_lost:
             self._sent_into_void = 0
-        if not ice.sendable or self._sent_into_void >= VOID_LIMIT:
+        void = not ice.sendable or self._sent_into_void >= VOID_LIMIT
+        if void or not self.encodings[0].active:
             self._holding = True
             await self._skip_frame()
             return None
@@ -76,5 +125,24 @@ class RTCRtpReceiver(AiortcRtpReceiver):
 
     def __init__(self, kind: str, transport: aiortc.RTCDtlsTransport) -> None:
         super().__init__(kind, transport)
+        self._negotiated = RTCRtpParameters()
         if kind == "video":
             self.jitter_buffer = JitterBuffer(CAPACITY)
+
+    def getParameters(self) -> RTCRtpParameters:
+        """Return what is negotiated to be received.
+
+        Spec: https://w3c.github.io/webrtc-pc/#dom-rtcrtpreceiver-getparameters
+        """
+        return copy.deepcopy(self._negotiated)
+
+    async def receive(self, parameters: RTCRtpReceiveParameters) -> None:
+        """Begin to receive what is negotiated."""
+        self._negotiated = common_parameters(parameters)
+        await super().receive(parameters)
+
+
+def common_parameters(parameters: RTCRtpParameters) -> RTCRtpParameters:
+    """Return what parameters say that isn't about sending or receiving only."""
+    names = vars(RTCRtpParameters())
+    return RTCRtpParameters(**{name: getattr(parameters, name) for name in names})

@@ -132,6 +132,12 @@ class Library:
         """Make the library's RTCSessionDescription."""
         return self._module.RTCSessionDescription(sdp=init["sdp"], type=init["type"])
 
+    def parameters(self, init: Mapping[str, Any]) -> Any:
+        """Make the library's RTCRtpSendParameters, of which JavaScript changes the encodings."""
+        encoding = self._module.RTCRtpEncodingParameters
+        encodings = [self._filled(encoding, item) for item in init["encodings"]]
+        return self._filled(self._module.RTCRtpSendParameters, {**init, "encodings": encodings})
+
     def candidate(self, init: Mapping[str, Any]) -> Any:
         """Make what the library's addIceCandidate takes."""
         if hasattr(self._module.RTCIceCandidate, "fromJSON"):

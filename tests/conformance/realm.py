@@ -23,6 +23,7 @@ __all__ = ["Realm", "scripts"]
 
 JS = Path(__file__).parent / "js"
 STACK = 4 * 1024 * 1024
+CLOSING_LIMIT = 3.0
 UNDEFINED = object()
 SCRIPT = re.compile(
     r"""<script(?:\s+src\s*=\s*["']?(?P<src>[^"'>\s]+)["']?)?[^>]*>(?P<text>.*?)</script>""",
@@ -307,6 +308,13 @@ class Realm:
         for realm in list(self._windows.values()):
             for target in realm._objects:
                 if isinstance(target, aiortc.RTCPeerConnection):
-                    await target.close()
+                    await self._close_connection(target)
                 elif isinstance(target, aiortc.MediaStreamTrack):
                     target.stop()
+
+    async def _close_connection(self, connection: aiortc.RTCPeerConnection) -> None:
+        # One that failed to close the first time is never closed in plain aiortc.
+        try:
+            await asyncio.wait_for(connection.close(), CLOSING_LIMIT)
+        except Exception as error:  # noqa: BLE001  # the results are in already
+            self.errors.append(f"close(): {error!r}")

@@ -1,0 +1,123 @@
+"""What is sent can be looked at, and paused, without negotiation."""
+
+import asyncio
+from typing import Any
+
+import pytest
+from aiortc import AudioStreamTrack, InvalidAccessError, InvalidStateError
+
+from conftest import Factory
+from connecting import DEADLINE, negotiate, wait_connected
+from restartice import InvalidModificationError, RTCPeerConnection, RTCRtpReceiver, RTCRtpSender
+
+
+class Sound(AudioStreamTrack):
+    """A track that tells when it is read."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._reads: asyncio.Queue[None] = asyncio.Queue()
+
+    async def recv(self) -> Any:
+        frame = await super().recv()
+        self._reads.put_nowait(None)
+        return frame
+
+    async def read(self, count: int) -> None:
+        """Return when the sender has read so many more frames."""
+        while not self._reads.empty():
+            self._reads.get_nowait()
+        async with asyncio.timeout(DEADLINE):
+            for _ in range(count):
+                await self._reads.get()
+
+
+def add_audio(pc: RTCPeerConnection) -> tuple[RTCRtpSender, Sound]:
+    track = Sound()
+    sender = pc.addTrack(track)
+    assert isinstance(sender, RTCRtpSender)
+    return sender, track
+
+
+async def packets_sent(sender: RTCRtpSender) -> int:
+    report = await sender.getStats()
+    return next(int(s.packetsSent) for s in report.values() if s.type == "outbound-rtp")
+
+
+async def wait_sending(sender: RTCRtpSender, track: Sound) -> None:
+    """Return when packets go out that hadn't before."""
+    before = await packets_sent(sender)
+    async with asyncio.timeout(DEADLINE):
+        while await packets_sent(sender) == before:
+            await track.read(1)
+
+
+async def set_active(sender: RTCRtpSender, *, active: bool) -> None:
+    parameters = sender.getParameters()
+    parameters.encodings[0].active = active
+    await sender.setParameters(parameters)
+
+
+async def test_a_sender_pauses_and_goes_on(make_pc: Factory) -> None:
+    near, far = make_pc(), make_pc()
+    sender, track = add_audio(near)
+    await negotiate(near, far)
+    await wait_connected(near, far)
+    await wait_sending(sender, track)
+
+    await set_active(sender, active=False)
+    assert sender.getParameters().encodings[0].active is False
+    await track.read(2)  # the frame that was under way is sent
+    before = await packets_sent(sender)
+    await track.read(10)
+    assert await packets_sent(sender) == before
+
+    await set_active(sender, active=True)
+    await wait_sending(sender, track)
+
+
+async def test_parameters_say_what_is_negotiated(make_pc: Factory) -> None:
+    near, far = make_pc(), make_pc()
+    sender, track = add_audio(near)
+    assert sender.getParameters().codecs == []
+    await negotiate(near, far)
+    await wait_connected(near, far)
+    await wait_sending(sender, track)
+    receiver = far.getReceivers()[0]
+    assert isinstance(receiver, RTCRtpReceiver)
+    sent, received = sender.getParameters(), receiver.getParameters()
+    assert sent.codecs
+    assert sent.codecs == received.codecs
+    assert sent.muxId == received.muxId == near.getTransceivers()[0].mid
+    assert sent.rtcp.cname
+
+
+async def test_parameters_are_changed_only_after_they_were_asked_for(make_pc: Factory) -> None:
+    sender, _ = add_audio(make_pc())
+    parameters = sender.getParameters()
+    await sender.setParameters(parameters)
+    with pytest.raises(InvalidStateError):
+        await sender.setParameters(parameters)
+    other = sender.getParameters()
+    assert other.transactionId != parameters.transactionId
+    with pytest.raises(InvalidModificationError):
+        await sender.setParameters(parameters)
+
+
+async def test_statistics_of_a_track(make_pc: Factory) -> None:
+    near, far = make_pc(), make_pc()
+    sender, track = add_audio(near)
+    add_audio(near)
+    await negotiate(near, far)
+    await wait_connected(near, far)
+    await wait_sending(sender, track)
+    report = await near.getStats(track)
+    assert [s.type for s in report.values()].count("outbound-rtp") == 1
+    assert len(await near.getStats()) > len(report)
+    received = far.getReceivers()[0].track
+    assert {s.type for s in (await far.getStats(received)).values()} >= {"inbound-rtp"}
+
+
+async def test_statistics_of_a_track_of_nobody(make_pc: Factory) -> None:
+    with pytest.raises(InvalidAccessError):
+        await make_pc().getStats(AudioStreamTrack())
