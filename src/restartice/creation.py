@@ -58,9 +58,11 @@ class DescriptionCreator(NegotiationNeeded):
         description = sdp.parse(created)
         credentials = dict.fromkeys(restarting, IceCredentials.generate())
         sdp.restart(description, self.transport_at, credentials)
-        self.origin.stamp(description)
         description.ice_options = sdp.OUR_ICE_OPTIONS
+        self.origin.stamp(description)
         session = sdp.render(description)
         assert session is not None
-        self.last_created[session.type] = sdp.CreatedDescription(session.sdp, credentials)
+        self.last_created[session.type] = sdp.CreatedDescription(
+            session.sdp, description, credentials
+        )
         return session

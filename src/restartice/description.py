@@ -87,6 +87,7 @@ class CreatedDescription(Generic[T]):
     """What createOffer or createAnswer returned last, and the credentials made for it."""
 
     sdp: str
+    description: Description
     credentials: Mapping[T, IceCredentials] = field(default_factory=dict)
 
 
@@ -101,15 +102,22 @@ class Origin:
         self._session_id = randbits(62)
         self._version = 0
         self._content = ""
+        self._stamped: tuple[SessionDescription | None, str] = (None, "")
 
     def stamp(self, description: SessionDescription) -> None:
         """Write the line into a description that was created."""
-        version = self._version + (self._content != _content(description))
+        content = _content(description)
+        version = self._version + (self._content != content)
         description.origin = f"- {self._session_id} {version} IN IP4 0.0.0.0"
+        self._stamped = description, content
 
     def applied(self, description: SessionDescription) -> None:
         """Note that a description was set locally."""
-        if self._content != (content := _content(description)):
+        # Rendering takes long, and is done already for a description that was created last.
+        stamped, content = self._stamped
+        if description is not stamped:
+            content = _content(description)
+        if self._content != content:
             self._version += 1
             self._content = content
 

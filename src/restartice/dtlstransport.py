@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import aiortc
+from aiortc.rtcdtlstransport import RTCDtlsFingerprint, RTCDtlsParameters
 
 from .icetransport import RTCIceTransport
 
@@ -24,6 +25,17 @@ class RTCDtlsTransport(aiortc.RTCDtlsTransport):
     ) -> None:
         super().__init__(transport, certificates)
         self.parking = False
+        self._fingerprints: list[RTCDtlsFingerprint] = []
+
+    def getLocalParameters(self) -> RTCDtlsParameters:  # noqa: N802  aiortc's name
+        """Return the fingerprints of the certificate.
+
+        aiortc asks for them for each section of each description, and they never change, so the
+        digests are computed once.
+        """
+        if not self._fingerprints:
+            self._fingerprints = super().getLocalParameters().fingerprints
+        return RTCDtlsParameters(fingerprints=list(self._fingerprints))
 
     async def stop(self) -> None:
         """Stop and close the DTLS transport, unless stops are parked."""

@@ -43,7 +43,7 @@ class LocalDescriptionSetter(Session):
         # If description.sdp is the empty string, the last created one is meant.
         if not session.sdp and (last := self._last_created_for(session.type)) is not None:
             session = RTCSessionDescription(last.sdp, session.type)
-        description = sdp.parse(session)
+        description = self._parse(session)
         generations = self._generations_to_begin(description)
         async with self._transaction():
             await self._apply_local(session, generations)
@@ -54,6 +54,13 @@ class LocalDescriptionSetter(Session):
                 self._commit_provisionally()
         self.origin.applied(description)
         await self._enter(state)
+
+    def _parse(self, session: RTCSessionDescription) -> SessionDescription:
+        # What was created last needs no parsing, unless it was edited since.
+        last = self._last_created_for(session.type)
+        if last is not None and last.sdp == session.sdp and last.description.type == session.type:
+            return last.description
+        return sdp.parse(session)
 
     async def _apply_local(
         self, session: RTCSessionDescription, generations: dict[RTCIceTransport, IceCredentials]

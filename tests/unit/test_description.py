@@ -47,6 +47,22 @@ def test_any_text_is_parsed_or_refused(text: str) -> None:
             sdp.parse(RTCSessionDescription(candidate, "offer"))
 
 
+async def test_origin_of_an_unchanged_offer_stays_the_same() -> None:
+    pc = RTCPeerConnection()
+    pc.createDataChannel("data")
+    try:
+        first, second = [await pc.createOffer() for _ in range(2)]
+        await pc.setLocalDescription(second)
+        third = await pc.createOffer()
+        pc.addTransceiver("audio")
+        fourth = await pc.createOffer()
+    finally:
+        await pc.close()
+    origins = [description.sdp.splitlines()[1] for description in (first, second, third, fourth)]
+    versions = [int(origin.split()[2]) for origin in origins]
+    assert versions == [1, 1, 1, 2]
+
+
 async def test_origin_keeps_its_id_and_counts_changes(offer: RTCSessionDescription) -> None:
     origin = sdp.Origin()
     numbers = []
