@@ -32,7 +32,6 @@ from aiortc import (
     RTCRtpHeaderExtensionParameters,
     RTCRtpParameters,
     RTCRtpSynchronizationSource,
-    RTCRtpTransceiver,
     RTCSctpCapabilities,
     RTCSctpTransport,
     RTCSessionDescription,
@@ -53,11 +52,12 @@ from .exceptions import (
 from .icegatherer import RTCIceGatherer
 from .iceservers import RTCPeerConnectionIceErrorEvent
 from .icetransport import RTCIceCandidatePair, RTCIceTransport
+from .mediastream import MediaStream
 from .network import NetworkChange, NetworkMonitor
 from .parameters import RTCRtpEncodingParameters, RTCRtpSendParameters
 from .peerconnection import RTCPeerConnection
-from .rtp import RTCRtpReceiver, RTCRtpSender
 from .settings import IceSettings
+from .transceiver import RTCRtpReceiver, RTCRtpSender, RTCRtpTransceiver
 
 __version__ = "0.1.0"
 
@@ -69,6 +69,7 @@ __all__ = [
     "InvalidContentError",
     "InvalidModificationError",
     "InvalidStateError",
+    "MediaStream",
     "MediaStreamError",
     "MediaStreamTrack",
     "NetworkChange",

@@ -1,18 +1,20 @@
 """Session descriptions: reading them with errors that help, finishing those aiortc makes."""
 
+import copy
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from secrets import randbits
 from typing import Final, Generic, Self, TypeVar
 
 from aiortc import RTCIceParameters, RTCSessionDescription
-from aiortc.sdp import MediaDescription, SessionDescription
+from aiortc.sdp import GroupDescription, MediaDescription, SessionDescription
 
 from .candidate import RTCIceCandidate
 from .credentials import IceCredentials
 from .exceptions import SdpSyntaxError
 from .negotiation import Section
+from .sections import described_streams, is_rejected, msid_lines, split
 
 __all__ = [
     "OUR_ICE_OPTIONS",
@@ -20,19 +22,27 @@ __all__ = [
     "Description",
     "Origin",
     "add_candidate",
+    "alike",
     "bundled_mids",
+    "copied",
     "credentials_in",
     "find_section",
+    "live_sections",
+    "only",
     "parse",
+    "rejected_in",
     "render",
-    "restart",
     "section_credentials",
     "sections",
+    "set_bundle",
+    "set_credentials",
+    "shape",
     "supports_trickle",
     "without_candidates",
 ]
 
 T = TypeVar("T")
+U = TypeVar("U")
 
 LINE: Final = re.compile(r"[a-z]=")
 ICE_OPTIONS: Final = re.compile(r"^a=ice-options:(.*\S)", re.MULTILINE)
@@ -41,6 +51,7 @@ CANDIDATES: Final = re.compile(r"^a=(candidate:.*|end-of-candidates)\r?\n?", re.
 VARIABLE: Final = re.compile(
     r"^(o=.*|c=.*|a=candidate:.*|a=end-of-candidates|a=rtcp:.*)\r\n|(?<=^m=)(\w+ \d+)", re.MULTILINE
 )
+CREDENTIALS: Final = re.compile(r"^a=ice-(ufrag|pwd):.*\r\n", re.MULTILINE)
 DISCARD_HOST, DISCARD_PORT = "0.0.0.0", 9  # noqa: S104  means "no address yet" (RFC 9429)
 PARSE_ERRORS = (
     ValueError,
@@ -59,9 +70,15 @@ OUR_ICE_OPTIONS: Final = "trickle ice2"
 
 
 class Description(SessionDescription):
-    """aiortc's description, with the ICE options of its session level."""
+    """aiortc's description, with what that has no place for.
+
+    Attributes:
+        ice_options: The ICE options of the session level.
+        rejected: The places of the media sections that are rejected.
+    """
 
     ice_options: str | None = None
+    rejected: frozenset[int] = frozenset()
 
     @classmethod
     def extend(cls, description: SessionDescription, ice_options: str | None) -> Self:
@@ -83,12 +100,20 @@ class Description(SessionDescription):
 
 
 @dataclass(frozen=True)
-class CreatedDescription(Generic[T]):
-    """What createOffer or createAnswer returned last, and the credentials made for it."""
+class CreatedDescription(Generic[T, U]):
+    """What createOffer or createAnswer returned last, and what it was made of.
+
+    Attributes:
+        sdp: The text.
+        description: What it says.
+        credentials: Those that were made for it, by the transport that they restart.
+        users: What each of its sections stands for, by its place, but for rejected ones.
+    """
 
     sdp: str
     description: Description
     credentials: Mapping[T, IceCredentials] = field(default_factory=dict)
+    users: Mapping[int, U] = field(default_factory=dict)
 
 
 class Origin:
@@ -126,6 +151,13 @@ def _content(description: SessionDescription) -> str:
     return VARIABLE.sub("", str(description))
 
 
+def alike(one: str, other: str) -> bool:
+    """Return whether two descriptions differ in credentials and in what is gathered only."""
+    return CREDENTIALS.sub("", VARIABLE.sub("", one)) == CREDENTIALS.sub(
+        "", VARIABLE.sub("", other)
+    )
+
+
 def parse(description: RTCSessionDescription) -> Description:
     """Parse the SDP.
 
@@ -143,8 +175,13 @@ def parse(description: RTCSessionDescription) -> Description:
     except PARSE_ERRORS:
         raise _syntax_error(lines, _first_bad_line(lines)) from None
     parsed.type = description.type
-    options = ICE_OPTIONS.search(description.sdp.partition("\nm=")[0])
-    return Description.extend(parsed, None if options is None else options.group(1))
+    session, sections = split(description.sdp)
+    options = ICE_OPTIONS.search(session)
+    extended = Description.extend(parsed, None if options is None else options.group(1))
+    extended.rejected = frozenset(n for n, text in enumerate(sections) if is_rejected(text))
+    for media, text in zip(extended.media, sections, strict=True):
+        media.msid = msid_lines(text)
+    return extended
 
 
 def _syntax_error(lines: list[str], number: int) -> SdpSyntaxError:
@@ -180,8 +217,49 @@ def supports_trickle(description: SessionDescription) -> bool:
 
 def credentials_in(description: SessionDescription | None) -> set[IceCredentials]:
     """Return all pairs of username fragment and password that a description contains."""
-    media = [] if description is None else description.media
-    return {section_credentials(section) for section in media}
+    return {section_credentials(media) for _, media in live_sections(description)}
+
+
+def live_sections(
+    description: SessionDescription | None,
+) -> list[tuple[int, MediaDescription]]:
+    """Return the media sections that aren't rejected, and their places."""
+    if description is None:
+        return []
+    rejected = rejected_in(description)
+    return [(n, media) for n, media in enumerate(description.media) if n not in rejected]
+
+
+def rejected_in(description: SessionDescription | None) -> frozenset[int]:
+    """Return the places of the media sections that are rejected."""
+    return description.rejected if isinstance(description, Description) else frozenset()
+
+
+def only(description: SessionDescription | None, places: Collection[int]) -> Description | None:
+    """Return a description of the sections at some places only."""
+    if description is None:
+        return None
+    copied = Description.extend(description, None)
+    copied.media = [media for n, media in enumerate(description.media) if n in places]
+    copied.rejected = frozenset()
+    return copied
+
+
+def copied(description: Description, kind: str) -> Description:
+    """Return a copy whose sections can be completed, as another type of description."""
+    copy_of_it = Description.extend(description, description.ice_options)
+    copy_of_it.media = [copy.copy(media) for media in description.media]
+    copy_of_it.type = kind
+    return copy_of_it
+
+
+def shape(description: SessionDescription) -> list[tuple[object, ...]]:
+    """Return what a description that was created must still say when it is set."""
+    rejected = rejected_in(description)
+    return [
+        (media.kind, media.rtp.muxId, place in rejected, section_credentials(media))
+        for place, media in enumerate(description.media)
+    ]
 
 
 def section_credentials(section: MediaDescription) -> IceCredentials:
@@ -192,8 +270,12 @@ def section_credentials(section: MediaDescription) -> IceCredentials:
 
 def sections(description: SessionDescription | None) -> dict[str, Section]:
     """Return what is to be known of the media sections to tell if negotiation is needed."""
-    media = [] if description is None else description.media
-    return {m.rtp.muxId: Section(m.kind, m.direction or "sendrecv", m.msid) for m in media}
+    return {
+        media.rtp.muxId: Section(
+            media.kind, media.direction or "sendrecv", described_streams(media.msid)
+        )
+        for _, media in live_sections(description)
+    }
 
 
 def bundled_mids(description: SessionDescription | None) -> list[str]:
@@ -222,18 +304,20 @@ def add_candidate(section: MediaDescription, candidate: RTCIceCandidate) -> None
     section.ice_candidates.append(candidate)
 
 
-def restart(
-    description: SessionDescription,
-    transport_at: Callable[[int], T | None],
-    credentials: Mapping[T, IceCredentials],
-) -> None:
-    """Put the credentials of a restart into the sections of the transports that restart."""
-    for index, media in enumerate(description.media):
-        transport = transport_at(index)
-        if transport is not None and (fresh := credentials.get(transport)) is not None:
-            media.ice = RTCIceParameters(fresh.ufrag, fresh.password)
-            media.ice_candidates, media.ice_candidates_complete = [], False
-            media.host, media.port = DISCARD_HOST, DISCARD_PORT
+def set_credentials(media: MediaDescription, credentials: IceCredentials) -> None:
+    """Put other credentials into a media section, for which no candidate was gathered yet."""
+    if credentials == section_credentials(media):
+        return
+    media.ice = RTCIceParameters(credentials.ufrag, credentials.password)
+    media.ice_candidates, media.ice_candidates_complete = [], False
+    media.host, media.port = DISCARD_HOST, DISCARD_PORT
+
+
+def set_bundle(description: SessionDescription, mids: list[str]) -> None:
+    """Put the sections with these mids into the one BUNDLE group, or into none."""
+    description.group = [group for group in description.group if group.semantic != "BUNDLE"]
+    if mids:
+        description.group.insert(0, GroupDescription("BUNDLE", [*mids]))
 
 
 def render(description: SessionDescription | None) -> RTCSessionDescription | None:

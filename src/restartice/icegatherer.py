@@ -32,8 +32,7 @@ class RTCIceGatherer(aiortc.RTCIceGatherer):
         local_password: str | None = None,
         settings: IceSettings | None = None,
     ) -> None:
-        # The servers are ours to read.
-        super().__init__([], iceTransportPolicy, local_username, local_password)
+        super().__init__(iceServers, iceTransportPolicy, local_username, local_password)
         self._ice_servers = self.getDefaultIceServers() if iceServers is None else iceServers
         self._policy = iceTransportPolicy
         fresh = IceCredentials.generate()

@@ -23,6 +23,7 @@ from aioice.ice import CandidatePair, StunProtocol
 from aiortc.jitterbuffer import JitterBuffer
 from aiortc.rtcdtlstransport import RTCDtlsParameters
 from aiortc.rtcrtpparameters import RTCRtpReceiveParameters, RTCRtpSendParameters
+from aiortc.rtcrtpreceiver import RemoteStreamTrack
 from aiortc.rtcrtpsender import RTCEncodedFrame
 from aiortc.rtp import RtpPacket
 from aiortc.sdp import SessionDescription
@@ -34,7 +35,9 @@ __all__ = [
     "AiortcPeerConnection",
     "AiortcRtpReceiver",
     "AiortcRtpSender",
+    "AiortcRtpTransceiver",
     "CandidatePair",
+    "RemoteStreamTrack",
     "abandon_allocation",
     "acknowledge_data",
     "candidate_from_aioice",
@@ -48,16 +51,15 @@ __all__ = [
     "mark_shared",
     "mline_index",
     "oldest_unacknowledged",
+    "pair",
     "repeat_data",
-    "replace_rtp",
     "round_trip_of",
     "send_request",
     "set_controlling",
     "set_mid",
     "set_mline_index",
-    "stream_id",
+    "set_track_id",
     "transport_policy",
-    "unoffered_assumed_inactive",
 ]
 
 SUPPORTED: Final = "aiortc >= 1.16, < 1.17 and aioice >= 0.12, < 0.14"
@@ -153,11 +155,13 @@ class AiortcPeerConnection(aiortc.RTCPeerConnection):
     remote_dtls = Private[dict[object, RTCDtlsParameters]](_PC, "__remoteDtls")
     remote_ice = Private[dict[object, aiortc.RTCIceParameters]](_PC, "__remoteIce")
     seen_mids = Private[set[str]](_PC, "__seenMids")
+    stream_id = Private[str](_PC, "__stream_id")
     sctp_transport = Private[aiortc.RTCSctpTransport | None](_PC, "__sctp")
     sctp_mline_index = Private[int | None](_PC, "__sctp_mline_index")
     sctp_remote_caps = Private[aiortc.RTCSctpCapabilities](_PC, "__sctpRemoteCaps")
     sctp_remote_port = Private[int](_PC, "__sctpRemotePort")
-    transceivers = Private[list[aiortc.RTCRtpTransceiver]](_PC, "__transceivers")
+    # Ours, whose class stands above this module.
+    transceivers = Private[list[Any]](_PC, "__transceivers")
     close_task = Private[asyncio.Future[None] | None](_PC, "__closeTask")
     closed_future = Private[asyncio.Future[bool] | None](_PC, "__isClosed")
     signaling_state = Private[str](_PC, "__signalingState")
@@ -182,9 +186,7 @@ class AiortcPeerConnection(aiortc.RTCPeerConnection):
         self, direction: str, kind: str, sender_track: aiortc.MediaStreamTrack | None = None
     ) -> aiortc.RTCRtpTransceiver:
         """Make a transceiver and add it to the set."""
-        create = super()._RTCPeerConnection__createTransceiver  # type: ignore[misc]
-        transceiver: aiortc.RTCRtpTransceiver = create(direction, kind, sender_track)
-        return transceiver
+        raise NotImplementedError
 
     async def gather_candidates(self) -> None:
         """Gather the candidates of all transports."""
@@ -429,7 +431,7 @@ NEGOTIATED_STATE: Final[dict[type, tuple[str, ...]]] = {
             "_offerDirection",
         ),
         aiortc.RTCRtpSender: ("__transport", "_enabled"),
-        aiortc.RTCRtpReceiver: ("__transport", "_enabled", "_track"),
+        aiortc.RTCRtpReceiver: ("__transport", "_enabled"),
         aiortc.RTCSctpTransport: ("__transport", "_bundled", "mid"),
         aiortc.RTCDtlsTransport: ("_role",),
         aiortc.RTCIceTransport: ("_role_set",),
@@ -438,7 +440,6 @@ NEGOTIATED_STATE: Final[dict[type, tuple[str, ...]]] = {
 
 for _method in ("_get_mline_index", "_set_mline_index", "_set_mid"):
     require(_TRANSCEIVER, _method)
-require(aiortc.RTCRtpSender, "_stream_id")
 
 
 def mline_index(transceiver: aiortc.RTCRtpTransceiver) -> int | None:
@@ -456,11 +457,6 @@ def set_mid(transceiver: aiortc.RTCRtpTransceiver, mid: str | None) -> None:
     transceiver._set_mid(mid)  # type: ignore[arg-type]
 
 
-def stream_id(sender: aiortc.RTCRtpSender) -> str:
-    """Return the id of the stream that a sender's track is announced in."""
-    return sender._stream_id
-
-
 def mark_shared(user: aiortc.RTCRtpTransceiver | aiortc.RTCSctpTransport) -> None:
     """Note for aiortc that a transceiver or SCTP shares its transport already."""
     user._bundled = True
@@ -475,29 +471,6 @@ def kept_codecs(transceivers: list[aiortc.RTCRtpTransceiver]) -> Iterator[None]:
     finally:
         for transceiver, codecs, extensions in before:
             transceiver._codecs, transceiver._headerExtensions = codecs, extensions
-
-
-@contextmanager
-def unoffered_assumed_inactive(
-    transceivers: list[aiortc.RTCRtpTransceiver], description_type: str
-) -> Iterator[None]:
-    """Let an answer be set while there are transceivers that weren't offered.
-
-    aiortc combines the direction of each with the offered one, which there isn't.
-    """
-    unoffered = [t for t in transceivers if t._offerDirection is None]
-    if description_type != "answer":
-        unoffered = []
-    before = [(t, t.currentDirection, t.sender._enabled, t.receiver._enabled) for t in unoffered]
-    for transceiver in unoffered:
-        transceiver._offerDirection = "inactive"
-    try:
-        yield
-    finally:
-        for transceiver, direction, sends, receives in before:
-            transceiver._offerDirection = None
-            setattr(transceiver, _CURRENT_DIRECTION, direction)
-            transceiver.sender._enabled, transceiver.receiver._enabled = sends, receives
 
 
 # Media and data, and how they get over an outage.
@@ -558,21 +531,27 @@ class AiortcRtpReceiver(aiortc.RTCRtpReceiver):
     jitter_buffer = Private[JitterBuffer](_RECEIVER, "__jitter_buffer")
 
 
-require(_RECEIVER, "_set_rtcp_ssrc")
-_TRANSCEIVER_SENDER = require(_TRANSCEIVER, "__sender")
-_TRANSCEIVER_RECEIVER = require(_TRANSCEIVER, "__receiver")
+for _name in ("_set_rtcp_ssrc", "_track"):
+    require(_RECEIVER, _name)
 
 
-def replace_rtp(
-    transceiver: aiortc.RTCRtpTransceiver,
-    sender: aiortc.RTCRtpSender,
-    receiver: aiortc.RTCRtpReceiver,
-) -> None:
-    """Give a new transceiver another sender and receiver."""
-    sender._stream_id = transceiver.sender._stream_id
-    receiver._set_rtcp_ssrc(sender._ssrc)
-    setattr(transceiver, _TRANSCEIVER_SENDER, sender)
-    setattr(transceiver, _TRANSCEIVER_RECEIVER, receiver)
+def pair(transceiver: aiortc.RTCRtpTransceiver, track: RemoteStreamTrack, *, shared: bool) -> None:
+    """Connect sender and receiver of a new transceiver, and give the latter its track."""
+    transceiver.receiver._set_rtcp_ssrc(transceiver.sender._ssrc)
+    transceiver.receiver._track = track
+    transceiver._bundled = shared
+
+
+def set_track_id(track: aiortc.MediaStreamTrack, track_id: str) -> None:
+    """Give a track the id that the remote side gave it."""
+    track._id = track_id
+
+
+class AiortcRtpTransceiver(aiortc.RTCRtpTransceiver):
+    """aiortc's transceiver with its private attributes under names of ours."""
+
+    wanted_direction = Private[str](_TRANSCEIVER, "__direction")
+    negotiated_direction = Private[str | None](_TRANSCEIVER, "__currentDirection")
 
 
 for _name in ("_last_received_tsn", "_sent_queue", "_srtt", "_t3_handle"):

@@ -1,6 +1,7 @@
 """Setting local descriptions."""
 
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
 
 from aiortc import RTCSessionDescription
 from aiortc.sdp import SessionDescription
@@ -9,8 +10,9 @@ from . import description as sdp
 from .credentials import IceCredentials
 from .exceptions import InvalidModificationError
 from .icetransport import RTCIceTransport
-from .internals import unoffered_assumed_inactive
+from .sections import without_sections
 from .session import Session, as_final
+from .shown import set_places
 from .states import Side, SignalingState
 
 __all__ = ["LocalDescriptionSetter"]
@@ -24,99 +26,140 @@ IMPLICIT_OFFER: Final = frozenset(
     }
 )
 
+Created = sdp.CreatedDescription[RTCIceTransport, Any]
+
 
 class LocalDescriptionSetter(Session):
     """What setLocalDescription does when its turn in the chain has come."""
+
+    def check_local(self, session: RTCSessionDescription | None) -> None:
+        """Raise InvalidStateError if the description doesn't fit the signaling state."""
+        self.next_state(Side.LOCAL, self._implied_type() if session is None else session.type)
+
+    def _implied_type(self) -> str:
+        return "offer" if self.signalingState in IMPLICIT_OFFER else "answer"
 
     async def set_local_description(self, session: RTCSessionDescription | None) -> None:
         """Set the local description.
 
         Spec: https://w3c.github.io/webrtc-pc/#dom-peerconnection-setlocaldescription
         """
-        if session is None:
-            offer = self.signalingState in IMPLICIT_OFFER
-            session = await (self.create_offer() if offer else self.create_answer())
-        state = self._next_state(Side.LOCAL, session)
+        self.check_local(session)
+        if session is None or not (session.sdp or session.type == "rollback"):
+            session = await self._implied(session)
         if session.type == "rollback":
-            await self._roll_back()
+            await self.roll_back()
             return
-        # If description.sdp is the empty string, the last created one is meant.
-        if not session.sdp and (last := self._last_created_for(session.type)) is not None:
-            session = RTCSessionDescription(last.sdp, session.type)
+        state = self.next_state(Side.LOCAL, session.type)
         description = self._parse(session)
-        generations = self._generations_to_begin(description)
-        async with self._transaction():
-            await self._apply_local(session, generations)
+        last = self._created_as(description)
+        async with self.transaction():
+            await self._apply_local(session, description, last)
             if state is SignalingState.STABLE:
                 self.current_remote, self.pending_remote = self.pending_remote, None
-                self._commit(we_offered=False)
+                self.conclude(we_offered=False)
             elif session.type == "pranswer":
-                self._commit_provisionally()
+                self.conclude_provisionally()
         self.origin.applied(description)
-        await self._enter(state)
+        await self.enter(state)
 
-    def _parse(self, session: RTCSessionDescription) -> SessionDescription:
+    def _parse(self, session: RTCSessionDescription) -> sdp.Description:
         # What was created last needs no parsing, unless it was edited since.
-        last = self._last_created_for(session.type)
-        if last is not None and last.sdp == session.sdp and last.description.type == session.type:
-            return last.description
+        last = self.last_created.get(_creation(session.type))
+        if last is not None and last.sdp == session.sdp:
+            return sdp.copied(last.description, session.type)
         return sdp.parse(session)
 
-    async def _apply_local(
-        self, session: RTCSessionDescription, generations: dict[RTCIceTransport, IceCredentials]
-    ) -> None:
-        current = self.current_local
-        for transport, credentials in generations.items():
-            transport.begin_generation(credentials)
-        try:
-            with unoffered_assumed_inactive(self.transceivers, session.type):
-                await super().setLocalDescription(as_final(session))
-            self._keep_local(session.type, current)
-        except BaseException:
-            for transport in generations:
-                transport.discard_generation()
-            raise
+    async def _implied(self, session: RTCSessionDescription | None) -> RTCSessionDescription:
+        """Return the description that is meant by none, or by an empty one.
 
-    def _keep_local(self, kind: str, current: SessionDescription | None) -> None:
-        # In place of aiortc's, which lacks the ICE options, and took a provisional answer for a
-        # final one.
-        applied = self.pending_local if kind == "offer" else self.current_local
-        assert applied is not None
-        description = sdp.Description.extend(applied, sdp.OUR_ICE_OPTIONS)
-        description.type = kind
-        if kind == "answer":
-            self.current_local, self.pending_local = description, None
-        else:
-            self.current_local, self.pending_local = current, description
+        It is the last one that was created, unless that doesn't represent the connection any more.
+        """
+        kind = self._implied_type() if session is None else session.type
+        key = _creation(kind)
+        last = self.last_created.get(key)
+        created = await (self.create_offer() if kind == "offer" else self.create_answer())
+        if last is not None and self._still_fits(last, self.last_created[key]):
+            self.last_created[key] = last
+            return RTCSessionDescription(last.sdp, kind)
+        return RTCSessionDescription(created.sdp, kind)
 
-    def _last_created_for(self, kind: str) -> sdp.CreatedDescription[RTCIceTransport] | None:
-        # A provisional answer is one that createAnswer() made, too.
-        return self.last_created.get("answer" if kind == "pranswer" else kind)
+    def _still_fits(self, last: Created, now: Created) -> bool:
+        described = sdp.credentials_in(last.description)
+        replaced = described & self.local_ice_credentials_to_replace
+        alike = last.users == now.users and last.credentials.keys() == now.credentials.keys()
+        return alike and not replaced and sdp.alike(last.sdp, now.sdp)
 
-    def _generations_to_begin(
-        self, description: SessionDescription
-    ) -> dict[RTCIceTransport, IceCredentials]:
-        """Return the transports that the description restarts, and their new credentials.
+    def _created_as(self, description: sdp.Description) -> Created:
+        """Return what a description was created as.
+
+        Departure: it may be edited, which aiortc's programs do, but not its sections and their
+        credentials.
 
         Raises:
-            InvalidModificationError: It isn't the one that was created last. Departure: it may
-                be edited, which aiortc's programs do, but not its sections and credentials.
+            InvalidModificationError: It isn't the one that was created last.
         """
-        kind = str(description.type)
-        last = self._last_created_for(kind)
-        begin: dict[RTCIceTransport, IceCredentials] = {}
-        for index, media in enumerate(description.media):
-            transport = self.transport_at(index)
-            credentials = sdp.section_credentials(media)
-            if transport is None:
-                raise InvalidModificationError(f"No {kind} with a section {index} was created")
-            if credentials == transport.credentials:
-                continue
-            if last is not None and credentials == last.credentials.get(transport):
-                begin[transport] = credentials
-            else:
+        kind = _creation(str(description.type))
+        last = self.last_created.get(kind)
+        if last is None:
+            raise InvalidModificationError(f"No {kind} was created")
+        created = sdp.shape(last.description)
+        given = sdp.shape(description)
+        if len(created) != len(given):
+            raise InvalidModificationError(
+                f"It has {len(given)} media sections, but the {kind} that was created last has "
+                f"{len(created)}"
+            )
+        for place, (before, after) in enumerate(zip(created, given, strict=True)):
+            if before != after:
                 raise InvalidModificationError(
-                    f"The ICE credentials of section {index} aren't those of the {kind} that "
-                    "was created last"
+                    f"The kind, mid or ICE credentials of section {place} aren't those of the "
+                    f"{kind} that was created last"
                 )
-        return begin
+        return last
+
+    async def _apply_local(
+        self, session: RTCSessionDescription, description: sdp.Description, last: Created
+    ) -> None:
+        begun = self._begin_generations(last.credentials)
+        set_places(self, last.users)
+        try:
+            with self.show(last.users, described_only=True):
+                text = without_sections(session.sdp, description.rejected)
+                await super().setLocalDescription(
+                    as_final(RTCSessionDescription(text, session.type))
+                )
+                applied = self.pending_local if session.type == "offer" else self.current_local
+            assert applied is not None
+        except BaseException:
+            for transport in begun:
+                transport.discard_generation()
+            raise
+        self._keep_local(description, applied)
+
+    def _begin_generations(
+        self, credentials: Mapping[RTCIceTransport, IceCredentials]
+    ) -> list[RTCIceTransport]:
+        restarting = [t for t in credentials if t.credentials != credentials[t]]
+        for transport in restarting:
+            transport.begin_generation(credentials[transport])
+        return restarting
+
+    def _keep_local(self, description: sdp.Description, applied: SessionDescription) -> None:
+        """Keep the description, with what aiortc has gathered for it."""
+        live = [media for _, media in sdp.live_sections(description)]
+        for media, gathered in zip(live, applied.media, strict=True):
+            media.host, media.port = gathered.host, gathered.port
+            media.ice_candidates = gathered.ice_candidates
+            media.ice_candidates_complete = gathered.ice_candidates_complete
+            media.dtls = gathered.dtls
+        description.ice_options = sdp.OUR_ICE_OPTIONS
+        if description.type == "answer":
+            self.current_local, self.pending_local = description, None
+        else:
+            self.pending_local = description
+
+
+def _creation(kind: str) -> str:
+    """Return what made a description: a provisional answer is one that createAnswer() made."""
+    return "offer" if kind == "offer" else "answer"

@@ -12,11 +12,12 @@ REVERSED = {"sendonly": "recvonly", "recvonly": "sendonly"}
 
 @dataclass(frozen=True)
 class Section:
-    """What a description says of one media section."""
+    """What a description says of one media section, which isn't rejected."""
 
     kind: str
     direction: str = "sendrecv"
-    msid: str | None = None
+    # The streams of its msid lines; None if it has no such line.
+    streams: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -25,8 +26,8 @@ class TransceiverSnapshot:
 
     mid: str | None
     direction: str
-    stopped: bool = False
-    stream_id: str | None = None
+    stopping: bool = False
+    streams: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -61,23 +62,23 @@ def is_negotiation_needed(connection: NegotiationSnapshot) -> bool:
 
 
 def _is_out_of_date(transceiver: TransceiverSnapshot, connection: NegotiationSnapshot) -> bool:
-    local = None if transceiver.mid is None else connection.local.get(transceiver.mid)
-    if transceiver.stopped:
-        # Departure: aiortc's stop() has stopped the transceiver when it returns, and its
-        # createOffer() goes on describing it, so there is nothing that an offer would say anew.
-        return False
+    # If transceiver.[[Stopping]] is true and transceiver.[[Stopped]] is false, return true. Those
+    # that are stopped for good aren't in the connection's set any more.
+    if transceiver.stopping:
+        return True
     # A transceiver that isn't stopped and isn't associated with an m= section needs one.
+    local = None if transceiver.mid is None else connection.local.get(transceiver.mid)
     if local is None:
         return True
-    # The stream of a transceiver that sends must be the one that is described.
-    if DIRECTIONS[transceiver.direction] & SEND and _stream_differs(transceiver, local):
+    # If it sends, and the section contains no msid line, or its msids differ from the
+    # transceiver's, return true.
+    if DIRECTIONS[transceiver.direction] & SEND and _streams_differ(transceiver, local):
         return True
     return _direction_differs(transceiver, local, connection)
 
 
-def _stream_differs(transceiver: TransceiverSnapshot, local: Section) -> bool:
-    described = None if local.msid is None else local.msid.split(" ", maxsplit=1)[0]
-    return None not in (described, transceiver.stream_id) and described != transceiver.stream_id
+def _streams_differ(transceiver: TransceiverSnapshot, local: Section) -> bool:
+    return local.streams is None or set(local.streams) != set(transceiver.streams)
 
 
 def _direction_differs(

@@ -29,10 +29,17 @@ class OperationsChain:
         """Whether no operation runs or waits."""
         return not self._turns
 
-    async def run(self, operation: Callable[[], Awaitable[T]]) -> T:
+    async def run(
+        self, operation: Callable[[], Awaitable[T]], check: Callable[[], None] | None = None
+    ) -> T:
         """Run the operation when all earlier ones have settled, and return what it returns.
 
         A caller that is cancelled takes the operation along, whether it runs or still waits.
+
+        Args:
+            operation: The operation.
+            check: Raises an error if the operation isn't allowed when its turn has come; if there
+                is no earlier operation it does so before anything else can happen.
 
         Raises:
             InvalidStateError: The connection is closed, or was closed before the operation ended.
@@ -45,6 +52,8 @@ class OperationsChain:
             turn.set_result(None)
         try:
             await turn
+            if check is not None:
+                check()
             return await self._perform(operation)
         except asyncio.CancelledError:
             self._raise_if_closed()

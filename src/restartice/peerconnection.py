@@ -1,6 +1,6 @@
 """RTCPeerConnection: aiortc's, with ICE restart and the negotiation rules of the specification."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import aiortc
@@ -11,8 +11,10 @@ from .candidate import RTCIceCandidate, is_end
 from .configuration import RTCConfiguration, in_force, validated
 from .icegatherer import RTCIceGatherer
 from .localdescription import LocalDescriptionSetter
+from .mediastream import MediaStream
 from .remotedescription import RemoteDescriptionSetter
 from .settings import IceSettings
+from .transceiver import RTCRtpReceiver, RTCRtpSender, RTCRtpTransceiver
 from .transports import stop_transports
 
 __all__ = ["RTCPeerConnection"]
@@ -54,7 +56,7 @@ class RTCPeerConnection(LocalDescriptionSetter, RemoteDescriptionSetter):
 
         Spec: https://w3c.github.io/webrtc-pc/#dom-peerconnection-currentlocaldescription
         """
-        return sdp.render(self.current_local)
+        return sdp.render(self.all_descriptions().current_local)
 
     @property
     def pendingLocalDescription(self) -> RTCSessionDescription | None:
@@ -62,7 +64,7 @@ class RTCPeerConnection(LocalDescriptionSetter, RemoteDescriptionSetter):
 
         Spec: https://w3c.github.io/webrtc-pc/#dom-peerconnection-pendinglocaldescription
         """
-        return sdp.render(self.pending_local)
+        return sdp.render(self.all_descriptions().pending_local)
 
     @property
     def localDescription(self) -> RTCSessionDescription:
@@ -80,7 +82,7 @@ class RTCPeerConnection(LocalDescriptionSetter, RemoteDescriptionSetter):
 
         Spec: https://w3c.github.io/webrtc-pc/#dom-peerconnection-currentremotedescription
         """
-        return sdp.render(self.current_remote)
+        return sdp.render(self.all_descriptions().current_remote)
 
     @property
     def pendingRemoteDescription(self) -> RTCSessionDescription | None:
@@ -88,7 +90,7 @@ class RTCPeerConnection(LocalDescriptionSetter, RemoteDescriptionSetter):
 
         Spec: https://w3c.github.io/webrtc-pc/#dom-peerconnection-pendingremotedescription
         """
-        return sdp.render(self.pending_remote)
+        return sdp.render(self.all_descriptions().pending_remote)
 
     @property
     def remoteDescription(self) -> RTCSessionDescription:
@@ -173,7 +175,9 @@ class RTCPeerConnection(LocalDescriptionSetter, RemoteDescriptionSetter):
 
         Spec: https://w3c.github.io/webrtc-pc/#dom-rtcpeerconnection-createoffer
         """
-        return await self.operations.run(lambda: self.create_offer(ice_restart=iceRestart))
+        return await self.operations.run(
+            lambda: self.create_offer(ice_restart=iceRestart), self.check_offering
+        )
 
     async def createAnswer(self) -> RTCSessionDescription:
         """Create an answer to the remote offer; it restarts ICE where the offer does.
@@ -183,7 +187,7 @@ class RTCPeerConnection(LocalDescriptionSetter, RemoteDescriptionSetter):
 
         Spec: https://w3c.github.io/webrtc-pc/#dom-rtcpeerconnection-createanswer
         """
-        return await self.operations.run(self.create_answer)
+        return await self.operations.run(self.create_answer, self.check_answering)
 
     async def setLocalDescription(
         self, sessionDescription: RTCSessionDescription | None = None
@@ -205,7 +209,10 @@ class RTCPeerConnection(LocalDescriptionSetter, RemoteDescriptionSetter):
         """
         self.hold_candidates()
         try:
-            await self.operations.run(lambda: self.set_local_description(sessionDescription))
+            await self.operations.run(
+                lambda: self.set_local_description(sessionDescription),
+                lambda: self.check_local(sessionDescription),
+            )
         finally:
             self.release_candidates_soon()
 
@@ -222,7 +229,10 @@ class RTCPeerConnection(LocalDescriptionSetter, RemoteDescriptionSetter):
 
         Spec: https://w3c.github.io/webrtc-pc/#dom-peerconnection-setremotedescription
         """
-        await self.operations.run(lambda: self.set_remote_description(sessionDescription))
+        await self.operations.run(
+            lambda: self.set_remote_description(sessionDescription),
+            lambda: self.check_remote(sessionDescription),
+        )
 
     async def addIceCandidate(
         self, candidate: aiortc.RTCIceCandidate | Mapping[str, Any] | None
@@ -248,29 +258,84 @@ class RTCPeerConnection(LocalDescriptionSetter, RemoteDescriptionSetter):
         nowhere = candidate and candidate.sdpMid is None and candidate.sdpMLineIndex is None
         if nowhere and not is_end(candidate):
             raise ValueError("Candidate must have either sdpMid or sdpMLineIndex")
-        await self.operations.run(lambda: self.add_ice_candidate(candidate))
+        await self.operations.run(
+            lambda: self.add_ice_candidate(candidate), lambda: self.check_candidate(candidate)
+        )
 
     # What an application adds.
 
-    def addTrack(self, track: aiortc.MediaStreamTrack) -> aiortc.RTCRtpSender:
+    def addTrack(self, track: aiortc.MediaStreamTrack, *streams: MediaStream | str) -> RTCRtpSender:
         """Add a track to those which are sent to the remote peer.
+
+        A transceiver of its kind that has never sent is used for it, or else a new one.
+
+        Args:
+            track: The track.
+            streams: The streams to announce it in, or their ids. Departure: without any it is in
+                one that all tracks of the connection share, as in aiortc, which browsers' pages
+                rely on; `setStreams()` without arguments takes it out of that.
+
+        Raises:
+            InvalidAccessError: It is being sent already.
+            InvalidStateError: The connection is closed.
 
         Spec: https://w3c.github.io/webrtc-pc/#dom-rtcpeerconnection-addtrack
         """
-        sender = super().addTrack(track)
-        self.update_negotiation_needed_flag()
-        return sender
+        return self.add_track(track, streams)
+
+    def removeTrack(self, sender: aiortc.RTCRtpSender) -> None:
+        """Stop sending a sender's track; its transceiver stays, and can still receive.
+
+        Raises:
+            InvalidAccessError: The sender is another connection's.
+            InvalidStateError: The connection is closed.
+
+        Spec: https://w3c.github.io/webrtc-pc/#dom-rtcpeerconnection-removetrack
+        """
+        self.remove_track(sender)
 
     def addTransceiver(
-        self, trackOrKind: aiortc.MediaStreamTrack | str, direction: str = "sendrecv"
-    ) -> aiortc.RTCRtpTransceiver:
-        """Add a transceiver.
+        self,
+        trackOrKind: aiortc.MediaStreamTrack | str,
+        direction: str = "sendrecv",
+        *,
+        streams: Iterable[MediaStream | str] | None = None,
+    ) -> RTCRtpTransceiver:
+        """Add a transceiver. A section that the remote side offers never is matched with it.
+
+        Args:
+            trackOrKind: What to send, or `"audio"` or `"video"`.
+            direction: The direction that is wanted.
+            streams: The streams to announce the track in, or their ids; None as for addTrack().
+
+        Raises:
+            InvalidAccessError: The track is being sent already.
+            InvalidStateError: The connection is closed.
 
         Spec: https://w3c.github.io/webrtc-pc/#dom-rtcpeerconnection-addtransceiver
         """
-        transceiver = super().addTransceiver(trackOrKind, direction)
-        self.update_negotiation_needed_flag()
-        return transceiver
+        return self.add_transceiver(trackOrKind, direction, streams)
+
+    def getTransceivers(self) -> list[RTCRtpTransceiver]:  # type: ignore[override]
+        """Return the transceivers, but for those whose stop is negotiated.
+
+        Spec: https://w3c.github.io/webrtc-pc/#dom-rtcpeerconnection-gettransceivers
+        """
+        return list(self.all_transceivers())
+
+    def getSenders(self) -> list[RTCRtpSender]:  # type: ignore[override]
+        """Return the senders of the transceivers that aren't stopped.
+
+        Spec: https://w3c.github.io/webrtc-pc/#dom-rtcpeerconnection-getsenders
+        """
+        return [t.sender for t in self.all_transceivers() if not t.stopping]
+
+    def getReceivers(self) -> list[RTCRtpReceiver]:  # type: ignore[override]
+        """Return the receivers of the transceivers that aren't stopped.
+
+        Spec: https://w3c.github.io/webrtc-pc/#dom-rtcpeerconnection-getreceivers
+        """
+        return [t.receiver for t in self.all_transceivers() if not t.stopping]
 
     def createDataChannel(self, label: str, *args: Any, **kwargs: Any) -> aiortc.RTCDataChannel:
         """Create a data channel with the given label; for the arguments see aiortc.
@@ -309,7 +374,12 @@ class RTCPeerConnection(LocalDescriptionSetter, RemoteDescriptionSetter):
         Spec: https://w3c.github.io/webrtc-pc/#dom-rtcpeerconnection-close
         """
         self.operations.close()
+        self.reveal()
         transports = {*self.dtls_transports, *self.parked}
+        transceivers = list(self.transceivers)
+        for transceiver in transceivers:
+            transceiver.close()
         await super().close()
         await self.connector.close()
         await stop_transports(transports)
+        await self.end_background()

@@ -15,6 +15,16 @@ __all__ = ["CandidateReceiver"]
 class CandidateReceiver(DescriptionCreator):
     """What addIceCandidate does when its turn in the chain has come."""
 
+    def check_candidate(self, candidate: aiortc.RTCIceCandidate | None) -> None:
+        """Raise InvalidStateError if there is no remote description.
+
+        Departure: the specification forbids all candidates then, but aiortc accepts them, with a
+        warning, if they don't say which generation they belong to.
+        """
+        described = self.pending_remote or self.current_remote
+        if described is None and getattr(candidate, "usernameFragment", None) is not None:
+            raise InvalidStateError("There is no remote description")
+
     async def add_ice_candidate(self, candidate: aiortc.RTCIceCandidate | None) -> None:
         """Add a remote candidate.
 
@@ -23,9 +33,6 @@ class CandidateReceiver(DescriptionCreator):
         ufrag = getattr(candidate, "usernameFragment", None)
         newest = self.pending_remote or self.current_remote
         if newest is None:
-            if ufrag is not None:
-                raise InvalidStateError("There is no remote description")
-            # Departure: the specification forbids this, but aiortc accepts it, with a warning.
             await super().addIceCandidate(candidate)
             return
         for media in self._sections_for(candidate, ufrag, newest):

@@ -2,112 +2,187 @@
 
 from typing import TYPE_CHECKING
 
-from aiortc import InvalidAccessError, RTCIceParameters, RTCSessionDescription
-from aiortc.sdp import MediaDescription, SessionDescription
+from aiortc import RTCIceParameters, RTCSessionDescription
+from aiortc.sdp import MediaDescription
 
 from . import description as sdp
+from . import validation
 from .dtlstransport import parked_stops
 from .icegeneration import RemoteIce
-from .internals import set_mline_index
+from .internals import set_mid, set_mline_index
+from .sections import mids_of, with_mids, without_sections
 from .session import Session, as_final
 from .states import Side, SignalingState
 from .transports import dtls_transport
 
 if TYPE_CHECKING:
     from .icetransport import RTCIceTransport
+    from .transceiver import RTCRtpTransceiver
 
 __all__ = ["RemoteDescriptionSetter"]
+
+# The directions of remote sections that a local track can be sent in.
+WANTS_MEDIA = frozenset({"sendrecv", "recvonly"})
 
 
 class RemoteDescriptionSetter(Session):
     """What setRemoteDescription does when its turn in the chain has come."""
+
+    def check_remote(self, session: RTCSessionDescription) -> None:
+        """Raise InvalidStateError if the description doesn't fit the signaling state."""
+        if not self._is_glare(session):
+            self.next_state(Side.REMOTE, session.type)
+
+    def _is_glare(self, session: RTCSessionDescription) -> bool:
+        return session.type == "offer" and self.signalingState == SignalingState.HAVE_LOCAL_OFFER
 
     async def set_remote_description(self, session: RTCSessionDescription) -> None:
         """Set the remote description.
 
         Spec: https://w3c.github.io/webrtc-pc/#dom-peerconnection-setremotedescription
         """
-        glare = session.type == "offer" and self.signalingState == SignalingState.HAVE_LOCAL_OFFER
-        state = (
-            SignalingState.HAVE_REMOTE_OFFER if glare else self._next_state(Side.REMOTE, session)
-        )
+        self.check_remote(session)
         if session.type == "rollback":
-            await self._roll_back()
+            await self.roll_back()
             return
+        session = self._named(session)
         description = sdp.parse(session)
-        self._validate_remote(description)
-        if glare:
+        self._validate(description)
+        if self._is_glare(session):
             # An offer of ours is rolled back in the same operation.
-            await self._roll_back()
-        async with self._transaction():
+            await self.roll_back()
+        state = self.next_state(Side.REMOTE, session.type)
+        async with self.transaction():
             await self._apply_remote(session, description)
             await self._receive_remote_ice(description)
             if state is SignalingState.STABLE:
                 self.current_local, self.pending_local = self.pending_local, None
-                self._commit(we_offered=True)
+                self.conclude(we_offered=True)
             elif session.type == "pranswer":
-                self._commit_provisionally()
-        await self._enter(state)
+                self.conclude_provisionally()
+        await self.enter(state)
 
-    def _validate_remote(self, description: SessionDescription) -> None:
-        if any("" in (c.ufrag, c.password) for c in sdp.credentials_in(description)):
-            raise ValueError("ICE username fragment or password is missing")
-        current = self.current_remote
-        if description.type == "offer" and current is not None:
-            before = [(m.kind, m.rtp.muxId) for m in current.media]
-            if [(m.kind, m.rtp.muxId) for m in description.media][: len(before)] != before:
-                # "The number of m= sections never decreases." (RFC 9429 section 5.2.2)
-                raise InvalidAccessError("Media sections in offer do not match those negotiated")
+    def _named(self, session: RTCSessionDescription) -> RTCSessionDescription:
+        """Give sections without mid the one they have by their place. (RFC 9429 section 5.10)."""
+        mids = mids_of(session.sdp)
+        if None not in mids:
+            return session
+        known = self.pending_remote or self.current_remote
+        if session.type != "offer":
+            known = self.pending_local
+        ours = [media.rtp.muxId for media in known.media] if known else []
+        free = (mid for mid in map(str, range(len(mids) + len(self.seen_mids))))
+        unused = (mid for mid in free if mid not in self.seen_mids and mid not in mids)
+        by_place = [ours[n] if n < len(ours) else next(unused) for n in range(len(mids))]
+        return RTCSessionDescription(with_mids(session.sdp, by_place), session.type)
+
+    def _validate(self, description: sdp.Description) -> None:
+        recyclable = sdp.rejected_in(self.current_local) | sdp.rejected_in(self.current_remote)
+        if description.type == "offer":
+            # A second remote offer replaces the first, so it continues the current description.
+            validation.check_remote(description, self.current_remote, recyclable)
+        else:
+            validation.check_remote(description, self.pending_local, frozenset())
 
     async def _apply_remote(
         self, session: RTCSessionDescription, description: sdp.Description
     ) -> None:
         if description.type == "offer":
-            self._forget_unused_sections()
+            self._associate(description)
         self.mark_shared_transports()
-        current = self.current_remote
+        dead = self._dead(description)
+        live = [n for n in range(len(description.media)) if n not in dead]
         before = {dtls_transport(user) for user in self.users()}
-        transceivers = set(self.transceivers)
-        self.applying_remote = description
+        text = without_sections(sdp.without_candidates(session.sdp), dead)
+        self.applying_remote = sdp.only(description, live)
         try:
-            with parked_stops(before):
+            with parked_stops(before), self.show(live, described_only=True):
                 # Candidates are given to the generation they belong to, by ourselves.
-                stripped = RTCSessionDescription(sdp.without_candidates(session.sdp), session.type)
-                await super().setRemoteDescription(as_final(stripped))
+                await super().setRemoteDescription(
+                    as_final(RTCSessionDescription(text, session.type))
+                )
+                index = self.sctp_mline_index
         finally:
             self.applying_remote = None
+        if index is not None:
+            self.sctp_mline_index = live[index]
         used = {dtls_transport(user) for user in self.users()}
         self.unpark(before & used)
         self.parked |= before - used
-        self._made_by_remote |= set(self.transceivers) - transceivers
-        self._keep_remote(description, current)
+        self._keep_remote(description)
         self.update_transport_states()
 
-    def _keep_remote(
-        self, description: sdp.Description, current: SessionDescription | None
-    ) -> None:
-        # In place of aiortc's, which lacks the candidates, and took a provisional answer for a
-        # final one.
+    def _dead(self, description: sdp.Description) -> frozenset[int]:
+        """Return the places of sections that one side has rejected."""
+        if description.type == "offer":
+            return description.rejected
+        return description.rejected | sdp.rejected_in(self.pending_local)
+
+    def _keep_remote(self, description: sdp.Description) -> None:
+        # In place of aiortc's, which lacks the candidates.
         if description.type == "answer":
             self.current_remote, self.pending_remote = description, None
         else:
-            self.current_remote, self.pending_remote = current, description
+            self.pending_remote = description
 
-    def _forget_unused_sections(self) -> None:
-        # A createOffer() that wasn't followed by setLocalDescription() has left indexes behind,
-        # which the sections of the remote offer would share.
-        for transceiver in self.transceivers:
+    # Which transceiver a section stands for.
+
+    def _associate(self, description: sdp.Description) -> None:
+        """Find or make a transceiver for each section of an offer. (RFC 9429 section 5.10)."""
+        self._dissociate_others(description)
+        for place, media in sdp.live_sections(description):
+            if media.kind == "application":
+                continue
+            transceiver = self._transceiver_for(media)
             if transceiver.mid is None:
+                set_mid(transceiver, media.rtp.muxId)
+            set_mline_index(transceiver, place)
+
+    def _transceiver_for(self, media: MediaDescription) -> "RTCRtpTransceiver":
+        transceivers: list[RTCRtpTransceiver] = self.transceivers
+        for transceiver in transceivers:
+            if transceiver.mid == media.rtp.muxId:
+                return transceiver
+        if (media.direction or "sendrecv") in WANTS_MEDIA:
+            # "Find the first transceiver that was added by addTrack, isn't associated with any
+            # section and isn't stopped."
+            for transceiver in transceivers:
+                free = transceiver.mid is None and not transceiver.stopping
+                if free and transceiver.added_by_track and transceiver.kind == media.kind:
+                    return transceiver
+        made = self.create_transceiver("recvonly", media.kind)
+        self.made_by_remote.add(made)
+        return made
+
+    def _dissociate_others(self, description: sdp.Description) -> None:
+        """Dissociate what only an earlier remote offer has associated, or what none has.
+
+        A createOffer() that wasn't followed by setLocalDescription() has left indexes behind.
+        """
+        current = {media.rtp.muxId for media in (self.current_remote or sdp.Description()).media}
+        offered = {(media.kind, media.rtp.muxId) for media in description.media}
+        for transceiver in list(self.transceivers):
+            if (
+                transceiver.mid not in current
+                and (transceiver.kind, transceiver.mid) not in offered
+            ):
+                set_mid(transceiver, None)
                 set_mline_index(transceiver, None)
-        if self.sctp_transport is not None and self.sctp_transport.mid is None:
+                if transceiver in self.made_by_remote and not transceiver.added_by_track:
+                    self.transceivers.remove(transceiver)
+                    self.abandoned.append(transceiver)
+        sctp = self.sctp_transport
+        if sctp and sctp.mid not in current and ("application", sctp.mid) not in offered:
+            sctp.mid = None
             self.sctp_mline_index = None
 
-    async def _receive_remote_ice(self, description: SessionDescription) -> None:
+    async def _receive_remote_ice(self, description: sdp.Description) -> None:
         """Give the description's credentials and candidates to the transports they are for."""
         sections: dict[RTCIceTransport, list[MediaDescription]] = {}
         group = sdp.bundled_mids(description)
+        live = [media for _, media in sdp.live_sections(description)]
         # In a BUNDLE group the first section's attributes count. (RFC 9143 section 9.1)
-        for media in sorted(description.media, key=lambda m: m.rtp.muxId not in group[:1]):
+        for media in sorted(live, key=lambda m: m.rtp.muxId not in group[:1]):
             if (transport := self.transport_of(media.rtp.muxId)) is not None:
                 sections.setdefault(transport, []).append(media)
         for transport, medias in sections.items():

@@ -14,6 +14,7 @@ from .internals import (
     set_mid,
     set_mline_index,
 )
+from .transceiver import RTCRtpTransceiver
 
 __all__ = ["Snapshot"]
 
@@ -33,11 +34,11 @@ class Snapshot:
         ]
 
     def restore(
-        self, *, made_by_remote: set[aiortc.RTCRtpTransceiver], keep_sctp: bool
-    ) -> tuple[list[aiortc.RTCRtpTransceiver], set[aiortc.RTCDtlsTransport]]:
+        self, *, made_by_remote: set[RTCRtpTransceiver], keep_sctp: bool
+    ) -> tuple[list[RTCRtpTransceiver], set[aiortc.RTCDtlsTransport]]:
         """Go back. Transceivers that the application added meanwhile stay, but lose their mid.
 
-        Those that a remote offer made, and that the application gave no track to send, are removed.
+        Those that a remote offer made, and that addTrack() never gave a track, are removed.
         (RFC 9429 section 4.1.10.2)
 
         Returns:
@@ -51,12 +52,12 @@ class Snapshot:
         for transport, controlling in self._controlling:
             set_controlling(transport, controlling=controlling)
         added = [t for t in before if t not in connection.transceivers]
-        removed = [t for t in added if t in made_by_remote and t.sender.track is None]
+        removed = [t for t in added if t in made_by_remote and not t.added_by_track]
         self._keep([t for t in added if t not in removed], sctp if keep_sctp else None)
         return removed, transports - connection.dtls_transports
 
     def _keep(
-        self, transceivers: list[aiortc.RTCRtpTransceiver], sctp: aiortc.RTCSctpTransport | None
+        self, transceivers: list[RTCRtpTransceiver], sctp: aiortc.RTCSctpTransport | None
     ) -> None:
         connection = self._connection
         for transceiver in transceivers:

@@ -1,29 +1,31 @@
 """Setting a description as a whole or not at all, and taking it back."""
 
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from typing import Final
 
 import aiortc
-from aiortc import (
-    InvalidStateError,
-    RTCSessionDescription,
-)
+from aiortc import InvalidStateError, RTCSessionDescription
+from aiortc.sdp import SessionDescription
 
 from . import description as sdp
 from .connector import Connector
 from .icetransport import RTCIceTransport
+from .internals import set_mid, set_mline_index
+from .negotiation import REVERSED
 from .remotecandidates import CandidateReceiver
+from .remotetracks import Reception, RemoteTracks
 from .rollback import Snapshot
+from .sections import described_streams
 from .settings import IceSettings
 from .states import Side, SignalingState, next_signaling_state
-from .transports import stop_transports
+from .transceiver import SENDING, RTCRtpTransceiver
+from .transports import dtls_transport, stop_transports
 
 __all__ = ["Session", "as_final"]
 
 logger = logging.getLogger(__name__)
-
 
 # The states in which ICE may begin, since both sides have said with what.
 CONNECTING: Final = frozenset(
@@ -43,11 +45,66 @@ class Session(CandidateReceiver):
     ) -> None:
         super().__init__(configuration, settings)
         self.connector = Connector(self)
-        self._applying = False
+        self.remote_tracks = RemoteTracks()
+        self.made_by_remote: set[RTCRtpTransceiver] = set()
+        # Transceivers that a description has made superfluous, until it is applied.
+        self.abandoned: list[RTCRtpTransceiver] = []
         self._last_stable: Snapshot | None = None
-        self._made_by_remote: set[aiortc.RTCRtpTransceiver] = set()
 
-    def _commit(self, *, we_offered: bool) -> None:
+    # Checking, applying and taking back.
+
+    def next_state(self, side: Side, kind: str) -> SignalingState:
+        """Return the state that a description leads to.
+
+        Raises:
+            InvalidStateError: It isn't allowed in this one.
+        """
+        if self.closed_future is not None:
+            raise InvalidStateError("RTCPeerConnection is closed")
+        state = next_signaling_state(self.signalingState, side, kind)
+        if state is None:
+            raise InvalidStateError(
+                f'Cannot handle {kind} in signaling state "{self.signalingState}"'
+            )
+        return state
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[None]:
+        """Let a description be applied as a whole or not at all."""
+        snapshot = Snapshot(self)
+        try:
+            yield
+        except BaseException:
+            self.abandoned.clear()
+            if self.closed_future is None:
+                await self._restore(snapshot)
+            raise
+        if self.signalingState == SignalingState.STABLE:
+            self._last_stable = snapshot
+
+    async def roll_back(self) -> None:
+        """Go back to the last stable state.
+
+        Spec: https://w3c.github.io/webrtc-pc/#dfn-set-the-session-description (rollback)
+        """
+        if self._last_stable is not None:
+            self.abandoned += await self._restore(self._last_stable)
+            for transport in self.transports_by_use():
+                transport.discard_generation()
+        await self.enter(SignalingState.STABLE)
+
+    async def _restore(self, snapshot: Snapshot) -> list[RTCRtpTransceiver]:
+        removed, transports = snapshot.restore(
+            made_by_remote=self.made_by_remote, keep_sctp=self.data_channel_created
+        )
+        self.parked -= self.dtls_transports
+        await stop_transports(transports)
+        self.update_transport_states()
+        return removed
+
+    # Concluding a negotiation.
+
+    def conclude(self, *, we_offered: bool) -> None:
         """Conclude a negotiation: ICE is restarted where both sides do so."""
         self.we_offered = we_offered
         self.restart_ignored = False
@@ -55,8 +112,13 @@ class Session(CandidateReceiver):
             asked = transport.restarting
             if not transport.commit():
                 self._restart_failed(transport, asked=asked)
+        self.last_created.clear()
+        # What was stopped before it had a section needs none.
+        self.abandoned += [t for t in self.transceivers if t.stopping and t.mid is None]
+        if not self.restart_ignored:
+            self._note_section_credentials()
 
-    def _commit_provisionally(self) -> None:
+    def conclude_provisionally(self) -> None:
         """Let transports connect that a provisional answer says enough about.
 
         It decides neither that a restart is refused nor which transports aren't needed any more.
@@ -66,13 +128,13 @@ class Session(CandidateReceiver):
             if transport.remote is None or (transport.pending_remote and transport.restarting):
                 transport.commit()
 
-    async def _connect(self, state: SignalingState) -> None:
-        if state is SignalingState.STABLE:
-            parked, self.parked = self.parked, set()
-            await stop_transports(parked)
-        for transport in self.transports_by_use():
-            await transport.start_checks()
-        self.connector.connect_soon()
+    def _note_section_credentials(self) -> None:
+        self.section_credentials.clear()
+        for _, media in sdp.live_sections(self.current_local):
+            transport = self.transport_of(media.rtp.muxId)
+            told = sdp.section_credentials(media)
+            if transport is not None and told != transport.credentials:
+                self.section_credentials[media.rtp.muxId] = told
 
     def _restart_failed(self, transport: RTCIceTransport, *, asked: bool) -> None:
         # Departure: RFC 9429 calls this an error in the answer, which deployed peers make.
@@ -83,71 +145,32 @@ class Session(CandidateReceiver):
         else:
             logger.warning("The answer restarts ICE unasked; the previous pair stays in use")
 
-    async def _roll_back(self) -> None:
-        """Go back to the last stable state.
-
-        Spec: https://w3c.github.io/webrtc-pc/#dfn-set-the-session-description (rollback)
-        """
-        if self._last_stable is not None:
-            await self._restore(self._last_stable)
-            for transport in self.transports_by_use():
-                transport.discard_generation()
-        await self._enter(SignalingState.STABLE)
-
-    async def _restore(self, snapshot: Snapshot) -> None:
-        removed, transports = snapshot.restore(
-            made_by_remote=self._made_by_remote, keep_sctp=self.data_channel_created
-        )
-        for transceiver in removed:
-            await transceiver.stop()
-        self.parked -= self.dtls_transports
-        await stop_transports(transports)
-        self.update_transport_states()
-
-    @asynccontextmanager
-    async def _transaction(self) -> AsyncIterator[None]:
-        """Let a description be applied as a whole or not at all."""
-        snapshot = Snapshot(self)
-        self._applying = True
-        try:
-            yield
-        except BaseException:
-            if self.closed_future is None:
-                await self._restore(snapshot)
-            raise
-        finally:
-            self._applying = False
-        if self.signalingState == SignalingState.STABLE:
-            self._last_stable = snapshot
-
-    def _next_state(self, side: Side, session: RTCSessionDescription) -> SignalingState:
-        if self.closed_future is not None:
-            raise InvalidStateError("RTCPeerConnection is closed")
-        state = next_signaling_state(self.signalingState, side, session.type)
-        if state is None:
-            raise InvalidStateError(
-                f'Cannot handle {session.type} in signaling state "{self.signalingState}"'
-            )
-        return state
+    # Making it known.
 
     def enter_signaling_state(self, state: str) -> None:
         """Follow aiortc when it closes; else the state changes when the description is applied."""
         if state == SignalingState.CLOSED:
             self._change_signaling_state(state)
 
-    async def _enter(self, state: SignalingState) -> None:
-        """Make the description's effect known: the signaling state first, then the transports'."""
+    async def enter(self, state: SignalingState) -> None:
+        """Make a description's effect known: the signaling state first, then all else."""
+        stopped = self._stop_rejected(state)
+        if state in CONNECTING:
+            for transceiver in self.transceivers:
+                transceiver.has_sent |= transceiver.negotiated_direction in SENDING
+        changes = self.remote_tracks.process(self._receptions(state, stopped))
         if state is SignalingState.STABLE:
             self._become_stable()
+        # If connection.[[SignalingState]] changed above, fire an event named signalingstatechange.
         if state != self.signalingState:
             self._change_signaling_state(state)
+        changes.announce(lambda track: self.emit("track", track))
         if state in CONNECTING:
             await self._connect(state)
 
     def _become_stable(self) -> None:
-        self.last_created.clear()
         self._last_stable = None
-        self._made_by_remote.clear()
+        self.made_by_remote.clear()
         # If none of the ICE credentials in [[LocalIceCredentialsToReplace]] exist in the new
         # [[CurrentLocalDescription]], empty the set. A restart that the remote side ignored
         # has changed the description, but nothing else.
@@ -161,6 +184,83 @@ class Session(CandidateReceiver):
     def _change_signaling_state(self, state: str) -> None:
         self.signaling_state = str(state)
         self.emit("signalingstatechange")
+
+    async def _connect(self, state: SignalingState) -> None:
+        if state is SignalingState.STABLE:
+            parked, self.parked = self.parked, set()
+            await stop_transports(parked | self._unused_transports())
+            self.update_transport_states()
+        for transport in self.transports_by_use():
+            await transport.start_checks()
+        self.connector.connect_soon()
+
+    # What is rejected.
+
+    def _stop_rejected(self, state: SignalingState) -> list[RTCRtpTransceiver]:
+        """Stop what a description rejects, which can't be taken back; return it."""
+        stopped, self.abandoned = self.abandoned, []
+        remote = self.pending_remote or self.current_remote
+        rejected = _rejected_mids(remote)
+        if state is SignalingState.STABLE:
+            rejected = _rejected_mids(self.current_remote) | _rejected_mids(self.current_local)
+        for transceiver in self.transceivers:
+            is_rejected = transceiver.mid is not None and transceiver.mid in rejected
+            if is_rejected or transceiver.stopped_for_good:
+                stopped.append(transceiver)
+        for transceiver in stopped:
+            self._stop_for_good(transceiver)
+        if state is SignalingState.STABLE:
+            # Remove stopped transceivers from the connection's set.
+            self.transceivers[:] = [t for t in self.transceivers if not t.stopped_for_good]
+        if (sctp := self.sctp_transport) is not None and sctp.mid in rejected:
+            self.in_background(sctp.stop())
+            self.sctp_transport, self.data_channel_created = None, False
+        return stopped
+
+    def _stop_for_good(self, transceiver: RTCRtpTransceiver) -> None:
+        if not transceiver.stopping:
+            transceiver.stop_sending_and_receiving(self)
+        transceiver.stopped_for_good = True
+        set_mid(transceiver, None)
+        set_mline_index(transceiver, None)
+        self.remote_dtls.pop(transceiver, None)
+        self.remote_ice.pop(transceiver, None)
+
+    def _unused_transports(self) -> set[aiortc.RTCDtlsTransport]:
+        unused = self.dtls_transports - {dtls_transport(user) for user in self.users()}
+        for transport in unused:
+            self.dtls_transports.discard(transport)
+            self.ice_transports.discard(transport.transport)
+        return unused
+
+    # What is received.
+
+    def _receptions(
+        self, state: SignalingState, stopped: Iterable[RTCRtpTransceiver]
+    ) -> list[Reception]:
+        remote = self.pending_remote or self.current_remote
+        sections = {m.rtp.muxId: m for _, m in sdp.live_sections(remote)}
+        receptions = [Reception(transceiver) for transceiver in stopped]
+        for transceiver in self.transceivers:
+            media = sections.get(transceiver.mid)
+            if media is None or transceiver.stopped_for_good:
+                receptions.append(Reception(transceiver))
+                continue
+            direction = transceiver.negotiated_direction or "inactive"
+            if state is SignalingState.HAVE_REMOTE_OFFER:
+                offered = media.direction or "sendrecv"
+                direction = REVERSED.get(offered, offered)
+            streams = described_streams(media.msid) or ()
+            assert remote is not None
+            receptions.append(
+                Reception(transceiver, direction, streams, remote.webrtc_track_id(media))
+            )
+        return receptions
+
+
+def _rejected_mids(description: SessionDescription | None) -> set[str]:
+    rejected = sdp.rejected_in(description)
+    return {description.media[place].rtp.muxId for place in rejected} if description else set()
 
 
 def as_final(session: RTCSessionDescription) -> RTCSessionDescription:

@@ -2,10 +2,11 @@
 
 import asyncio
 import logging
-from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from collections.abc import Coroutine, Iterable
+from typing import TYPE_CHECKING, Any
 
 import aiortc
+from aiortc import RTCBundlePolicy
 
 from .configuration import check_change, in_force, validated
 from .description import bundled_mids
@@ -13,9 +14,8 @@ from .dtlstransport import RTCDtlsTransport
 from .icegatherer import RTCIceGatherer
 from .iceservers import RTCPeerConnectionIceErrorEvent
 from .icetransport import RTCIceTransport
-from .internals import AiortcPeerConnection, mark_shared, mline_index, replace_rtp
+from .internals import AiortcPeerConnection, mark_shared, mline_index
 from .resumption import resume
-from .rtp import RTCRtpReceiver, RTCRtpSender
 from .settings import IceSettings
 from .states import (
     aggregate_connection_state,
@@ -46,6 +46,7 @@ class TransportOwner(AiortcPeerConnection):
         self.applying_remote: SessionDescription | None = None
         # Transports that a BUNDLE group made superfluous, until the answer makes that final.
         self.parked: set[RTCDtlsTransport] = set()
+        self._background: set[asyncio.Task[None]] = set()
 
     def configure(self, configuration: aiortc.RTCConfiguration | None, *, described: bool) -> None:
         """Put another configuration in force, from the next gathering."""
@@ -56,7 +57,7 @@ class TransportOwner(AiortcPeerConnection):
         for transport in self.transports_by_use():
             transport.gatherer.configure(new.iceServers, new.iceTransportPolicy)
 
-    def create_dtls_transport(self) -> aiortc.RTCDtlsTransport:
+    def create_dtls_transport(self) -> RTCDtlsTransport:
         """Return the transport of the BUNDLE group if there is one, else make one.
 
         Once a group is negotiated, what is added later rides on its transport. (RFC 9143 section 7)
@@ -84,18 +85,34 @@ class TransportOwner(AiortcPeerConnection):
         self.update_transport_states()
         return dtls
 
-    def create_transceiver(
-        self, direction: str, kind: str, sender_track: aiortc.MediaStreamTrack | None = None
-    ) -> aiortc.RTCRtpTransceiver:
-        """Make a transceiver that gets over an outage."""
-        transceiver = super().create_transceiver(direction, kind, sender_track)
-        transport = transceiver.receiver.transport
-        replace_rtp(
-            transceiver,
-            RTCRtpSender(sender_track or kind, transport),
-            RTCRtpReceiver(kind, transport),
-        )
-        return transceiver
+    def in_background(self, job: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Run something whose failure concerns nobody, and end it when the connection closes."""
+        task = asyncio.ensure_future(job)
+        self._background.add(task)
+        task.add_done_callback(self._forget)
+        return task
+
+    def _forget(self, task: asyncio.Task[None]) -> None:
+        self._background.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            logger.debug("In the background: %r", error)
+
+    async def end_background(self) -> None:
+        """Let what runs in the background come to its end."""
+        await asyncio.gather(*self._background, return_exceptions=True)
+
+    def transport_for(self, kind: str) -> tuple[RTCDtlsTransport, bool]:
+        """Return the transport for a new transceiver, and whether it is shared from the start.
+
+        Spec: https://w3c.github.io/webrtc-pc/#rtcbundlepolicy-enum
+        """
+        policy = self.configuration.bundlePolicy
+        peers = [t for t in self.transceivers if t.kind == kind]
+        if policy is RTCBundlePolicy.MAX_BUNDLE:
+            peers = self.users()
+        if peers and policy is not RTCBundlePolicy.MAX_COMPAT:
+            return dtls_transport(peers[0]), True
+        return self.create_dtls_transport(), False
 
     def announce_candidates(self) -> None:
         """Make known what was found for descriptions that have been set."""
@@ -181,13 +198,11 @@ class TransportOwner(AiortcPeerConnection):
 
     def _bundle_transport(self) -> RTCDtlsTransport | None:
         """Return the transport that a new section rides on, or None if it needs one of its own."""
-        group = bundled_mids(self.current_local)
-        if not group or group[0] not in bundled_mids(self.current_remote):
-            return None
+        group = {*bundled_mids(self.current_local)} & {*bundled_mids(self.current_remote)}
         remote = self.applying_remote
         if remote is not None and {m.rtp.muxId for m in remote.media} - {*bundled_mids(remote)}:
             return None
-        return next((dtls_transport(user) for user in self.users() if user.mid == group[0]), None)
+        return next((dtls_transport(user) for user in self.users() if user.mid in group), None)
 
 
 def dtls_transport(user: aiortc.RTCRtpTransceiver | aiortc.RTCSctpTransport) -> RTCDtlsTransport:

@@ -76,11 +76,14 @@ async def test_origin_keeps_its_id_and_counts_changes(offer: RTCSessionDescripti
     assert [int(version) for _, version in numbers] == [1, 1, 2, 2, 3]
 
 
-async def test_restart_replaces_credentials_and_candidates(offer: RTCSessionDescription) -> None:
+async def test_other_credentials_take_the_candidates_along(offer: RTCSessionDescription) -> None:
     with_candidate = offer.sdp + "a=candidate:1 1 udp 1 10.0.0.1 5000 typ host\r\n"
     description = sdp.parse(RTCSessionDescription(with_candidate, "offer"))
+    second = description.media[1]
+    sdp.set_credentials(second, sdp.section_credentials(second))
+    assert len(second.ice_candidates) == 1
     fresh = IceCredentials.generate()
-    sdp.restart(description, lambda index: "second" if index else None, {"second": fresh})
+    sdp.set_credentials(second, fresh)
     first, second = SessionDescription.parse(str(description)).media
     assert sdp.section_credentials(first) != fresh
     assert sdp.section_credentials(second) == fresh

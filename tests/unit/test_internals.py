@@ -52,6 +52,7 @@ def test_all_of_aiortcs_names_are_exported() -> None:
         "RTCPeerConnection",
         "RTCRtpReceiver",
         "RTCRtpSender",
+        "RTCRtpTransceiver",
     }
     for name in ours:
         assert issubclass(getattr(restartice, name), getattr(aiortc, name))

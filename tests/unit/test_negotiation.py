@@ -35,23 +35,45 @@ def test_for_the_first_data_channel_only() -> None:
 def test_for_a_transceiver_without_section() -> None:
     new = TransceiverSnapshot(None, "inactive")
     assert is_negotiation_needed(NegotiationSnapshot(transceivers=(new,)))
-    stopped = replace(new, stopped=True)
-    assert not is_negotiation_needed(NegotiationSnapshot(transceivers=(stopped,)))
 
 
-def test_for_another_stream() -> None:
-    transceiver = TransceiverSnapshot("0", "sendrecv", stream_id="s2")
+def test_for_a_transceiver_that_is_to_be_stopped() -> None:
+    described = {"0": Section("audio", "inactive")}
+    transceiver = TransceiverSnapshot("0", "inactive")
+    snapshot = NegotiationSnapshot(transceivers=(transceiver,), local=described)
+    assert not is_negotiation_needed(replace(snapshot, remote=described))
+    stopping = replace(transceiver, stopping=True)
+    assert is_negotiation_needed(replace(snapshot, transceivers=(stopping,)))
+
+
+@pytest.mark.parametrize(
+    ("described", "wanted", "needed"),
+    [
+        (("s1",), ("s1",), False),
+        (("s1",), ("s2",), True),
+        (("s1", "s2"), ("s2", "s1"), False),
+        (("s1", "s2"), ("s1",), True),
+        ((), (), False),
+        ((), ("s1",), True),
+        # No msid line at all.
+        (None, (), True),
+    ],
+)
+def test_for_other_streams(
+    described: tuple[str, ...] | None, wanted: tuple[str, ...], *, needed: bool
+) -> None:
+    sends = TransceiverSnapshot("0", "sendrecv", streams=wanted)
     snapshot = NegotiationSnapshot(
-        transceivers=(transceiver,),
-        local={"0": Section("audio", "sendrecv", "s1 t1")},
+        transceivers=(sends,),
+        local={"0": Section("audio", "sendrecv", described)},
         remote={"0": Section("audio", "sendrecv")},
     )
-    assert is_negotiation_needed(snapshot)
-    receives = replace(transceiver, direction="recvonly")
-    described = {"0": Section("audio", "recvonly", "s1 t1")}
+    assert is_negotiation_needed(snapshot) == needed
+    receives = replace(sends, direction="recvonly")
+    local = {"0": Section("audio", "recvonly", described)}
     remote = {"0": Section("audio", "sendonly")}
     assert not is_negotiation_needed(
-        NegotiationSnapshot(transceivers=(receives,), local=described, remote=remote)
+        NegotiationSnapshot(transceivers=(receives,), local=local, remote=remote)
     )
 
 
@@ -59,7 +81,7 @@ def test_for_another_stream() -> None:
 def test_directions_after_our_offer(direction: str, local: str, remote: str) -> None:
     snapshot = NegotiationSnapshot(
         transceivers=(TransceiverSnapshot("0", direction),),
-        local={"0": Section("audio", local)},
+        local={"0": Section("audio", local, ())},
         remote={"0": Section("audio", remote)},
         we_offered=True,
     )
@@ -83,7 +105,7 @@ def test_directions_after_our_answer(
 ) -> None:
     snapshot = NegotiationSnapshot(
         transceivers=(TransceiverSnapshot("0", direction),),
-        local={"0": Section("audio", answered)},
+        local={"0": Section("audio", answered, ())},
         remote={"0": Section("audio", offered)},
         we_offered=False,
     )

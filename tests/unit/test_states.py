@@ -20,12 +20,11 @@ have-local-offer      local   offer     have-local-offer
 have-local-offer      remote  answer    stable
 have-local-offer      remote  pranswer  have-remote-pranswer
 have-local-offer      local   rollback  stable
-have-local-offer      remote  rollback  stable
 have-remote-offer     remote  offer     have-remote-offer
 have-remote-offer     local   answer    stable
 have-remote-offer     local   pranswer  have-local-pranswer
-have-remote-offer     local   rollback  stable
 have-remote-offer     remote  rollback  stable
+have-remote-offer     local   rollback  stable
 have-local-pranswer   local   pranswer  have-local-pranswer
 have-local-pranswer   local   answer    stable
 have-remote-pranswer  remote  pranswer  have-remote-pranswer

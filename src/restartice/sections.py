@@ -1,0 +1,111 @@
+"""Media sections of a description: leaving some out, naming them, rejecting them."""
+
+import copy
+import re
+from collections.abc import Collection
+from typing import Final
+
+from aiortc import RTCIceParameters
+from aiortc.sdp import MediaDescription
+
+from .credentials import IceCredentials
+
+__all__ = [
+    "MSID_SEPARATOR",
+    "described_streams",
+    "is_rejected",
+    "mids_of",
+    "msid_lines",
+    "rejected_section",
+    "split",
+    "streams_as_msid",
+    "with_mids",
+    "without_sections",
+]
+
+START: Final = re.compile(r"^(?=m=)", re.MULTILINE)
+GROUP: Final = re.compile(r"^a=group:(\S+)([^\r\n]*)", re.MULTILINE)
+MID: Final = re.compile(r"^a=mid:(\S+)", re.MULTILINE)
+MSID: Final = re.compile(r"^a=msid:(.*\S)", re.MULTILINE)
+PORT: Final = re.compile(r"m=\S+ (\d+)")
+BUNDLE_ONLY: Final = re.compile(r"^a=bundle-only\s*$", re.MULTILINE)
+# aiortc has place for one such line, and writes what it is given.
+MSID_SEPARATOR: Final = "\r\na=msid:"
+NO_STREAM: Final = "-"
+
+
+def split(sdp: str) -> tuple[str, list[str]]:
+    """Return the session level and the media sections as text."""
+    session, *sections = START.split(sdp)
+    return session, sections
+
+
+def mids_of(sdp: str) -> list[str | None]:
+    """Return the mid of each media section, or None for one without."""
+    matches = [MID.search(section) for section in split(sdp)[1]]
+    return [match and match.group(1) for match in matches]
+
+
+def with_mids(sdp: str, mids: list[str]) -> str:
+    """Return the SDP with these mids in the sections that have none."""
+    session, sections = split(sdp)
+    named = [
+        section if MID.search(section) else f"{section.rstrip()}\r\na=mid:{mid}\r\n"
+        for section, mid in zip(sections, mids, strict=True)
+    ]
+    return "".join([session, *named])
+
+
+def without_sections(sdp: str, places: Collection[int]) -> str:
+    """Return the SDP without the sections at some places, and without their mids in groups."""
+    session, sections = split(sdp)
+    left_out = {mid for place, mid in enumerate(mids_of(sdp)) if place in places}
+    kept = [section for place, section in enumerate(sections) if place not in places]
+
+    def regroup(match: re.Match[str]) -> str:
+        items = [mid for mid in match.group(2).split() if mid not in left_out]
+        return " ".join([f"a=group:{match.group(1)}", *items])
+
+    return "".join([GROUP.sub(regroup, session), *kept])
+
+
+def is_rejected(section: str) -> bool:
+    """Return whether a section has port zero, but not because it relies on a BUNDLE group.
+
+    (RFC 9143 section 6)
+    """
+    port = PORT.match(section)
+    return port is not None and int(port.group(1)) == 0 and not BUNDLE_ONLY.search(section)
+
+
+def msid_lines(section: str) -> str | None:
+    """Return the values of all msid lines of a section, as one for aiortc, or None."""
+    return MSID_SEPARATOR.join(MSID.findall(section)) or None
+
+
+def described_streams(msid: str | None) -> tuple[str, ...] | None:
+    """Return the ids of the streams in these lines, or None without lines. (RFC 9429 4.1.5)."""
+    if msid is None:
+        return None
+    ids = [value.split()[0] for value in msid.split(MSID_SEPARATOR)]
+    return tuple(dict.fromkeys(stream_id for stream_id in ids if stream_id != NO_STREAM))
+
+
+def streams_as_msid(stream_ids: Collection[str], track_id: str) -> str:
+    """Return the lines that announce a track in its streams."""
+    return MSID_SEPARATOR.join(f"{stream_id} {track_id}" for stream_id in stream_ids or [NO_STREAM])
+
+
+def rejected_section(model: MediaDescription, credentials: IceCredentials) -> MediaDescription:
+    """Return a section like another one, but rejected.
+
+    Everything but the port is there, because plain aiortc reads rejected sections like others.
+    """
+    media = copy.copy(model)
+    media.port, media.host = 0, "0.0.0.0"  # noqa: S104  no address
+    media.direction = "inactive" if model.kind != "application" else model.direction
+    media.msid = None
+    media.ssrc, media.ssrc_group = [], []
+    media.ice = RTCIceParameters(credentials.ufrag, credentials.password)
+    media.ice_candidates, media.ice_candidates_complete = [], False
+    return media
