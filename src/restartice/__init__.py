@@ -44,6 +44,7 @@ from .candidate import RTCIceCandidate
 from .configuration import RTCConfiguration, RTCRtcpMuxPolicy
 from .dtlstransport import RTCDtlsTransport
 from .exceptions import (
+    CandidateSyntaxError,
     IceServerSyntaxError,
     InvalidContentError,
     InvalidModificationError,
@@ -63,6 +64,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "AudioStreamTrack",
+    "CandidateSyntaxError",
     "IceServerSyntaxError",
     "IceSettings",
     "InvalidAccessError",

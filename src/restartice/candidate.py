@@ -8,7 +8,9 @@ from typing import Any, Self
 import aiortc
 from aiortc.sdp import candidate_from_sdp, candidate_to_sdp
 
-__all__ = ["RTCIceCandidate", "is_end"]
+from .exceptions import CandidateSyntaxError
+
+__all__ = ["RTCIceCandidate", "belongs_nowhere", "is_end"]
 
 UFRAG = re.compile(r" ufrag (\S+)")
 
@@ -73,7 +75,8 @@ class RTCIceCandidate(aiortc.RTCIceCandidate, metaclass=_AnyCandidate):
             its generation; or None, if that doesn't say of which one.
 
         Raises:
-            ValueError: A field is malformed, which is the sender's mistake.
+            CandidateSyntaxError: The candidate is malformed, which is the sender's mistake.
+            ValueError: A field is of the wrong type.
 
         Spec: https://w3c.github.io/webrtc-pc/#dom-rtcicecandidateinit
         """
@@ -111,6 +114,16 @@ def is_end(candidate: aiortc.RTCIceCandidate | None) -> bool:
     return candidate is None or getattr(candidate, "candidate", None) == ""
 
 
+def belongs_nowhere(candidate: aiortc.RTCIceCandidate | Mapping[str, Any] | None) -> bool:
+    """Say if a candidate doesn't tell its media section. The end of candidates needn't."""
+    if isinstance(candidate, Mapping):
+        names = ("sdpMid", "sdpMLineIndex")
+        return bool(candidate.get("candidate")) and all(candidate.get(n) is None for n in names)
+    if candidate is None or is_end(candidate):
+        return False
+    return candidate.sdpMid is None and candidate.sdpMLineIndex is None
+
+
 def _typed(init: Mapping[str, Any], name: str, kind: type) -> Any:
     value = init.get(name)
     if value is None or (isinstance(value, kind) and not isinstance(value, bool)):
@@ -123,8 +136,8 @@ def _parse_candidate(text: str) -> RTCIceCandidate:
     try:
         candidate = candidate_from_sdp(value)
     except (AssertionError, ValueError, IndexError):
-        raise ValueError(f"malformed candidate {text!r}") from None
+        raise CandidateSyntaxError(f"malformed candidate {text!r}") from None
     if not (0 <= candidate.port <= 65535 and 0 < candidate.component <= 256):
-        raise ValueError(f"port or component out of range in candidate {text!r}")
+        raise CandidateSyntaxError(f"port or component out of range in candidate {text!r}")
     match = UFRAG.search(value)
     return RTCIceCandidate.extend(candidate, match.group(1) if match else None)

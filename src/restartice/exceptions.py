@@ -4,6 +4,7 @@ from aiortc import InvalidAccessError
 from aiortc.exceptions import OperationError
 
 __all__ = [
+    "CandidateSyntaxError",
     "IceServerSyntaxError",
     "InvalidContentError",
     "InvalidModificationError",
@@ -22,6 +23,13 @@ class IceServerSyntaxError(ValueError):
     """The URL of an ICE server is malformed.
 
     The caller's mistake. Spec: https://webidl.spec.whatwg.org/#syntaxerror
+    """
+
+
+class CandidateSyntaxError(OperationError, ValueError):
+    """An ICE candidate is malformed. A ValueError, as in aiortc.
+
+    The mistake of who wrote it. Spec: https://webidl.spec.whatwg.org/#operationerror
     """
 
 

@@ -7,11 +7,12 @@ import aiortc
 from aiortc import InvalidAccessError, InvalidStateError, RTCSessionDescription
 
 from . import description as sdp
-from .candidate import RTCIceCandidate, is_end
+from .candidate import RTCIceCandidate, belongs_nowhere
 from .configuration import RTCConfiguration, in_force, validated
 from .icegatherer import RTCIceGatherer
 from .localdescription import LocalDescriptionSetter
 from .mediastream import MediaStream
+from .parameters import RTCRtpEncodingParameters, usable_encodings
 from .remotedescription import RemoteDescriptionSetter
 from .settings import IceSettings
 from .transceiver import RTCRtpReceiver, RTCRtpSender, RTCRtpTransceiver
@@ -246,18 +247,18 @@ class RTCPeerConnection(LocalDescriptionSetter, RemoteDescriptionSetter):
             candidate: A candidate, aiortc's or restartice's, or the browser's form of one.
 
         Raises:
-            ValueError: It has neither sdpMid nor sdpMLineIndex, or is malformed.
+            ValueError: It has neither sdpMid nor sdpMLineIndex.
+            CandidateSyntaxError: It is malformed.
             OperationError: It belongs to no media section or generation.
             InvalidStateError: The connection is closed, or there is no remote description, and
-                the candidate has a `usernameFragment`.
+                the candidate has a `usernameFragment`, or is None.
 
         Spec: https://w3c.github.io/webrtc-pc/#dom-peerconnection-addicecandidate
         """
+        if belongs_nowhere(candidate):
+            raise ValueError("Candidate must have either sdpMid or sdpMLineIndex")
         if isinstance(candidate, Mapping):
             candidate = RTCIceCandidate.fromJSON(candidate)
-        nowhere = candidate and candidate.sdpMid is None and candidate.sdpMLineIndex is None
-        if nowhere and not is_end(candidate):
-            raise ValueError("Candidate must have either sdpMid or sdpMLineIndex")
         await self.operations.run(
             lambda: self.add_ice_candidate(candidate), lambda: self.check_candidate(candidate)
         )
@@ -300,6 +301,7 @@ class RTCPeerConnection(LocalDescriptionSetter, RemoteDescriptionSetter):
         direction: str = "sendrecv",
         *,
         streams: Iterable[MediaStream | str] | None = None,
+        sendEncodings: Iterable[RTCRtpEncodingParameters] | None = None,
     ) -> RTCRtpTransceiver:
         """Add a transceiver. A section that the remote side offers never is matched with it.
 
@@ -307,14 +309,19 @@ class RTCPeerConnection(LocalDescriptionSetter, RemoteDescriptionSetter):
             trackOrKind: What to send, or `"audio"` or `"video"`.
             direction: The direction that is wanted.
             streams: The streams to announce the track in, or their ids; None as for addTrack().
+            sendEncodings: How to encode the track; only the first is used.
 
         Raises:
             InvalidAccessError: The track is being sent already.
             InvalidStateError: The connection is closed.
+            TypeError: The `rid` of an encoding is malformed.
 
         Spec: https://w3c.github.io/webrtc-pc/#dom-rtcpeerconnection-addtransceiver
         """
-        return self.add_transceiver(trackOrKind, direction, streams)
+        encodings = usable_encodings(sendEncodings)
+        transceiver = self.add_transceiver(trackOrKind, direction, streams)
+        transceiver.sender.encodings = encodings
+        return transceiver
 
     def getTransceivers(self) -> list[RTCRtpTransceiver]:  # type: ignore[override]
         """Return the transceivers, but for those whose stop is negotiated.

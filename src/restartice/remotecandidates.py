@@ -1,5 +1,7 @@
 """The candidates that the remote side sends after its description."""
 
+from contextlib import suppress
+
 import aiortc
 from aiortc import InvalidStateError
 from aiortc.exceptions import OperationError
@@ -22,7 +24,8 @@ class CandidateReceiver(DescriptionCreator):
         warning, if they don't say which generation they belong to.
         """
         described = self.pending_remote or self.current_remote
-        if described is None and getattr(candidate, "usernameFragment", None) is not None:
+        told = candidate is None or getattr(candidate, "usernameFragment", None) is not None
+        if described is None and told:
             raise InvalidStateError("There is no remote description")
 
     async def add_ice_candidate(self, candidate: aiortc.RTCIceCandidate | None) -> None:
@@ -38,10 +41,10 @@ class CandidateReceiver(DescriptionCreator):
         for media in self._sections_for(candidate, ufrag, newest):
             if (riding_on := self.transport_of(media.rtp.muxId)) is None:
                 continue
-            try:
+            # A section that rides on the transport of another one, with credentials of its own, has
+            # candidates that nothing will use.
+            with suppress(LookupError):
                 await riding_on.addRemoteCandidate(candidate)
-            except LookupError as error:
-                raise OperationError(str(error)) from None
             if candidate is None or is_end(candidate):
                 media.ice_candidates_complete = True
             else:

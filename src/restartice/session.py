@@ -209,6 +209,9 @@ class Session(CandidateReceiver):
                 stopped.append(transceiver)
         for transceiver in stopped:
             self._stop_for_good(transceiver)
+            # One that a remote offer rejects stays associated until the answer.
+            if state is SignalingState.STABLE or transceiver not in self.transceivers:
+                self._dissociate(transceiver)
         if state is SignalingState.STABLE:
             # Remove stopped transceivers from the connection's set.
             self.transceivers[:] = [t for t in self.transceivers if not t.stopped_for_good]
@@ -221,6 +224,8 @@ class Session(CandidateReceiver):
         if not transceiver.stopping:
             transceiver.stop_sending_and_receiving(self)
         transceiver.stopped_for_good = True
+
+    def _dissociate(self, transceiver: RTCRtpTransceiver) -> None:
         set_mid(transceiver, None)
         set_mline_index(transceiver, None)
         self.remote_dtls.pop(transceiver, None)

@@ -143,6 +143,12 @@ class RTCRtpSender(rtp.RTCRtpSender):
             return Done()
         return owner.in_background(owner.operations.run(lambda: self._replace_track(track)))
 
+    def raise_if_stopped(self) -> None:
+        """Raise InvalidStateError if the transceiver is stopped, or the connection is closed."""
+        if self.transceiver is not None:
+            _owner_of(self.transceiver)
+            self.transceiver.raise_if_stopped()
+
     def set_track(self, track: aiortc.MediaStreamTrack | None) -> None:
         """Set the track at once."""
         super().replaceTrack(track)
@@ -264,11 +270,11 @@ class RTCRtpTransceiver(AiortcRtpTransceiver):
         """
         self.stopping = True
         self.receiver.receptive = False
-        self.receiver.remote_track.stop()
         return owner.in_background(self.end())
 
     async def end(self) -> None:
-        """End the tasks."""
+        """End the remote track and the tasks."""
+        self.receiver.remote_track.stop()
         await super().stop()
 
     def raise_if_stopped(self) -> None:

@@ -14,6 +14,7 @@ from types import ModuleType
 from typing import Any
 
 import aiortc
+from aiortc.rtcrtpparameters import RTCRtcpFeedback
 from aiortc.sdp import candidate_from_sdp, candidate_to_sdp
 
 __all__ = ["INTERFACES", "Library"]
@@ -134,9 +135,27 @@ class Library:
 
     def parameters(self, init: Mapping[str, Any]) -> Any:
         """Make the library's RTCRtpSendParameters, of which JavaScript changes the encodings."""
-        encoding = self._module.RTCRtpEncodingParameters
-        encodings = [self._filled(encoding, item) for item in init["encodings"]]
-        return self._filled(self._module.RTCRtpSendParameters, {**init, "encodings": encodings})
+        values = {name: self._parameter(name, value) for name, value in init.items()}
+        return self._filled(self._module.RTCRtpSendParameters, values)
+
+    def encodings(self, init: list[Mapping[str, Any]]) -> Any:
+        """Make the library's RTCRtpEncodingParameters, or leave alone what it doesn't have."""
+        kind = getattr(self._module, "RTCRtpEncodingParameters", None)
+        return init if kind is None else [self._filled(kind, item) for item in init]
+
+    def _parameter(self, name: str, value: Any) -> Any:
+        if name == "encodings":
+            return self.encodings(value)
+        if name == "codecs":
+            return [self._codec(codec) for codec in value]
+        if name == "headerExtensions":
+            return [aiortc.RTCRtpHeaderExtensionParameters(**extension) for extension in value]
+        return aiortc.RTCRtcpParameters(**value) if name == "rtcp" else value
+
+    @staticmethod
+    def _codec(codec: Mapping[str, Any]) -> aiortc.RTCRtpCodecParameters:
+        feedback = [RTCRtcpFeedback(**item) for item in codec["rtcpFeedback"]]
+        return aiortc.RTCRtpCodecParameters(**{**codec, "rtcpFeedback": feedback})
 
     def candidate(self, init: Mapping[str, Any]) -> Any:
         """Make what the library's addIceCandidate takes."""

@@ -297,6 +297,8 @@ class Realm:
             "$description": self._library.description,
             "$candidate": self._library.candidate,
             "$configuration": self._library.configuration,
+            "$encodings": self._library.encodings,
+            "$parameters": self._library.parameters,
         }
         for key, decoder in decoders.items():
             if key in value:
@@ -305,16 +307,18 @@ class Realm:
 
     async def close(self) -> None:
         """Close all connections of this window and its frames."""
-        for realm in list(self._windows.values()):
-            for target in realm._objects:
-                if isinstance(target, aiortc.RTCPeerConnection):
-                    await self._close_connection(target)
-                elif isinstance(target, aiortc.MediaStreamTrack):
-                    target.stop()
-
-    async def _close_connection(self, connection: aiortc.RTCPeerConnection) -> None:
+        closing: list[asyncio.Future[None]] = []
+        for target in [t for realm in self._windows.values() for t in realm._objects]:
+            if isinstance(target, aiortc.RTCPeerConnection):
+                closing.append(asyncio.ensure_future(target.close()))
+            elif isinstance(target, aiortc.MediaStreamTrack):
+                target.stop()
+        if not closing:
+            return
         # One that failed to close the first time is never closed in plain aiortc.
-        try:
-            await asyncio.wait_for(connection.close(), CLOSING_LIMIT)
-        except Exception as error:  # noqa: BLE001  # the results are in already
-            self.errors.append(f"close(): {error!r}")
+        done, remaining = await asyncio.wait(closing, timeout=CLOSING_LIMIT)
+        for task in remaining:
+            task.cancel()
+        failed = [task for task in done if not task.cancelled() and task.exception()]
+        if remaining or failed:
+            self.errors.append(f"{len(remaining)} never closed, {len(failed)} failed to")

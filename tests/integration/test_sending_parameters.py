@@ -8,7 +8,13 @@ from aiortc import AudioStreamTrack, InvalidAccessError, InvalidStateError
 
 from conftest import Factory
 from connecting import DEADLINE, negotiate, wait_connected
-from restartice import InvalidModificationError, RTCPeerConnection, RTCRtpReceiver, RTCRtpSender
+from restartice import (
+    InvalidModificationError,
+    RTCPeerConnection,
+    RTCRtpEncodingParameters,
+    RTCRtpReceiver,
+    RTCRtpSender,
+)
 
 
 class Sound(AudioStreamTrack):
@@ -121,3 +127,30 @@ async def test_statistics_of_a_track(make_pc: Factory) -> None:
 async def test_statistics_of_a_track_of_nobody(make_pc: Factory) -> None:
     with pytest.raises(InvalidAccessError):
         await make_pc().getStats(AudioStreamTrack())
+
+
+async def test_a_transceiver_may_begin_inactive(make_pc: Factory) -> None:
+    near, far = make_pc(), make_pc()
+    track = Sound()
+    paused = [RTCRtpEncodingParameters(active=False)]
+    sender = near.addTransceiver(track, sendEncodings=paused).sender
+    await negotiate(near, far)
+    await wait_connected(near, far)
+    await track.read(10)
+    assert sender.getParameters().encodings == paused
+    assert await packets_sent(sender) == 0
+
+
+async def test_a_malformed_name_adds_no_transceiver(make_pc: Factory) -> None:
+    pc = make_pc()
+    with pytest.raises(TypeError, match="rid"):
+        pc.addTransceiver("audio", sendEncodings=[RTCRtpEncodingParameters(rid="not one")])
+    assert pc.getTransceivers() == []
+
+
+async def test_parameters_of_a_stopped_sender_are_not_changed(make_pc: Factory) -> None:
+    transceiver = make_pc().addTransceiver("audio")
+    parameters = transceiver.sender.getParameters()
+    transceiver.stop()
+    with pytest.raises(InvalidStateError, match="stopped"):
+        await transceiver.sender.setParameters(parameters)

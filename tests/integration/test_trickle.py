@@ -2,12 +2,14 @@
 
 import asyncio
 import functools
+import re
 import time
 from collections.abc import Callable
 from statistics import median
 from typing import Any
 
 import pytest
+from aiortc import InvalidStateError
 from aiortc.exceptions import OperationError
 from aiortc.sdp import SessionDescription
 
@@ -420,6 +422,36 @@ async def test_candidates_of_other_generations_are_refused(make_pc: Factory, ufr
         await near.addIceCandidate(old)
     assert candidate_lines(near.remoteDescription) == before
     await echo.check("after")
+
+
+def with_other_credentials(offer: RTCSessionDescription) -> RTCSessionDescription:
+    """Give the last section credentials of its own, as a peer does that may not be bundled."""
+    head, section = offer.sdp.rsplit("m=", 1)
+    section = re.sub("a=ice-ufrag:.*", "a=ice-ufrag:other", section)
+    section = re.sub("a=ice-pwd:.*", "a=ice-pwd:" + "otherpassword" * 2, section)
+    return RTCSessionDescription(f"{head}m={section}", offer.type)
+
+
+async def test_candidates_of_a_section_with_other_credentials(make_pc: Factory) -> None:
+    near, far = make_pc(), make_pc()
+    near.addTransceiver("audio")
+    near.addTransceiver("video")
+    await far.setRemoteDescription(with_other_credentials(await near.createOffer()))
+    line = "candidate:1 1 udp 1 127.0.0.1 9 typ host"
+    await far.addIceCandidate({"candidate": line, "sdpMid": "1", "usernameFragment": "other"})
+    await far.addIceCandidate({"candidate": "", "sdpMid": "1", "usernameFragment": "other"})
+    audio, video = far.remoteDescription.sdp.split("m=")[1:]
+    assert "a=candidate" not in audio
+    assert "a=end-of-candidates" not in audio
+    assert f"a={line}" in video
+    assert "a=end-of-candidates" in video
+    with pytest.raises(OperationError, match="username fragment"):
+        await far.addIceCandidate({"candidate": line, "sdpMid": "0", "usernameFragment": "other"})
+
+
+async def test_there_is_no_end_before_a_beginning(make_pc: Factory) -> None:
+    with pytest.raises(InvalidStateError):
+        await make_pc().addIceCandidate(None)
 
 
 MALFORMED: list[dict[str, Any]] = [

@@ -4,9 +4,11 @@ from typing import Any
 
 import aiortc
 import pytest
+from aiortc.exceptions import OperationError
 from aiortc.sdp import candidate_from_sdp
 
-from restartice import RTCIceCandidate
+from restartice import CandidateSyntaxError, RTCIceCandidate
+from restartice.candidate import belongs_nowhere
 
 LINE = (
     "candidate:842163049 1 udp 1677729535 203.0.113.7 46154 typ srflx raddr 10.0.0.5 rport 5000 "
@@ -78,3 +80,27 @@ def test_the_end_of_a_generation_there_and_back(init: dict[str, Any]) -> None:
 def test_malformed_is_refused(init: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=r"candidate|must be"):
         RTCIceCandidate.fromJSON(init)
+
+
+@pytest.mark.parametrize("line", ["nonsense", "candidate:1 1 udp 1 10.0.0.1 9 typ", "candidate:"])
+def test_malformed_line_is_the_senders_mistake(line: str) -> None:
+    with pytest.raises(CandidateSyntaxError) as caught:
+        RTCIceCandidate.fromJSON({"candidate": line, "sdpMid": "0"})
+    assert isinstance(caught.value, OperationError)
+
+
+@pytest.mark.parametrize(
+    ("init", "expected"),
+    [
+        ({"candidate": LINE}, True),
+        ({"candidate": LINE, "sdpMid": None, "sdpMLineIndex": None}, True),
+        ({"candidate": LINE, "sdpMid": ""}, False),
+        ({"candidate": LINE, "sdpMLineIndex": 0}, False),
+        ({"candidate": ""}, False),
+        ({}, False),
+    ],
+)
+def test_belongs_nowhere(init: dict[str, Any], expected: bool) -> None:
+    assert belongs_nowhere(init) is expected
+    candidate = RTCIceCandidate.fromJSON(init)
+    assert belongs_nowhere(candidate) is expected

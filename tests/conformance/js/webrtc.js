@@ -308,7 +308,9 @@ class RTCRtpSender extends Remote {
   get dtmf() { return read(this, "dtmf"); }
   static getCapabilities(kind) { return ask("static", "RTCRtpSender", "getCapabilities", [kind]); }
   getParameters() { return call(this, "getParameters"); }
-  setParameters(parameters) { return promise(() => call(this, "setParameters", [parameters])); }
+  setParameters(parameters) {
+    return promise(() => call(this, "setParameters", [{ $parameters: parameters }]));
+  }
   replaceTrack(track) {
     return promise(() => {
       needed(arguments, 1);
@@ -482,7 +484,7 @@ function transceiverInit(init) {
   if (direction !== undefined) {
     result.direction = oneOf(direction, DIRECTIONS, "RTCRtpTransceiverDirection");
   }
-  if (sendEncodings !== undefined) result.sendEncodings = [...sendEncodings];
+  if (sendEncodings !== undefined) result.sendEncodings = { $encodings: [...sendEncodings] };
   return result;
 }
 
