@@ -9,17 +9,25 @@ Errors:
     └── ServerError         the server refused something; `code` says what
 """
 
-from .client import (
+from .backend import BackendDown, BackendLimits
+from .client import WebSocketSignaling
+from .errors import BadMessage, NoPeer, ServerError, SignalingClosed, SignalingError
+from .events import (
     CandidateReceived,
     CustomReceived,
     DescriptionReceived,
+    Disconnected,
     Event,
+    IceServersReceived,
+    PeerAway,
+    PeerBack,
     PeerJoined,
     PeerLeft,
+    Reconnected,
     Refused,
-    WebSocketSignaling,
 )
-from .errors import BadMessage, NoPeer, ServerError, SignalingClosed, SignalingError
+from .memory import MemoryBackend
+from .messages import Heartbeat, Limits
 from .negotiator import Negotiator
 from .recovery import (
     RecoverySettings,
@@ -29,17 +37,30 @@ from .recovery import (
     RestartSucceeded,
 )
 from .server import SignalingServer, serve
+from .settings import ServerSettings
+from .tokens import make_token
+from .turn import TurnSettings
 
 __all__ = [
+    "BackendDown",
+    "BackendLimits",
     "BadMessage",
     "CandidateReceived",
     "CustomReceived",
     "DescriptionReceived",
+    "Disconnected",
     "Event",
+    "Heartbeat",
+    "IceServersReceived",
+    "Limits",
+    "MemoryBackend",
     "Negotiator",
     "NoPeer",
+    "PeerAway",
+    "PeerBack",
     "PeerJoined",
     "PeerLeft",
+    "Reconnected",
     "RecoverySettings",
     "Refused",
     "RestartEvent",
@@ -47,9 +68,12 @@ __all__ = [
     "RestartStarted",
     "RestartSucceeded",
     "ServerError",
+    "ServerSettings",
     "SignalingClosed",
     "SignalingError",
     "SignalingServer",
+    "TurnSettings",
     "WebSocketSignaling",
+    "make_token",
     "serve",
 ]

@@ -1,155 +1,114 @@
 """The signaling client, as aiortc knows it, and with events that say who sent what."""
 
 import asyncio
-import contextlib
-import itertools
-from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass
+import ssl as tls
+from collections.abc import AsyncIterator, Mapping, Sequence
 from types import TracebackType
-from typing import Any, Final, Self, TypeAlias
+from typing import Any, Final, Self
 
 import aiortc
 from aiortc.contrib.signaling import BYE, BaseSignaling
-from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidURI
-from websockets.typing import Subprotocol
 
 from restartice import RTCIceCandidate
 
-from .errors import BadMessage, NoPeer, ServerError, SignalingClosed, SignalingError
-from .messages import (
-    SUBPROTOCOL,
-    Bye,
-    Candidate,
-    Custom,
-    Data,
-    Description,
-    Error,
-    Hello,
-    Message,
-    PeerEvent,
-    PeerInfo,
-    Ping,
-    Pong,
-    Signal,
-    Welcome,
-    decode,
-    encode,
+from .errors import NoPeer, ServerError, SignalingClosed, SignalingError
+from .events import (
+    CandidateReceived,
+    CustomReceived,
+    DescriptionReceived,
+    Disconnected,
+    Event,
+    IceServersReceived,
+    PeerAway,
+    PeerBack,
+    PeerJoined,
+    PeerLeft,
+    Reconnected,
+    Refused,
 )
+from .link import Link, TokenSource
+from .messages import EVERYONE, Candidate, Custom, Data, Description, PeerInfo
+from .session import ClientSession
 
 __all__ = [
     "CandidateReceived",
     "CustomReceived",
     "DescriptionReceived",
+    "Disconnected",
     "Event",
+    "IceServersReceived",
+    "PeerAway",
+    "PeerBack",
     "PeerJoined",
     "PeerLeft",
+    "Reconnected",
     "Refused",
     "WebSocketSignaling",
 ]
 
 # How many events wait for the application before the server is made to wait.
 EVENT_LIMIT: Final = 256
-WELCOME_TIMEOUT: Final = 10.0
-
-
-@dataclass(frozen=True)
-class DescriptionReceived:
-    """A session description from a peer."""
-
-    peer: str
-    description: aiortc.RTCSessionDescription
-
-
-@dataclass(frozen=True)
-class CandidateReceived:
-    """A candidate from a peer; None means the end of candidates."""
-
-    peer: str
-    candidate: RTCIceCandidate | None
-
-
-@dataclass(frozen=True)
-class CustomReceived:
-    """What the application of a peer sent."""
-
-    peer: str
-    value: Any
-
-
-@dataclass(frozen=True)
-class PeerJoined:
-    """A peer is in the room: it was there before us, or has joined."""
-
-    peer: str
-    info: PeerInfo
-
-
-@dataclass(frozen=True)
-class PeerLeft:
-    """A peer has left, with the reason it gave, or `"lost"`."""
-
-    peer: str
-    reason: str
-
-
-@dataclass(frozen=True)
-class Refused:
-    """The server refused something that was sent, or a peer sent something malformed."""
-
-    error: SignalingError
-
-
-Event: TypeAlias = (
-    DescriptionReceived | CandidateReceived | CustomReceived | PeerJoined | PeerLeft | Refused
-)
 
 
 class WebSocketSignaling(BaseSignaling):
     """A place in a room of a signaling server.
 
     It is one of aiortc's signalings, so aiortc's example programs run on it: `connect`, `send`,
-    `receive` and `close`. `events()` tells more, and who sent what. Use one or the other.
+    `receive` and `close`. Iterating over it tells more, and who sent what. Use one or the other.
 
-    Losing the connection to the server raises SignalingClosed here, and does nothing to any peer
-    connection. Getting it back is not built yet.
+    A lost connection to the server is made anew, and what was sent meanwhile in either direction
+    arrives then, once and in order. It does nothing to any peer connection.
 
     Args:
-        url: The server's, `ws://…` or `wss://…`.
+        url: The server's, `ws://…` or `wss://…`, or those of several that share their rooms.
         room: The room's name: 1 to 64 of `A-Z a-z 0-9 . _ ~ -`.
         peer: The id to have in the room, if it is free; the server gives one otherwise.
         meta: Anything that the other peers should know; must be JSON.
+        token: The room token, if the server wants one, or a coroutine function that gets it, which
+            is called for each connection.
+        ssl: For `wss`, if the default context doesn't do.
+        give_up_after: For how many seconds a lost connection is tried to be made anew; None for
+            ever, 0 for not at all.
     """
 
     def __init__(
         self,
-        url: str,
+        url: str | Sequence[str],
         *,
         room: str,
         peer: str | None = None,
         meta: Mapping[str, Any] | None = None,
+        token: TokenSource | None = None,
+        ssl: tls.SSLContext | None = None,
+        give_up_after: float | None = None,
     ) -> None:
-        self._url = url
-        self._hello = Hello(room=room, peer=peer, meta=meta or {})
-        self._socket: ClientConnection | None = None
-        self._reader: asyncio.Task[None] | None = None
-        self._seqs = itertools.count(1)
-        self._last_seq = 0
-        self._peer: str | None = None
-        self._peers: dict[str, PeerInfo] = {}
+        self._session = ClientSession(room, peer, meta or {})
+        self._link = Link(
+            [url] if isinstance(url, str) else url,
+            self._session,
+            token=token,
+            ssl=ssl,
+            give_up_after=give_up_after,
+            deliver=self._deliver,
+            notify=self._notify,
+        )
+        self._runner: asyncio.Task[None] | None = None
+        self._connecting = False
         self._events: asyncio.Queue[Event | None] = asyncio.Queue(EVENT_LIMIT)
-        self._changed = asyncio.Condition()
+        # Replaced whenever something has changed that somebody may wait for.
+        self._changed = asyncio.Event()
         self._closed: SignalingClosed | None = None
+        self._lost: SignalingError | None = None
 
     @property
     def peer(self) -> str | None:
         """Our own id in the room, or None before connect()."""
-        return self._peer
+        return self._session.peer
 
     @property
     def peers(self) -> Mapping[str, PeerInfo]:
         """The other peers of the room by their ids."""
-        return dict(self._peers)
+        return dict(self._session.peers)
 
     @property
     def polite(self) -> bool | None:
@@ -157,8 +116,13 @@ class WebSocketSignaling(BaseSignaling):
 
         Spec: https://w3c.github.io/webrtc-pc/#perfect-negotiation-example
         """
-        infos = list(self._peers.values())
+        infos = self._candidates()
         return infos[0].polite if len(infos) == 1 else None
+
+    @property
+    def ice_servers(self) -> Sequence[aiortc.RTCIceServer]:
+        """The STUN and TURN servers of which the server has told last."""
+        return self._session.ice_servers
 
     async def __aenter__(self) -> Self:
         await self.connect()
@@ -172,6 +136,9 @@ class WebSocketSignaling(BaseSignaling):
     ) -> None:
         await self.close()
 
+    def __aiter__(self) -> AsyncIterator[Event]:
+        return self.events()
+
     async def connect(self) -> None:
         """Go to the server and into the room, after which `peer` and `peers` are known.
 
@@ -180,50 +147,54 @@ class WebSocketSignaling(BaseSignaling):
             SignalingClosed: The server can't be reached, or doesn't speak the protocol.
             SignalingError: connect() was called before.
         """
-        if self._socket is not None or self._closed is not None:
+        if self._connecting or self._closed is not None:
             raise SignalingError("connect() was called before")
+        self._connecting = True
         try:
-            self._socket = await connect(
-                self._url, subprotocols=[Subprotocol(SUBPROTOCOL)], compression=None
-            )
-        except (OSError, InvalidHandshake, InvalidURI, TimeoutError) as error:
-            raise SignalingClosed(f"can't reach the signaling server: {error}") from error
-        try:
-            async with asyncio.timeout(WELCOME_TIMEOUT):
-                await self._transmit(self._hello)
-                welcome = await self._receive_welcome()
-        except BaseException as error:
-            await self._socket.close()
-            self._closed = SignalingClosed("the server didn't let us in")
-            if isinstance(error, TimeoutError | BadMessage | ConnectionClosed):
-                raise SignalingClosed(f"the server didn't answer as it should: {error}") from error
+            events = await self._link.open()
+        except BaseException:
+            self._end(SignalingClosed("the server didn't let us in"))
             raise
-        self._peer = welcome.peer
-        for info in welcome.peers:
-            self._peers[info.peer] = info
-            self._events.put_nowait(PeerJoined(info.peer, info))
-        self._reader = asyncio.create_task(self._read())
+        self._runner = asyncio.create_task(self._run(events))
+
+    async def _run(self, events: list[Event]) -> None:
+        try:
+            for event in events:
+                await self._deliver(event)
+            await self._link.run()
+        except (SignalingClosed, ServerError) as error:
+            self._lost = error
+            self._end(SignalingClosed(str(error)))
 
     async def close(self) -> None:
         """Leave the room. Who waits for anything gets SignalingClosed. May be called twice."""
-        if self._socket is None:
-            self._closed = self._closed or SignalingClosed("the signaling is closed")
+        was_open = self._closed is None
+        # First of all, so that the server's closing isn't taken for a loss.
+        self._end(SignalingClosed("the signaling is closed"))
+        if self._runner is None:
             return
-        if self._closed is None:
-            # First of all, so that the server's closing isn't taken for a loss.
-            await self._end(SignalingClosed("the signaling is closed"))
-            with contextlib.suppress(ConnectionClosed):
-                await self._socket.send(encode(Bye()))
-        await self._socket.close()
-        if self._reader is not None:
-            # The reader may wait for the application to take an event.
-            self._reader.cancel()
-            await asyncio.wait([self._reader])
+        try:
+            if was_open:
+                await self._link.leave()
+        finally:
+            self._runner.cancel()
+            await asyncio.wait([self._runner])
+
+    def reconnect_now(self) -> None:
+        """Make the connection to the server anew, at once: a hint that the network has changed.
+
+        The session goes on. It has no effect before connect() and after close().
+        """
+        if self._runner is not None and self._closed is None:
+            self._link.hurry()
 
     # aiortc's interface.
 
     async def send(self, obj: object, to: str | None = None) -> None:
         """Send a session description, a candidate or BYE; waits until another peer is there.
+
+        It returns when the message is sure to be sent, which is after the next reconnection if the
+        server can't be reached; while too much is waiting for that, it waits, too.
 
         Args:
             obj: `RTCSessionDescription`, `RTCIceCandidate`, None for the end of candidates, or
@@ -232,8 +203,9 @@ class WebSocketSignaling(BaseSignaling):
 
         Raises:
             SignalingClosed: The signaling is closed, or was never connected.
-            NoPeer: There are several others and `to` isn't given, or there is no such peer.
+            NoPeer: There are several others and `to` isn't given.
             TypeError: It is something else.
+            ValueError: It is larger than the server takes.
         """
         if obj is BYE:
             await self.close()
@@ -264,18 +236,20 @@ class WebSocketSignaling(BaseSignaling):
     async def events(self) -> AsyncIterator[Event]:
         """Yield what happens, until the signaling is closed by ourselves.
 
+        Who stops reading makes the server wait, and then the other peers.
+
         Raises:
-            SignalingClosed: The connection to the server was lost, or never opened.
+            SignalingClosed: The server has ended it, or can't be reached, or was never.
         """
-        if self._socket is None:
+        if not self._connecting:
             raise SignalingClosed("connect() comes first")
         while True:
             event = await self._events.get()
             if event is None:
                 # There may be other readers.
                 self._events.put_nowait(None)
-                if isinstance(self._closed, _Lost):
-                    raise SignalingClosed(str(self._closed))
+                if self._lost is not None:
+                    raise SignalingClosed(str(self._lost)) from self._lost
                 return
             yield event
 
@@ -303,114 +277,75 @@ class WebSocketSignaling(BaseSignaling):
         """
         await self._signal(Custom(value), to)
 
+    async def broadcast(self, value: Any) -> None:
+        """Send anything that is JSON to all others who are in the room, if any.
+
+        Raises:
+            SignalingClosed: The signaling is closed, or was never connected.
+            ValueError: It isn't JSON.
+            TypeError: It isn't JSON.
+        """
+        self._check_open()
+        await self._enqueue(self._session.prepare(Custom(value), EVERYONE, None))
+
     async def wait_for_peer(self, peer: str | None = None) -> PeerInfo:
         """Return the other peer, or the one with that id; waits until it is there.
+
+        Peers that are away count only if there is no other.
 
         Raises:
             SignalingClosed: The signaling is closed, or was never connected.
             NoPeer: There are several others and none is named.
         """
-        if self._socket is None:
+        while True:
+            self._check_open()
+            infos = self._candidates(peer)
+            if len(infos) == 1:
+                return infos[0]
+            if infos:
+                raise NoPeer("several peers are in the room: say which one")
+            await self._changed.wait()
+
+    def _candidates(self, peer: str | None = None) -> list[PeerInfo]:
+        infos = [info for info in self._session.peers.values() if peer in {None, info.peer}]
+        return [info for info in infos if info.state == "joined"] or infos
+
+    def _check_open(self) -> None:
+        if not self._connecting:
             raise SignalingClosed("connect() comes first")
-        async with self._changed:
-            await self._changed.wait_for(
-                lambda: self._closed is not None or (peer in self._peers if peer else self._peers)
-            )
         if self._closed is not None:
             raise SignalingClosed(str(self._closed))
-        if peer is None and len(self._peers) > 1:
-            raise NoPeer("several peers are in the room: say which one")
-        return self._peers[peer] if peer else next(iter(self._peers.values()))
 
     async def _signal(self, data: Data, to: str | None) -> None:
+        # What can't be sent is refused at once.
+        self._session.prepare(data, to, None)
         info = await self.wait_for_peer(to)
         # The instance keeps an answer from reaching a peer that was born again meanwhile.
-        signal = Signal(next(self._seqs), data, to=info.peer, instance=info.instance)
-        await self._transmit(signal)
+        await self._enqueue(self._session.prepare(data, info.peer, info.instance))
 
-    async def _transmit(self, message: Message) -> None:
-        assert self._socket is not None
-        frame = encode(message)
-        try:
-            await self._socket.send(frame)
-        except ConnectionClosed as error:
-            raise SignalingClosed(f"the connection to the server is lost: {error}") from error
+    async def _enqueue(self, text: str) -> None:
+        """Give a message to the session, when it has room: at once and for good, or not at all."""
+        while not self._session.outbox.has_room(text):
+            await self._changed.wait()
+            self._check_open()
+        self._session.outbox.append(text)
+        self._link.wake()
 
-    async def _receive_welcome(self) -> Welcome:
-        assert self._socket is not None
-        message = decode(await self._socket.recv())
-        if isinstance(message, Error):
-            raise ServerError(message.code, message.message, message.ref)
-        if not isinstance(message, Welcome):
-            raise BadMessage("the first message must be a welcome")
-        return message
+    # What the link calls.
 
-    async def _read(self) -> None:
-        assert self._socket is not None
-        try:
-            async for frame in self._socket:
-                await self._handle(frame)
-            await self._end(_Lost("the server has closed the connection"))
-        except ConnectionClosed as error:
-            await self._end(_Lost(f"the connection to the server is lost: {error}"))
+    async def _deliver(self, event: Event) -> None:
+        await self._events.put(event)
 
-    async def _handle(self, frame: str | bytes) -> None:
-        try:
-            message = decode(frame)
-            if isinstance(message, Signal | PeerEvent):
-                await self._take_in_order(message)
-        except (BadMessage, ValueError) as error:
-            await self._events.put(Refused(BadMessage(str(error))))
-            return
-        if isinstance(message, Ping):
-            await self._transmit(Pong(message.t))
-        elif isinstance(message, Error):
-            refused = ServerError(message.code, message.message, message.ref)
-            await self._events.put(Refused(refused))
+    def _notify(self) -> None:
+        changed, self._changed = self._changed, asyncio.Event()
+        changed.set()
 
-    async def _take_in_order(self, message: Signal | PeerEvent) -> None:
-        if message.seq <= self._last_seq:
-            return
-        self._last_seq = message.seq
-        if isinstance(message, Signal):
-            await self._events.put(_received(message))
-        else:
-            await self._note_peer(message)
-
-    async def _note_peer(self, event: PeerEvent) -> None:
-        info = PeerInfo(event.peer, event.instance, event.polite, event.meta, event.event)
-        async with self._changed:
-            if event.event == "left":
-                self._peers.pop(event.peer, None)
-            else:
-                self._peers[event.peer] = info
-            self._changed.notify_all()
-        if event.event == "left":
-            await self._events.put(PeerLeft(event.peer, event.reason))
-        elif event.event == "joined":
-            await self._events.put(PeerJoined(event.peer, info))
-
-    async def _end(self, reason: SignalingClosed) -> None:
+    def _end(self, reason: SignalingClosed) -> None:
         if self._closed is not None:
             return
-        async with self._changed:
-            self._closed = reason
-            self._changed.notify_all()
+        self._closed = reason
+        self._notify()
         if self._events.full():
             # Whoever reads must see the end, and there is nothing to answer any more.
             self._events.get_nowait()
         self._events.put_nowait(None)
-
-
-class _Lost(SignalingClosed):
-    """It wasn't us who closed the connection."""
-
-
-def _received(signal: Signal) -> Event:
-    peer, data = signal.sender or "", signal.data
-    if isinstance(data, Description):
-        return DescriptionReceived(peer, aiortc.RTCSessionDescription(data.sdp, data.type))
-    if isinstance(data, Candidate):
-        candidate = None if data.init is None else RTCIceCandidate.fromJSON(data.init)
-        return CandidateReceived(peer, candidate)
-    return CustomReceived(peer, data.value)

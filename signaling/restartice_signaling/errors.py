@@ -39,10 +39,20 @@ class ServerError(SignalingError):
 
     Attributes:
         code: One of `messages.ERROR_CODES`.
+        reason: Why, as a sentence.
         ref: The `seq` of the message that was refused, or None.
+        retry_after: After how many seconds it may be tried again, or None.
     """
 
-    def __init__(self, code: str, message: str, ref: int | None = None) -> None:
+    def __init__(
+        self,
+        code: str,
+        message: str,
+        ref: int | None = None,
+        retry_after: float | None = None,
+    ) -> None:
         super().__init__(f"{code}: {message}")
         self.code = code
+        self.reason = message
         self.ref = ref
+        self.retry_after = retry_after

@@ -1,42 +1,46 @@
-"""The messages of rtc-signal v1: one JSON object per text frame.
-
-Reading one checks every field and raises BadMessage with a sentence that names the field. Unknown
-fields are ignored.
-"""
+"""The messages of rtc-signal v1: one JSON object per text frame. What reads them is decoding.py."""
 
 import json
-import math
-import re
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
 
-from .errors import BadMessage
+from .fields import JsonObject
 
 __all__ = [
     "ERROR_CODES",
+    "EVERYONE",
     "PROTOCOL_VERSION",
     "SUBPROTOCOL",
+    "Ack",
     "Bye",
     "Candidate",
     "Custom",
     "Data",
     "Description",
     "Error",
+    "GoAway",
+    "Heartbeat",
     "Hello",
+    "IceRequest",
+    "IceServers",
+    "JsonObject",
+    "Limits",
     "Message",
     "PeerEvent",
     "PeerInfo",
     "Ping",
     "Pong",
+    "Resume",
     "Signal",
     "Welcome",
-    "decode",
     "encode",
+    "numbered",
 ]
 
 SUBPROTOCOL: Final = "rtc-signal.v1"
 PROTOCOL_VERSION: Final = 1
+# The address of a custom message for all others of the room.
+EVERYONE: Final = "*"
 ERROR_CODES: Final = frozenset(
     {
         "auth",
@@ -49,12 +53,10 @@ ERROR_CODES: Final = frozenset(
         "too-large",
     }
 )
-DESCRIPTION_TYPES: Final = frozenset({"offer", "pranswer", "answer", "rollback"})
-PEER_EVENTS: Final = frozenset({"joined", "away", "back", "left"})
-IDENTIFIER: Final = re.compile(r"[A-Za-z0-9._~-]{1,64}")
-MAX_DEPTH: Final = 32
 
-JsonObject: TypeAlias = Mapping[str, Any]
+
+def _present(fields: JsonObject) -> JsonObject:
+    return {name: value for name, value in fields.items() if value is not None}
 
 
 @dataclass(frozen=True)
@@ -95,6 +97,19 @@ Data: TypeAlias = Description | Candidate | Custom
 
 
 @dataclass(frozen=True)
+class Resume:
+    """Which session a client goes on with, what proves that it is its own, and what it has seen."""
+
+    session: str
+    key: str = field(repr=False)
+    last: int
+
+    def to_json(self) -> JsonObject:
+        """Return the field `resume`."""
+        return {"session": self.session, "key": self.key, "last": self.last}
+
+
+@dataclass(frozen=True)
 class Hello:
     """A client's first message."""
 
@@ -102,21 +117,29 @@ class Hello:
     protocol: int = PROTOCOL_VERSION
     peer: str | None = None
     meta: JsonObject = field(default_factory=dict)
+    token: str | None = field(default=None, repr=False)
+    resume: Resume | None = None
 
     def to_json(self) -> JsonObject:
         """Return the message as JSON."""
-        return {
+        fields = {
             "type": "hello",
             "protocol": self.protocol,
             "room": self.room,
             "peer": self.peer,
             "meta": self.meta,
+            "token": self.token,
+            "resume": None if self.resume is None else self.resume.to_json(),
         }
+        return _present(fields)
 
 
 @dataclass(frozen=True)
 class PeerInfo:
-    """Another peer of the room. `polite` says whether the receiver is the polite one of the two."""
+    """Another peer of the room. `polite` says whether the receiver is the polite one of the two.
+
+    `state` is `"joined"`, or `"away"` while the peer's connection to the server is lost.
+    """
 
     peer: str
     instance: str
@@ -136,30 +159,96 @@ class PeerInfo:
 
 
 @dataclass(frozen=True)
-class Welcome:
-    """The server's answer to a hello."""
+class IceServers:
+    """STUN and TURN servers in the browser's form, and when (Unix time) they stop working."""
 
-    session: str
-    key: str
-    peer: str
-    room: str
-    peers: tuple[PeerInfo, ...] = ()
-    max_message_size: int = 65536
+    servers: tuple[JsonObject, ...]
+    expire: float | None = None
 
     def to_json(self) -> JsonObject:
         """Return the message as JSON."""
+        fields = {"type": "ice", "iceServers": list(self.servers), "expire": self.expire}
+        return _present(fields)
+
+
+@dataclass(frozen=True)
+class IceRequest:
+    """A client asks for fresh TURN credentials."""
+
+    def to_json(self) -> JsonObject:
+        """Return the message as JSON."""
+        return {"type": "ice", "request": True}
+
+
+@dataclass(frozen=True)
+class Heartbeat:
+    """How often something must be heard, and when to give up, in seconds."""
+
+    interval: float = 10.0
+    timeout: float = 25.0
+
+    def to_json(self) -> JsonObject:
+        """Return the field `heartbeat`."""
+        return {"interval": self.interval, "timeout": self.timeout}
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a client must keep to: sizes in bytes, and messages per second."""
+
+    max_message_size: int = 65536
+    max_unacknowledged: int = 1024
+    max_buffered: int = 1048576
+    rate: float = 200.0
+    burst: int = 400
+
+    def to_json(self) -> JsonObject:
+        """Return the field `limits`."""
         return {
+            "maxMessageSize": self.max_message_size,
+            "maxUnacknowledged": self.max_unacknowledged,
+            "maxBuffered": self.max_buffered,
+            "rate": self.rate,
+            "burst": self.burst,
+        }
+
+
+@dataclass(frozen=True)
+class Welcome:
+    """The server's answer to a hello. `last` is the last `seq` of the client that it has seen."""
+
+    session: str
+    key: str = field(repr=False)
+    peer: str
+    room: str
+    instance: str = ""
+    resumed: bool = False
+    last: int = 0
+    peers: tuple[PeerInfo, ...] = ()
+    ice: IceServers | None = None
+    heartbeat: Heartbeat = Heartbeat()
+    resume_window: float = 0.0
+    limits: Limits = Limits()
+
+    def to_json(self) -> JsonObject:
+        """Return the message as JSON."""
+        fields = {
             "type": "welcome",
             "session": self.session,
             "key": self.key,
             "peer": self.peer,
             "room": self.room,
-            "resumed": False,
-            "last": 0,
+            "instance": self.instance or None,
+            "resumed": self.resumed,
+            "last": self.last,
             "peers": [peer.to_json() for peer in self.peers],
-            "resumeWindow": 0,
-            "limits": {"maxMessageSize": self.max_message_size},
+            "iceServers": None if self.ice is None else list(self.ice.servers),
+            "iceServersExpire": None if self.ice is None else self.ice.expire,
+            "heartbeat": self.heartbeat.to_json(),
+            "resumeWindow": self.resume_window,
+            "limits": self.limits.to_json(),
         }
+        return _present(fields)
 
 
 @dataclass(frozen=True)
@@ -167,6 +256,7 @@ class Signal:
     """What one peer has to say to another. A client writes `to`, the server writes `from`.
 
     `instance` is that of the peer it is for, or, when it comes from the server, that it is from.
+    A `seq` of 0 stands for none yet.
     """
 
     seq: int
@@ -177,18 +267,23 @@ class Signal:
 
     def to_json(self) -> JsonObject:
         """Return the message as JSON."""
-        address = {"to": self.to, "from": self.sender, "instance": self.instance}
-        return {
+        fields = {
             "type": "signal",
-            "seq": self.seq,
+            "seq": self.seq or None,
+            "to": self.to,
+            "from": self.sender,
+            "instance": self.instance,
             "data": self.data.to_json(),
-            **{name: value for name, value in address.items() if value is not None},
         }
+        return _present(fields)
 
 
 @dataclass(frozen=True)
 class PeerEvent:
-    """Another peer joined or left. `polite` says whether the receiver is the polite one."""
+    """Another peer joined, left, or its connection to the server was lost or came back.
+
+    `polite` says whether the receiver is the polite one. A `seq` of 0 stands for none yet.
+    """
 
     seq: int
     event: str
@@ -200,9 +295,9 @@ class PeerEvent:
 
     def to_json(self) -> JsonObject:
         """Return the message as JSON."""
-        return {
+        fields = {
             "type": "peer",
-            "seq": self.seq,
+            "seq": self.seq or None,
             "event": self.event,
             "peer": self.peer,
             "instance": self.instance,
@@ -210,6 +305,30 @@ class PeerEvent:
             "meta": self.meta,
             "reason": self.reason,
         }
+        return _present(fields)
+
+
+@dataclass(frozen=True)
+class Ack:
+    """All reliable messages up to and including `seq` have been seen."""
+
+    seq: int
+
+    def to_json(self) -> JsonObject:
+        """Return the message as JSON."""
+        return {"type": "ack", "seq": self.seq}
+
+
+@dataclass(frozen=True)
+class GoAway:
+    """The server ends soon; come back after so many seconds, at random within these."""
+
+    reconnect_in: tuple[float, float]
+    reason: str = "draining"
+
+    def to_json(self) -> JsonObject:
+        """Return the message as JSON."""
+        return {"type": "goaway", "reconnectIn": list(self.reconnect_in), "reason": self.reason}
 
 
 @dataclass(frozen=True)
@@ -231,16 +350,19 @@ class Error:
     message: str
     ref: int | None = None
     fatal: bool = False
+    retry_after: float | None = None
 
     def to_json(self) -> JsonObject:
         """Return the message as JSON."""
-        message: dict[str, Any] = {
+        fields = {
             "type": "error",
             "code": self.code,
             "message": self.message,
             "fatal": self.fatal,
+            "ref": self.ref,
+            "retryAfter": self.retry_after,
         }
-        return message if self.ref is None else {**message, "ref": self.ref}
+        return _present(fields)
 
 
 @dataclass(frozen=True)
@@ -265,239 +387,35 @@ class Pong:
         return {"type": "pong", "t": self.t}
 
 
-Message: TypeAlias = Hello | Welcome | Signal | PeerEvent | Bye | Error | Ping | Pong
+Message: TypeAlias = (
+    Hello
+    | Welcome
+    | Signal
+    | PeerEvent
+    | Ack
+    | IceServers
+    | IceRequest
+    | GoAway
+    | Bye
+    | Error
+    | Ping
+    | Pong
+)
+
+_encoder = json.JSONEncoder(separators=(",", ":"), allow_nan=False)
 
 
 def encode(message: Message) -> str:
-    """Return the text of a frame."""
-    return json.dumps(message.to_json(), separators=(",", ":"), allow_nan=False)
-
-
-def decode(frame: str | bytes) -> Message | None:
-    """Read a frame.
-
-    Returns:
-        The message, or None for a type which this version has no use for.
+    """Return the text of a frame.
 
     Raises:
-        BadMessage: It isn't one of the protocol's.
+        ValueError: It contains what isn't JSON.
+        TypeError: It contains what isn't JSON.
     """
-    fields = _load(frame)
-    kind = fields.get("type")
-    ref = fields.get("seq")
-    ref = ref if _is_int(ref) else None
-    if not isinstance(kind, str):
-        raise BadMessage("type must be of type string", ref)
-    if kind in UNUSED:
-        return None
-    read = READERS.get(kind)
-    if read is None:
-        raise BadMessage(f"unknown type {kind[:40]!r}", ref)
-    try:
-        return read(fields)
-    except BadMessage as error:
-        raise BadMessage(str(error), ref) from None
+    return _encoder.encode(message.to_json())
 
 
-def _load(frame: str | bytes) -> JsonObject:
-    if not isinstance(frame, str):
-        raise BadMessage("a message must be a text frame")
-    try:
-        fields = json.loads(frame, parse_constant=_refuse_constant, parse_float=_finite)
-    except (ValueError, RecursionError):
-        raise BadMessage("a message must be JSON") from None
-    if not isinstance(fields, dict):
-        raise BadMessage("a message must be a JSON object")
-    if _depth_exceeds(fields, MAX_DEPTH):
-        raise BadMessage(f"a message must not be nested deeper than {MAX_DEPTH}")
-    return fields
-
-
-def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is not JSON")
-
-
-def _finite(text: str) -> float:
-    # 1e999 would be infinite, which can't be sent on.
-    value = float(text)
-    if math.isinf(value):
-        raise ValueError(f"{text} is too large")
-    return value
-
-
-def _depth_exceeds(value: object, limit: int) -> bool:
-    level = [value]
-    for _ in range(limit):
-        inner: list[object] = []
-        for item in level:
-            if isinstance(item, dict):
-                inner.extend(item.values())
-            elif isinstance(item, list):
-                inner.extend(item)
-        level = [item for item in inner if isinstance(item, dict | list)]
-        if not level:
-            return False
-    return True
-
-
-def _is_int(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _take(fields: JsonObject, name: str, kind: type, default: Any = ...) -> Any:
-    value = fields.get(name)
-    if value is None and default is not ...:
-        return default
-    good = isinstance(value, kind) and (kind is bool or not isinstance(value, bool))
-    if not good:
-        raise BadMessage(f"{name} must be of type {JSON_NAMES[kind]}")
-    return value
-
-
-JSON_NAMES: Final = {
-    str: "string",
-    int: "integer",
-    float: "number",
-    bool: "boolean",
-    dict: "object",
-    list: "array",
-}
-
-
-def _identifier(fields: JsonObject, name: str, default: Any = ...) -> Any:
-    value = _take(fields, name, str, default)
-    if isinstance(value, str) and not IDENTIFIER.fullmatch(value):
-        raise BadMessage(f"{name} must be 1 to 64 of A-Z a-z 0-9 . _ ~ -")
-    return value
-
-
-def _one_of(fields: JsonObject, name: str, allowed: frozenset[str]) -> str:
-    value: str = _take(fields, name, str)
-    if value not in allowed:
-        raise BadMessage(f"{name} must be one of {', '.join(sorted(allowed))}")
-    return value
-
-
-def _seq(fields: JsonObject) -> int:
-    seq: int = _take(fields, "seq", int)
-    if not 1 <= seq < 2**53:
-        raise BadMessage("seq must count from 1")
-    return seq
-
-
-def _read_hello(fields: JsonObject) -> Hello:
-    return Hello(
-        room=_identifier(fields, "room"),
-        protocol=_take(fields, "protocol", int),
-        peer=_identifier(fields, "peer", None),
-        meta=_take(fields, "meta", dict, {}),
-    )
-
-
-def _read_welcome(fields: JsonObject) -> Welcome:
-    limits = _take(fields, "limits", dict, {})
-    return Welcome(
-        session=_take(fields, "session", str),
-        key=_take(fields, "key", str),
-        peer=_identifier(fields, "peer"),
-        room=_identifier(fields, "room"),
-        peers=tuple(_read_peer_info(entry) for entry in _take(fields, "peers", list)),
-        max_message_size=_take(limits, "maxMessageSize", int, 65536),
-    )
-
-
-def _read_peer_info(entry: object) -> PeerInfo:
-    if not isinstance(entry, dict):
-        raise BadMessage("peers must contain objects")
-    return PeerInfo(
-        peer=_identifier(entry, "peer"),
-        instance=_identifier(entry, "instance"),
-        polite=_take(entry, "polite", bool),
-        meta=_take(entry, "meta", dict, {}),
-        state=_take(entry, "state", str, "joined"),
-    )
-
-
-def _read_signal(fields: JsonObject) -> Signal:
-    return Signal(
-        seq=_seq(fields),
-        data=_read_data(_take(fields, "data", dict)),
-        to=_identifier(fields, "to", None),
-        sender=_identifier(fields, "from", None),
-        instance=_identifier(fields, "instance", None),
-    )
-
-
-def _read_data(data: JsonObject) -> Data:
-    present = [name for name in ("description", "candidate", "custom") if name in data]
-    if len(present) != 1:
-        raise BadMessage("data must have one of description, candidate, custom")
-    if present == ["custom"]:
-        return Custom(data["custom"])
-    return _read_description(data) if present == ["description"] else _read_candidate(data)
-
-
-def _read_description(data: JsonObject) -> Description:
-    fields = _take(data, "description", dict)
-    kind = _one_of(fields, "type", DESCRIPTION_TYPES)
-    return Description(kind, _take(fields, "sdp", str, "" if kind == "rollback" else ...))
-
-
-def _read_candidate(data: JsonObject) -> Candidate:
-    fields = _take(data, "candidate", dict, None)
-    if fields is None:
-        return Candidate(None)
-    return Candidate(
-        {
-            "candidate": _take(fields, "candidate", str, ""),
-            "sdpMid": _take(fields, "sdpMid", str, None),
-            "sdpMLineIndex": _take(fields, "sdpMLineIndex", int, None),
-            "usernameFragment": _take(fields, "usernameFragment", str, None),
-        }
-    )
-
-
-def _read_peer_event(fields: JsonObject) -> PeerEvent:
-    return PeerEvent(
-        seq=_seq(fields),
-        event=_one_of(fields, "event", PEER_EVENTS),
-        peer=_identifier(fields, "peer"),
-        instance=_identifier(fields, "instance"),
-        polite=_take(fields, "polite", bool),
-        meta=_take(fields, "meta", dict, {}),
-        reason=_take(fields, "reason", str, ""),
-    )
-
-
-def _read_bye(fields: JsonObject) -> Bye:
-    return Bye(_take(fields, "reason", str, ""))
-
-
-def _read_error(fields: JsonObject) -> Error:
-    return Error(
-        code=_take(fields, "code", str),
-        message=_take(fields, "message", str),
-        ref=_take(fields, "ref", int, None),
-        fatal=_take(fields, "fatal", bool, False),
-    )
-
-
-def _read_time(fields: JsonObject) -> float:
-    value = fields.get("t")
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise BadMessage("t must be of type number")
-    return value
-
-
-READERS: Final[Mapping[str, Callable[[JsonObject], Message]]] = {
-    "hello": _read_hello,
-    "welcome": _read_welcome,
-    "signal": _read_signal,
-    "peer": _read_peer_event,
-    "bye": _read_bye,
-    "error": _read_error,
-    "ping": lambda fields: Ping(_read_time(fields)),
-    "pong": lambda fields: Pong(_read_time(fields)),
-}
-# Types of the protocol that this version neither needs nor sends.
-UNUSED: Final = frozenset({"ack", "ice", "goaway"})
+def numbered(text: str, seq: int, ack: int | None = None) -> str:
+    """Return the text of a reliable message that has been encoded without its `seq`."""
+    acknowledged = "" if ack is None else f'"ack":{ack},'
+    return f'{{"seq":{seq},{acknowledged}{text[1:]}'

@@ -1,91 +1,61 @@
-"""The signaling server: a relay between the peers of a room."""
+"""The signaling server: it listens, and keeps the time."""
 
 import asyncio
 import contextlib
-import itertools
+import http
 import logging
-import secrets
+import re
+import ssl as tls
+import time
 from collections.abc import AsyncIterator
-from typing import Final, Self
+from typing import Any, Final, Self, cast
 
 import websockets.asyncio.server as ws
-from websockets.exceptions import ConnectionClosed
-from websockets.typing import Subprotocol
+from websockets.datastructures import Headers
+from websockets.http11 import Request, Response
+from websockets.typing import Origin, Subprotocol
 
-from .errors import BadMessage, NoPeer, ServerError
-from .messages import (
-    PROTOCOL_VERSION,
-    SUBPROTOCOL,
-    Bye,
-    Error,
-    Hello,
-    Message,
-    PeerEvent,
-    Ping,
-    Pong,
-    Signal,
-    Welcome,
-    decode,
-    encode,
-)
-from .rooms import Member, Rooms
+from .backend import Backend, BackendDown
+from .closing import CLOSE_GOING_AWAY
+from .connection import ClientConnection, Service
+from .logs import event
+from .memory import MemoryBackend
+from .messages import SUBPROTOCOL, GoAway
+from .metrics import CONTENT_TYPE, Metrics
+from .settings import ServerSettings
+from .tokens import check_secret
 
 __all__ = ["SignalingServer", "serve"]
 
 logger = logging.getLogger(__name__)
 
-GOING_AWAY: Final = 1001
-CLOSE_PROTOCOL: Final = 4000
-CLOSE_ROOM_FULL: Final = 4009
-
-
-class _Client:
-    """One connection: what it is told goes through a bounded queue of its own."""
-
-    def __init__(self, socket: ws.ServerConnection, queue_size: int) -> None:
-        self.socket = socket
-        self.seqs = itertools.count(1)
-        self.last_seq = 0
-        self._queue: asyncio.Queue[Message | None] = asyncio.Queue(queue_size)
-        self._writer = asyncio.create_task(self._write())
-
-    def send(self, message: Message) -> None:
-        """Send later. A client that doesn't read is cut off, and nobody waits for it."""
-        try:
-            self._queue.put_nowait(message)
-        except asyncio.QueueFull:
-            self._writer.cancel()
-            self.socket.transport.abort()
-
-    async def finish(self) -> None:
-        """Send what is queued, and end."""
-        with contextlib.suppress(asyncio.QueueFull):
-            self._queue.put_nowait(None)
-        with contextlib.suppress(asyncio.CancelledError, TimeoutError):
-            await asyncio.wait_for(self._writer, timeout=5)
-
-    async def _write(self) -> None:
-        with contextlib.suppress(ConnectionClosed):
-            while (message := await self._queue.get()) is not None:
-                await self.socket.send(encode(message))
+TICK: Final = 1.0
+CLOSE_TIMEOUT: Final = 5.0
+# How many frames of a client wait in memory for what was before them.
+READ_AHEAD: Final = 4
+THIS_MACHINE: Final = re.compile(r"https?://(localhost|127\.0\.0\.1|\[::1\])(:\d+)?")
 
 
 class SignalingServer:
     """A running server; made by serve()."""
 
-    def __init__(
-        self,
-        *,
-        max_message_size: int = 65536,
-        max_peers: int = 8,
-        max_queued: int = 256,
-        hello_timeout: float = 10.0,
-    ) -> None:
-        self.max_message_size = max_message_size
-        self._max_queued = max_queued
-        self._hello_timeout = hello_timeout
-        self._rooms: Rooms[_Client] = Rooms(max_peers)
+    def __init__(self, settings: ServerSettings, backend: Backend | None = None) -> None:
+        if settings.secret is not None:
+            check_secret(settings.secret)
+        self.settings = settings
+        self._backend = backend or MemoryBackend(settings.rooms)
+        self._service = Service(settings, self._backend)
+        self._connections: set[ClientConnection] = set()
         self._server: ws.Server | None = None
+        self._clock: asyncio.Task[None] | None = None
+        self._draining = False
+        self._healthy = True
+        self._secure = False
+
+    @property
+    def metrics(self) -> Metrics:
+        """What the server has counted."""
+        return self._service.metrics
 
     @property
     def port(self) -> int:
@@ -100,182 +70,197 @@ class SignalingServer:
         assert self._server is not None
         host: str = next(iter(self._server.sockets)).getsockname()[0]
         host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104  no binding
-        return f"ws://[{host}]:{self.port}" if ":" in host else f"ws://{host}:{self.port}"
+        scheme = "wss" if self._secure else "ws"
+        return f"{scheme}://{f'[{host}]' if ':' in host else host}:{self.port}"
 
-    async def listen(self, host: str, port: int) -> Self:
+    async def listen(self, host: str, port: int, ssl: tls.SSLContext | None = None) -> Self:
         """Start to listen."""
-        self._server = await ws.serve(
-            self._handle,
-            host,
-            port,
-            subprotocols=[Subprotocol(SUBPROTOCOL)],
-            max_size=self.max_message_size,
-            compression=None,
-        )
+        await self._backend.start()
+        self._secure = ssl is not None
+        try:
+            self._server = await ws.serve(
+                self._handle,
+                host,
+                port,
+                ssl=ssl,
+                subprotocols=[Subprotocol(SUBPROTOCOL)],
+                origins=self._origins(),
+                process_request=self._process_request,
+                create_connection=cast("type[ws.ServerConnection]", self._make_connection),
+                max_size=self.settings.limits.max_message_size,
+                max_queue=READ_AHEAD,
+                open_timeout=self.settings.hello_timeout,
+                close_timeout=CLOSE_TIMEOUT,
+                # The protocol has heartbeats of its own, which browsers can send, too.
+                ping_interval=None,
+                compression=None,
+            )
+        except BaseException:
+            await self._backend.close()
+            raise
+        self._clock = asyncio.create_task(self._keep_time())
         return self
 
+    def _origins(self) -> list[Any] | None:
+        origins = self.settings.origins
+        if origins is not None:
+            return [None if origin is None else Origin(origin) for origin in origins]
+        # Without tokens, any web site that is looked at here could join any room.
+        return [None, THIS_MACHINE] if self.settings.secret is None else None
+
+    def _make_connection(self, *args: Any, **kwargs: Any) -> ws.ServerConnection:
+        return _BoundedConnection(self, *args, **kwargs)
+
+    def is_full(self) -> bool:
+        """Say if there are too many connections."""
+        metrics = self.metrics
+        return (
+            metrics.connections >= self.settings.max_connections
+            or metrics.pending >= self.settings.max_pending
+        )
+
     async def close(self) -> None:
-        """Close all connections with 1001 and stop listening."""
-        if self._server is not None:
-            self._server.close(code=GOING_AWAY, reason="the server ends")
-            await self._server.wait_closed()
+        """Ask all clients to go elsewhere, close their connections, and stop listening."""
+        if self._server is None or self._draining:
+            return
+        self._draining = True
+        event(logger, logging.INFO, "draining", connections=len(self._connections))
+        goaway = GoAway(self.settings.reconnect_in)
+        farewells = [asyncio.ensure_future(c.say_last(goaway)) for c in self._connections]
+        if farewells:
+            # Those who don't read are not waited for.
+            _, unread = await asyncio.wait(farewells, timeout=1)
+            for farewell in unread:
+                farewell.cancel()
+        self._server.close(code=CLOSE_GOING_AWAY, reason="draining")
+        await self._server.wait_closed()
+        if self._clock is not None:
+            self._clock.cancel()
+            await asyncio.wait([self._clock])
+        await self._backend.close()
 
     async def _handle(self, socket: ws.ServerConnection) -> None:
-        client = _Client(socket, self._max_queued)
+        assert isinstance(socket, _BoundedConnection)
+        connection = ClientConnection(self._service, socket, socket.count_as_seated)
+        self._connections.add(connection)
         try:
-            member = await self._welcome(client)
-        except (ConnectionClosed, _Refused) as refused:
-            await client.finish()
-            if isinstance(refused, _Refused):
-                await socket.close(refused.close_code, refused.error.code)
-            return
-        reason = "lost"
-        try:
-            reason = await self._relay(member)
+            await connection.run()
         finally:
-            self._tell_others(member, "left", reason)
-            self._rooms.leave(member)
-            await client.finish()
+            self._connections.discard(connection)
 
-    async def _welcome(self, client: _Client) -> Member[_Client]:
-        try:
-            async with asyncio.timeout(self._hello_timeout):
-                hello = decode(await client.socket.recv())
-        except (BadMessage, TimeoutError) as error:
-            raise _refuse(client, str(error) or "no hello in time") from None
-        if not isinstance(hello, Hello) or hello.protocol != PROTOCOL_VERSION:
-            raise _refuse(client, f"the first message must be a hello of {SUBPROTOCOL}")
-        try:
-            member = self._rooms.join(client, hello.room, hello.peer, hello.meta)
-        except ServerError as error:
-            raise _refuse(client, str(error), error.code, CLOSE_ROOM_FULL) from None
-        others = tuple(other.seen_by(member) for other in self._rooms.others(member))
-        client.send(
-            Welcome(
-                session=secrets.token_hex(16),
-                key=secrets.token_hex(16),
-                peer=member.peer,
-                room=member.room,
-                peers=others,
-                max_message_size=self.max_message_size,
-            )
-        )
-        self._tell_others(member, "joined")
-        return member
+    async def _keep_time(self) -> None:
+        while True:
+            await asyncio.sleep(TICK)
+            now = time.monotonic()
+            for connection in list(self._connections):
+                connection.tick(now)
+            try:
+                await self._backend.sweep()
+                self._healthy = True
+            except BackendDown as error:
+                if self._healthy:
+                    event(logger, logging.ERROR, "backend down", reason=str(error))
+                self._healthy = False
 
-    async def _relay(self, member: Member[_Client]) -> str:
-        """Relay what a client says until it leaves; return why it left."""
-        client = member.connection
-        try:
-            async for frame in client.socket:
-                try:
-                    message = decode(frame)
-                except BadMessage as error:
-                    client.send(Error("bad-message", str(error), error.ref))
-                    continue
-                if isinstance(message, Bye):
-                    await client.finish()
-                    await client.socket.close()
-                    return message.reason or "bye"
-                self._act_on(member, message)
-        except ConnectionClosed:
-            pass
-        return "lost"
+    # What is asked by HTTP.
 
-    def _act_on(self, member: Member[_Client], message: Message | None) -> None:
-        client = member.connection
-        if isinstance(message, Signal):
-            self._forward(member, message)
-        elif isinstance(message, Ping):
-            client.send(Pong(message.t))
-        elif message is not None and not isinstance(message, Pong):
-            client.send(Error("bad-message", "a client sends no message of this type"))
+    def _process_request(
+        self, connection: ws.ServerConnection, request: Request
+    ) -> Response | None:
+        path = request.path.partition("?")[0]
+        if path == "/metrics":
+            return _answer(http.HTTPStatus.OK, self.metrics.render(), CONTENT_TYPE)
+        if path == "/healthz":
+            return self._tell_health()
+        if self._draining:
+            return connection.respond(http.HTTPStatus.SERVICE_UNAVAILABLE, "draining\n")
+        return None
 
-    def _forward(self, member: Member[_Client], signal: Signal) -> None:
-        client = member.connection
-        # What was seen already is dropped.
-        if signal.seq <= client.last_seq:
+    def _tell_health(self) -> Response:
+        if self._draining:
+            return _answer(http.HTTPStatus.SERVICE_UNAVAILABLE, "draining\n")
+        if not self._healthy:
+            return _answer(http.HTTPStatus.SERVICE_UNAVAILABLE, "backend down\n")
+        return _answer(http.HTTPStatus.OK, "ok\n")
+
+
+def _answer(
+    status: http.HTTPStatus, text: str, kind: str = "text/plain; charset=utf-8"
+) -> Response:
+    body = text.encode()
+    headers = Headers(
+        {
+            "Content-Type": kind,
+            "Content-Length": str(len(body)),
+            "Cache-Control": "no-store",
+            "Connection": "close",
+        }
+    )
+    return Response(status.value, status.phrase, headers, body)
+
+
+class _BoundedConnection(ws.ServerConnection):
+    """A connection that counts from its first packet on, not from its handshake."""
+
+    def __init__(self, owner: SignalingServer, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._owner = owner
+        self._counted = self._pending = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Note the connection, or end it at once."""
+        metrics, full = self._owner.metrics, self._owner.is_full()
+        super().connection_made(transport)
+        if full:
+            metrics.refused["overload"] += 1
+            self.transport.abort()
             return
-        client.last_seq = signal.seq
-        try:
-            recipient = self._rooms.recipient(member, signal.to, signal.instance)
-        except NoPeer as error:
-            client.send(Error("no-peer", str(error), signal.seq))
-            return
-        other = recipient.connection
-        other.send(
-            Signal(next(other.seqs), signal.data, sender=member.peer, instance=member.instance)
-        )
+        self._counted = self._pending = True
+        metrics.accepted += 1
+        metrics.connections += 1
+        metrics.pending += 1
 
-    def _tell_others(self, member: Member[_Client], event: str, reason: str = "") -> None:
-        for other in self._rooms.others(member):
-            info = member.seen_by(other)
-            client = other.connection
-            client.send(
-                PeerEvent(
-                    next(client.seqs),
-                    event,
-                    info.peer,
-                    info.instance,
-                    info.polite,
-                    info.meta,
-                    reason,
-                )
-            )
+    def count_as_seated(self) -> None:
+        """Note that the client has said hello."""
+        if self._pending:
+            self._pending = False
+            self._owner.metrics.pending -= 1
 
-
-class _Refused(Exception):  # noqa: N818  not an error of ours
-    """A client isn't let in; it has been told why."""
-
-    def __init__(self, error: Error, close_code: int) -> None:
-        super().__init__(error.message)
-        self.error = error
-        self.close_code = close_code
-
-
-def _refuse(
-    client: _Client, message: str, code: str = "protocol", close_code: int = CLOSE_PROTOCOL
-) -> _Refused:
-    """Tell a client why it isn't let in."""
-    error = Error(code, message, fatal=True)
-    client.send(error)
-    return _Refused(error, close_code)
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Note the end."""
+        super().connection_lost(exc)
+        self.count_as_seated()
+        if self._counted:
+            self._owner.metrics.connections -= 1
 
 
 @contextlib.asynccontextmanager
 async def serve(
     host: str = "127.0.0.1",
     port: int = 0,
+    settings: ServerSettings | None = None,
     *,
-    max_message_size: int = 65536,
-    max_peers: int = 8,
-    max_queued: int = 256,
-    hello_timeout: float = 10.0,
+    backend: Backend | None = None,
+    ssl: tls.SSLContext | None = None,
 ) -> AsyncIterator[SignalingServer]:
     """Run a signaling server as long as the `async with` block runs.
 
-    Anyone who reaches it may join any room: on other addresses than loopback, put it behind
-    something that lets only the right ones in.
+    Without a secret in the settings, anyone who reaches it may join any room.
 
     Args:
         host: The address to listen on.
         port: The port, or 0 for any free one, which `server.port` tells.
-        max_message_size: The largest message, in bytes; larger ones end the sender's connection
-            with close code 1009.
-        max_peers: How many peers a room takes.
-        max_queued: How many messages wait for a client that doesn't read, before it is cut off.
-        hello_timeout: Within how many seconds a client must have said hello.
+        settings: Limits, secret, and so on.
+        backend: Where sessions are kept; by default in memory.
+        ssl: For `wss`.
 
     Raises:
         OSError: The address can't be listened on.
+        ValueError: The secret is too short.
+        BackendDown: The backend can't be reached.
     """
-    server = SignalingServer(
-        max_message_size=max_message_size,
-        max_peers=max_peers,
-        max_queued=max_queued,
-        hello_timeout=hello_timeout,
-    )
-    await server.listen(host, port)
+    server = SignalingServer(settings or ServerSettings(), backend)
+    await server.listen(host, port, ssl)
     try:
         yield server
     finally:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from websockets.exceptions import InvalidStatus, NegotiationError
 
-from restartice_signaling import SignalingServer, serve
+from restartice_signaling import Limits, ServerSettings, SignalingServer, serve
 from wire import Wire, dial
 
 ROOM_OF_TWO = tuple[Wire, Wire]
@@ -16,7 +16,8 @@ ROOM_OF_TWO = tuple[Wire, Wire]
 
 @pytest.fixture
 async def server() -> AsyncIterator[SignalingServer]:
-    async with serve(max_message_size=4096, hello_timeout=0.5) as server:
+    settings = ServerSettings(limits=Limits(max_message_size=4096), hello_timeout=0.5)
+    async with serve(settings=settings) as server:
         yield server
 
 
@@ -49,7 +50,7 @@ async def check_relays(sender: Wire, receiver: Wire, seq: int) -> None:
         ('{"type": "ping", "t": 1e999}', "must be JSON"),
         (json.dumps({"type": "bye", "a": json.loads("[" * 50 + "]" * 50)}), "nested deeper"),
         (json.dumps({"type": "party"}), "unknown type 'party'"),
-        (json.dumps({"type": "signal"}), "seq must be"),
+        (json.dumps({"type": "signal"}), "data must be"),
         (json.dumps({"type": "welcome"}), "session must be"),
         (json.dumps({"type": "error", "code": "auth", "message": ""}), "no message of this type"),
         (json.dumps({"type": "hello", "protocol": 1, "room": "room"}), "no message of this type"),

@@ -1,0 +1,320 @@
+"""Sessions and rooms in the memory of one server."""
+
+import asyncio
+import itertools
+import secrets
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from .backend import (
+    Arrival,
+    Attendant,
+    BackendLimits,
+    Claim,
+    Outcome,
+    Overloaded,
+    Seat,
+    is_key,
+    key_digest,
+    new_secret,
+)
+from .closing import CLOSE_REPLACED, CLOSE_TOO_SLOW
+from .errors import ServerError
+from .messages import EVERYONE, PeerEvent, PeerInfo, encode
+from .reliable import Outbox
+
+__all__ = ["MemoryBackend"]
+
+
+@dataclass(eq=False)
+class _Session:
+    """A peer's stay in a room.
+
+    Attributes:
+        instance: Names the stay; a peer that comes back gets another one, so that what was meant
+            for the peer before never reaches it.
+        rank: Rises with each arrival. The later of two is the polite one.
+        deadline: When it ends if nobody resumes it; None while it has a connection.
+    """
+
+    session: str
+    arrival: Arrival
+    peer: str
+    rank: int
+    outbox: Outbox
+    digests: list[str] = field(default_factory=list)
+    instance: str = field(default_factory=lambda: secrets.token_hex(8))
+    attendant: Attendant | None = None
+    epoch: int = 0
+    last: int = 0
+    deadline: float | None = None
+
+    @property
+    def room(self) -> str:
+        return self.arrival.room
+
+    def seen_by(self, other: "_Session") -> PeerInfo:
+        """Return what another session is told of this one."""
+        state = "joined" if self.attendant is not None else "away"
+        polite = other.rank > self.rank
+        return PeerInfo(self.peer, self.instance, polite, self.arrival.meta, state)
+
+
+class MemoryBackend:
+    """Sessions and rooms that end with the process.
+
+    Args:
+        limits: How much it takes.
+        clock: Seconds since any moment.
+    """
+
+    def __init__(
+        self, limits: BackendLimits | None = None, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._limits = limits or BackendLimits()
+        self._clock = clock
+        self._sessions: dict[str, _Session] = {}
+        self._rooms: dict[str, dict[str, _Session]] = {}
+        self._ranks = itertools.count()
+        self._used_tokens: dict[str, float] = {}
+        self._buffered = 0
+        self._freed = asyncio.Event()
+
+    async def start(self) -> None:
+        """Nothing is needed."""
+
+    async def close(self) -> None:
+        """Nothing is kept."""
+
+    async def join(self, arrival: Arrival, attendant: Attendant) -> Seat:
+        """Let a peer into a room; see Backend."""
+        members = self._rooms.get(arrival.room, {})
+        peer, rival = self._find_place(members, arrival)
+        if rival is not None:
+            self._end(rival, "replaced")
+            if rival.attendant is not None:
+                rival.attendant.dismiss(CLOSE_REPLACED, "replaced")
+        if len(self._sessions) >= self._limits.max_sessions:
+            raise Overloaded("too many sessions")
+        if arrival.room not in self._rooms and len(self._rooms) >= self._limits.max_rooms:
+            raise Overloaded("too many rooms")
+        outbox = Outbox(self._limits.max_unacknowledged, self._limits.max_buffered)
+        session = _Session(new_secret(), arrival, peer, next(self._ranks), outbox)
+        self._sessions[session.session] = session
+        self._rooms.setdefault(arrival.room, {})[peer] = session
+        seat = self._seat(session, attendant, None)
+        self._tell_others(session, "joined")
+        return seat
+
+    def _find_place(
+        self, members: dict[str, _Session], arrival: Arrival
+    ) -> tuple[str, _Session | None]:
+        """Return the id that somebody gets, and the session whose place that takes."""
+        rival = members.get(arrival.peer) if arrival.peer is not None else None
+        if rival is not None and _may_replace(arrival.claim, rival):
+            return rival.peer, rival
+        if len(members) >= self._limits.max_peers:
+            raise ServerError("room-full", f"the room has {self._limits.max_peers} peers already")
+        if arrival.peer is not None and rival is None:
+            return arrival.peer, None
+        if arrival.claim is Claim.ALWAYS:
+            raise ServerError("auth", "the token is for one id only")
+        return secrets.token_hex(6), None
+
+    async def resume(self, session: str, key: str, last: int, attendant: Attendant) -> Seat | None:
+        """Go on with a session; see Backend."""
+        found = self._sessions.get(session)
+        if not is_key(key, [] if found is None else found.digests) or found is None:
+            return None
+        if not found.outbox.covers(last):
+            self._end(found, "lost")
+            return None
+        if found.attendant is not None:
+            found.attendant.dismiss(CLOSE_REPLACED, "replaced")
+        was_away, found.deadline = found.attendant is None, None
+        self._forget(found, last)
+        seat = self._seat(found, attendant, key)
+        if was_away:
+            self._tell_others(found, "back")
+        return seat
+
+    def _seat(self, session: _Session, attendant: Attendant, old_key: str | None) -> Seat:
+        """Give a session to a connection."""
+        key = new_secret()
+        # The old key holds until the client is known to have the new one: the welcome may be lost.
+        session.digests = [key_digest(each) for each in (key, old_key) if each is not None]
+        session.attendant = attendant
+        session.epoch += 1
+        return Seat(
+            session=session.session,
+            key=key,
+            epoch=session.epoch,
+            room=session.room,
+            peer=session.peer,
+            instance=session.instance,
+            rights=session.arrival.rights,
+            attendant=attendant,
+            last=session.last,
+            resumed=old_key is not None,
+            others=tuple(other.seen_by(session) for other in self._others(session)),
+        )
+
+    async def confirm(self, seat: Seat) -> None:
+        """Void the key before; see Backend."""
+        if (session := self._find(seat)) is not None:
+            session.digests = session.digests[:1]
+
+    def _find(self, seat: Seat) -> _Session | None:
+        session = self._sessions.get(seat.session)
+        return session if session is not None and session.epoch == seat.epoch else None
+
+    def _others(self, session: _Session) -> list[_Session]:
+        members = self._rooms.get(session.room, {})
+        return [other for other in members.values() if other is not session]
+
+    async def relay(  # noqa: PLR0917
+        self, seat: Seat, seq: int, to: str | None, instance: str | None, text: str, force: bool
+    ) -> Outcome:
+        """Put a message into outboxes; see Backend."""
+        session = self._find(seat)
+        if session is None:
+            return Outcome.LOST
+        recipients = self._recipients(session, to, instance)
+        if recipients is None:
+            session.last = seq
+            return Outcome.NO_PEER
+        full = [other for other in recipients if not self._has_room(other, text)]
+        if full and not force:
+            self._freed.clear()
+            return Outcome.FULL
+        for other in full:
+            self._give_up(other)
+        for other in recipients:
+            self._append(other, text)
+        session.last = seq
+        return Outcome.DONE
+
+    def _recipients(
+        self, sender: _Session, to: str | None, instance: str | None
+    ) -> list[_Session] | None:
+        members = self._rooms[sender.room]
+        if to == EVERYONE:
+            return self._others(sender)
+        if to is None:
+            others = self._others(sender)
+            found = others[0] if len(others) == 1 else None
+        else:
+            found = members.get(to)
+        if found is None or found is sender or instance not in {None, found.instance}:
+            return None
+        return [found]
+
+    def _has_room(self, session: _Session, text: str) -> bool:
+        if self._buffered + len(text) > self._limits.max_total_buffered:
+            return False
+        return session.outbox.has_room(text)
+
+    def _append(self, session: _Session, text: str) -> None:
+        session.outbox.append(text)
+        self._buffered += len(text)
+        if session.attendant is not None:
+            session.attendant.wake()
+
+    def _forget(self, session: _Session, seq: int) -> None:
+        before = session.outbox.size
+        session.outbox.acknowledge(seq)
+        self._buffered -= before - session.outbox.size
+        self._freed.set()
+
+    def _give_up(self, session: _Session) -> None:
+        """Drop what waits for a session, which can then not be resumed."""
+        self._forget(session, session.outbox.last)
+        session.digests = []
+        if session.attendant is None:
+            self._end(session, "too slow")
+        else:
+            # It ends when its connection does.
+            session.attendant.dismiss(CLOSE_TOO_SLOW, "too slow")
+
+    async def skip(self, seat: Seat, seq: int) -> None:
+        """Note a refused message; see Backend."""
+        if (session := self._find(seat)) is not None:
+            session.last = seq
+
+    async def wait_for_room(self, timeout: float) -> None:
+        """Wait until something was acknowledged."""
+        try:
+            async with asyncio.timeout(timeout):
+                await self._freed.wait()
+        except TimeoutError:
+            return
+
+    async def waiting(self, seat: Seat, after: int, limit: int) -> Sequence[tuple[int, str]]:
+        """Return what a seat is to be told; see Backend."""
+        session = self._find(seat)
+        return [] if session is None else list(itertools.islice(session.outbox.after(after), limit))
+
+    async def acknowledge(self, seat: Seat, seq: int) -> None:
+        """Forget what was seen; see Backend."""
+        if (session := self._find(seat)) is not None:
+            self._forget(session, seq)
+
+    async def detach(self, seat: Seat) -> None:
+        """Keep a session without its connection; see Backend."""
+        session = self._find(seat)
+        if session is None or session.attendant is not seat.attendant:
+            return
+        session.attendant = None
+        if not session.digests:
+            self._end(session, "too slow")
+            return
+        session.deadline = self._clock() + self._limits.resume_window
+        self._tell_others(session, "away")
+
+    async def leave(self, seat: Seat, reason: str) -> None:
+        """End a session; see Backend."""
+        if (session := self._find(seat)) is not None:
+            self._end(session, reason)
+
+    def _end(self, session: _Session, reason: str) -> None:
+        if self._sessions.pop(session.session, None) is None:
+            return
+        self._forget(session, session.outbox.last)
+        members = self._rooms[session.room]
+        del members[session.peer]
+        if not members:
+            del self._rooms[session.room]
+        self._tell_others(session, "left", reason)
+
+    def _tell_others(self, session: _Session, event: str, reason: str = "") -> None:
+        for other in self._others(session):
+            info = session.seen_by(other)
+            text = encode(
+                PeerEvent(0, event, info.peer, info.instance, info.polite, info.meta, reason)
+            )
+            if self._has_room(other, text):
+                self._append(other, text)
+            else:
+                self._give_up(other)
+
+    async def use_once(self, token: str, expire: float) -> bool:
+        """Say if a token is used for the first time; see Backend."""
+        if token in self._used_tokens:
+            return False
+        self._used_tokens[token] = expire
+        return True
+
+    async def sweep(self) -> None:
+        """End the sessions whose window is over; see Backend."""
+        now = self._clock()
+        for session in list(self._sessions.values()):
+            if session.deadline is not None and session.deadline <= now:
+                self._end(session, "lost")
+        if self._used_tokens:
+            wall = time.time()
+            self._used_tokens = {t: end for t, end in self._used_tokens.items() if end > wall}
+
+
+def _may_replace(claim: Claim, rival: _Session) -> bool:
+    return claim is Claim.ALWAYS or (claim is Claim.IF_AWAY and rival.attendant is None)

@@ -1,0 +1,66 @@
+"""What a server counts, and how Prometheus reads it."""
+
+from collections import Counter
+from collections.abc import Iterator
+
+__all__ = ["CONTENT_TYPE", "Metrics"]
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+PREFIX = "rtc_signal"
+
+
+class Metrics:
+    """Counts since the start, and the numbers of the moment."""
+
+    def __init__(self) -> None:
+        self.connections = 0
+        self.pending = 0
+        self.accepted = 0
+        self.joined = 0
+        self.resumed = 0
+        self.not_resumed = 0
+        self.received = 0
+        self.relayed = 0
+        self.sent = 0
+        self.throttled = 0
+        self.refused: Counter[str] = Counter()
+        self.closed: Counter[int] = Counter()
+
+    def render(self) -> str:
+        """Return the numbers in Prometheus' text format."""
+        return "\n".join([*self._lines(), ""])
+
+    def _lines(self) -> Iterator[str]:
+        yield from _plain("connections", "gauge", "Connections now.", self.connections)
+        yield from _plain("pending", "gauge", "Connections without a hello.", self.pending)
+        counters = {
+            "accepted": ("Connections accepted.", self.accepted),
+            "joined": ("Sessions begun.", self.joined),
+            "resumed": ("Sessions resumed.", self.resumed),
+            "not_resumed": ("Sessions that could not be resumed.", self.not_resumed),
+            "received": ("Messages received.", self.received),
+            "relayed": ("Messages taken for others.", self.relayed),
+            "sent": ("Reliable messages sent.", self.sent),
+            "throttled": ("Messages that were read later than they came.", self.throttled),
+        }
+        for name, (text, value) in counters.items():
+            yield from _plain(f"{name}_total", "counter", text, value)
+        yield from _labeled("refused_total", "Messages and clients refused.", "code", self.refused)
+        yield from _labeled(
+            "closed_total", "Connections closed by the server.", "code", self.closed
+        )
+
+
+def _plain(name: str, kind: str, text: str, value: int) -> Iterator[str]:
+    yield f"# HELP {PREFIX}_{name} {text}"
+    yield f"# TYPE {PREFIX}_{name} {kind}"
+    yield f"{PREFIX}_{name} {value}"
+
+
+def _labeled(
+    name: str, text: str, label: str, values: Counter[str] | Counter[int]
+) -> Iterator[str]:
+    yield f"# HELP {PREFIX}_{name} {text}"
+    yield f"# TYPE {PREFIX}_{name} counter"
+    for value, count in sorted(values.items()):
+        yield f'{PREFIX}_{name}{{{label}="{value}"}} {count}'

@@ -1,0 +1,52 @@
+"""What a server is told when it starts."""
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from .backend import BackendLimits
+from .messages import Heartbeat, Limits
+from .turn import TurnSettings
+
+__all__ = ["ServerSettings"]
+
+
+@dataclass(frozen=True)
+class ServerSettings:
+    """Limits, times in seconds, and what the server knows. The defaults need no thought.
+
+    Attributes:
+        secret: What room tokens are signed with, at least 32 bytes; None lets anyone into any room.
+        origins: Which web sites may connect: `https://example.org`, or None for what is no
+            browser. Without it, any site may with a token, and only those of this machine without.
+        turn: Which TURN servers peers are told of.
+        limits: What clients must keep to. They are told half of what is enforced, so that what the
+            network has held up can be caught up with.
+        rooms: How many rooms, peers and waiting messages there may be, and for how long a lost
+            connection's place is kept.
+        heartbeat: How often something must be heard from a client.
+        hello_timeout: Within how many seconds a client must have said hello.
+        max_connections: How many connections there may be.
+        max_pending: How many of them may not have said hello.
+        max_meta: The size of a client's `meta`, in characters.
+        stall_timeout: For how many seconds a message waits for a peer that doesn't read, before
+            that one is given up.
+        flood_patience: For how many seconds a client may send too fast without a pause.
+        reconnect_in: When clients are asked to come back after the end of this server.
+        node: A name of the server, in logs and in what servers share.
+    """
+
+    secret: str | None = field(default=None, repr=False)
+    origins: Sequence[str | None] | None = None
+    turn: TurnSettings | None = None
+    limits: Limits = field(default_factory=Limits)
+    rooms: BackendLimits = field(default_factory=BackendLimits)
+    heartbeat: Heartbeat = field(default_factory=Heartbeat)
+    hello_timeout: float = 10.0
+    max_connections: int = 20_000
+    max_pending: int = 1_000
+    max_meta: int = 4096
+    stall_timeout: float = 10.0
+    flood_patience: float = 10.0
+    reconnect_in: tuple[float, float] = (0.0, 2.0)
+    node: str = field(default_factory=lambda: secrets.token_hex(4))

@@ -1,0 +1,47 @@
+"""Credentials of a TURN server that hold for some time.
+
+The server, such as coturn with `use-auth-secret`, knows the secret and needs to be told nothing.
+"""
+
+import base64
+import hashlib
+import hmac
+from dataclasses import dataclass, field
+
+from .messages import IceServers
+
+__all__ = ["TurnSettings", "turn_credentials"]
+
+
+@dataclass(frozen=True)
+class TurnSettings:
+    """Which STUN and TURN servers peers are told of.
+
+    Attributes:
+        urls: `turn:`, `turns:` and `stun:` URLs.
+        secret: What is shared with the TURN server; it never leaves this one.
+        lifetime: For how many seconds credentials hold.
+    """
+
+    urls: tuple[str, ...]
+    secret: str = field(repr=False)
+    lifetime: float = 3600.0
+
+    def servers_for(self, peer: str, now: float) -> IceServers:
+        """Return the servers with credentials of a peer."""
+        expire = int(now + self.lifetime)
+        username, credential = turn_credentials(self.secret, peer, expire)
+        turn = [url for url in self.urls if not url.startswith("stun")]
+        stun = [url for url in self.urls if url.startswith("stun")]
+        servers: list[dict[str, object]] = [{"urls": stun}] if stun else []
+        if turn:
+            servers.append({"urls": turn, "username": username, "credential": credential})
+        return IceServers(tuple(servers), expire if turn else None)
+
+
+def turn_credentials(secret: str, peer: str, expire: int) -> tuple[str, str]:
+    """Return the user name and the credential of a peer until a Unix time."""
+    username = f"{expire}:{peer}"
+    # SHA-1 is what TURN servers expect here.
+    digest = hmac.digest(secret.encode(), username.encode(), hashlib.sha1)
+    return username, base64.b64encode(digest).decode()
