@@ -36,7 +36,6 @@ from aiortc import (
     RTCSctpTransport,
     RTCSessionDescription,
     RTCStatsReport,
-    RTCTransportStats,
     VideoStreamTrack,
 )
 
@@ -58,6 +57,7 @@ from .network import NetworkChange, NetworkMonitor
 from .parameters import RTCRtpEncodingParameters, RTCRtpSendParameters
 from .peerconnection import RTCPeerConnection
 from .settings import IceSettings
+from .stats import RTCIceCandidatePairStats, RTCIceCandidateStats, RTCTransportStats
 from .transceiver import RTCRtpReceiver, RTCRtpSender, RTCRtpTransceiver
 
 __version__ = "0.1.0"
@@ -86,6 +86,8 @@ __all__ = [
     "RTCDtlsTransport",
     "RTCIceCandidate",
     "RTCIceCandidatePair",
+    "RTCIceCandidatePairStats",
+    "RTCIceCandidateStats",
     "RTCIceGatherer",
     "RTCIceParameters",
     "RTCIceServer",

@@ -7,6 +7,8 @@ import aiortc
 from aiortc.rtcdtlstransport import RTCDtlsFingerprint, RTCDtlsParameters
 
 from .icetransport import RTCIceTransport
+from .internals import transport_stats
+from .stats import Traffic
 
 __all__ = ["RTCDtlsTransport", "parked_stops"]
 
@@ -36,6 +38,13 @@ class RTCDtlsTransport(aiortc.RTCDtlsTransport):
         if not self._fingerprints:
             self._fingerprints = super().getLocalParameters().fingerprints
         return RTCDtlsParameters(fingerprints=list(self._fingerprints))
+
+    def traffic(self) -> Traffic:
+        """Return what has been sent and received so far."""
+        stats = transport_stats(self)
+        return Traffic(
+            stats.packetsSent, stats.packetsReceived, stats.bytesSent, stats.bytesReceived
+        )
 
     async def stop(self) -> None:
         """Stop and close the DTLS transport, unless stops are parked."""

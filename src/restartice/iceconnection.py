@@ -1,5 +1,6 @@
 """One ICE generation's connection: aioice's, which reports instead of ending things."""
 
+import asyncio
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -13,6 +14,7 @@ from .gathering import GatheringConnection
 from .internals import CandidatePair, ice_connection_base
 from .pathwatch import PathWatch
 from .settings import IceSettings
+from .stats import CheckCounter
 
 __all__ = ["IceConnection", "Observer", "consent_timings", "ice_connection_class"]
 
@@ -47,6 +49,7 @@ class IceConnection(GatheringConnection):
         self.given_up = False
         self.timings: Callable[[], Timings] = Timings
         self.watch: PathWatch | None = None
+        self._checks: dict[CandidatePair, CheckCounter] = {}
 
     @property
     def credentials(self) -> IceCredentials:
@@ -84,6 +87,24 @@ class IceConnection(GatheringConnection):
             self.watch.request_came()
         if not self.given_up:
             super().check_incoming(message, addr, protocol)  # type: ignore[arg-type]
+        for pair in self.check_list:
+            if pair.protocol is protocol and pair.remote_addr == addr:
+                self.checks_of(pair).requests_received += 1
+
+    def checks_of(self, pair: CandidatePair) -> CheckCounter:
+        """Return the counter of a pair's checks."""
+        return self._checks.setdefault(pair, CheckCounter())
+
+    def build_request(self, pair: CandidatePair, nominate: bool) -> stun.Message:
+        """Make a binding request, which is sent."""
+        self.checks_of(pair).asked(asyncio.get_running_loop().time())
+        return super().build_request(pair, nominate)
+
+    def check_state(self, pair: CandidatePair, state: CandidatePair.State) -> None:
+        """Change the state of a pair."""
+        super().check_state(pair, state)
+        if state is CandidatePair.State.SUCCEEDED:
+            self.checks_of(pair).answered(asyncio.get_running_loop().time())
 
     def give_up(self) -> None:
         """Select no pair any more; only a restart recovers. Requests are still answered.

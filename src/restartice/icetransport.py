@@ -21,6 +21,7 @@ from .icegatherer import RTCIceGatherer
 from .icegeneration import IceGeneration, RemoteIce
 from .internals import CandidatePair, candidate_from_aioice
 from .settings import IceSettings
+from .stats import Traffic, TrafficCounter
 
 __all__ = ["RTCIceCandidatePair", "RTCIceTransport"]
 
@@ -71,6 +72,9 @@ class RTCIceTransport(aiortc.RTCIceTransport):
         self._draining: list[IceGeneration] = []
         self._background: set[asyncio.Task[None]] = set()
         self._selected: CandidatePair | None = None
+        self.selected_pair_changes = 0
+        self.restarts = 0
+        self.traffic = TrafficCounter(Traffic)
         self._pending: IceGeneration | None = None
         self.remote: RemoteIce | None = None
         self.pending_remote: RemoteIce | None = None
@@ -217,6 +221,18 @@ class RTCIceTransport(aiortc.RTCIceTransport):
         generations = [*self._generations, *self._draining]
         await asyncio.gather(*(generation.close() for generation in generations))
         self._datagrams.put_nowait(None)
+
+    # What statistics are made of.
+
+    @property
+    def generations(self) -> list[IceGeneration]:
+        """The generation that carries the traffic, and those that are newer."""
+        return list(self._generations)
+
+    @property
+    def selected_pair(self) -> CandidatePair | None:
+        """The pair that packets are sent on, or None."""
+        return self._selected
 
     # What negotiation calls.
 
@@ -378,16 +394,21 @@ class RTCIceTransport(aiortc.RTCIceTransport):
         lossy = self.path_lost
         older, self._generations = self._generations[:place], self._generations[place:]
         self._carrier = self._generations[0]
+        self.restarts += len(older)
         self._connection = self._carrier.connection
         self._select(self._connection.selected_pair)
         for generation in older:
             self._retire(generation)
+        pairs = {pair for g in self._generations for pair in g.connection.check_list}
+        self.traffic.forget_others(pairs)
         self.usable.set()
         self.resumed(lossy)
 
     def _select(self, pair: CandidatePair | None) -> None:
         if pair is not self._selected:
             self._selected = pair
+            self.selected_pair_changes += pair is not None
+            self.traffic.select(pair)
             self.emit("selectedcandidatepairchange")
 
     def _drop_superfluous(self) -> None:

@@ -60,6 +60,7 @@ __all__ = [
     "set_mline_index",
     "set_track_id",
     "transport_policy",
+    "transport_stats",
 ]
 
 SUPPORTED: Final = "aiortc >= 1.16, < 1.17 and aioice >= 0.12, < 0.14"
@@ -253,7 +254,13 @@ _CONNECTION = aioice.Connection
 
 for _method in ("check_complete", "check_incoming", "data_received", "protocol_lost"):
     require(_CONNECTION, _method)
-for _method in ("build_request", "query_consent", "connect", "get_component_candidates"):
+for _method in (
+    "build_request",
+    "check_state",
+    "query_consent",
+    "connect",
+    "get_component_candidates",
+):
     require(_CONNECTION, _method)
 for _method in (
     "_check_list_maybe_complete",
@@ -324,6 +331,16 @@ class AioiceConnection(aioice.Connection):
 
     def _remote_candidates_expected(self) -> bool:
         return self.candidates_expected()
+
+
+require(aiortc.RTCDtlsTransport, "_get_stats")
+
+
+def transport_stats(transport: aiortc.RTCDtlsTransport) -> aiortc.RTCTransportStats:
+    """Return aiortc's statistics of a transport."""
+    (stats,) = transport._get_stats().values()
+    assert isinstance(stats, aiortc.RTCTransportStats)
+    return stats
 
 
 _TURN_CLOSE_TASK = require(aioice.turn.TurnTransport, "__close_task")

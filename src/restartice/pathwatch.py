@@ -10,6 +10,7 @@ from aioice import stun
 
 from .consent import Liveness, PathState, Timings
 from .internals import CandidatePair, forget_transaction, send_request
+from .stats import CheckCounter
 
 __all__ = ["PathWatch", "Watched"]
 
@@ -28,6 +29,9 @@ class Watched(Protocol):
 
     def build_request(self, pair: CandidatePair, nominate: bool) -> stun.Message:
         """Make a binding request."""
+
+    def checks_of(self, pair: CandidatePair) -> CheckCounter:
+        """Return the counter of a pair's checks."""
 
     def switch_role(self, ice_controlling: bool) -> None:
         """Become controlling or controlled."""
@@ -145,6 +149,7 @@ class PathWatch:
             if now - pending.asked_at > timings.consent_lifetime:
                 self._forget(transaction_id)
         request = self._connection.build_request(pair, nominate=False)
+        self._connection.checks_of(pair).consent_requests_sent += 1
         key = password.encode()
         pending = PendingRequest(pair, request, key, now, self._take_response)
         self._pending[request.transaction_id] = pending
@@ -155,7 +160,9 @@ class PathWatch:
         if request.pair is not self._pair:
             return
         if response.message_class is stun.Class.RESPONSE:
-            self._liveness.answer(asyncio.get_running_loop().time(), request.asked_at)
+            now = asyncio.get_running_loop().time()
+            self._connection.checks_of(request.pair).took(now - request.asked_at)
+            self._liveness.answer(now, request.asked_at)
             self._report()
         elif response.error_code == ROLE_CONFLICT:
             controlled = "ICE-CONTROLLED" in request.request.attributes

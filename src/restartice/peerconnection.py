@@ -9,12 +9,14 @@ from aiortc import InvalidAccessError, InvalidStateError, RTCSessionDescription
 from . import description as sdp
 from .candidate import RTCIceCandidate, belongs_nowhere
 from .configuration import RTCConfiguration, in_force, validated
+from .dtlstransport import RTCDtlsTransport
 from .icegatherer import RTCIceGatherer
 from .localdescription import LocalDescriptionSetter
 from .mediastream import MediaStream
 from .parameters import RTCRtpEncodingParameters, usable_encodings
 from .remotedescription import RemoteDescriptionSetter
 from .settings import IceSettings
+from .statsreport import transport_statistics
 from .transceiver import RTCRtpReceiver, RTCRtpSender, RTCRtpTransceiver
 from .transports import stop_transports
 
@@ -361,13 +363,21 @@ class RTCPeerConnection(LocalDescriptionSetter, RemoteDescriptionSetter):
     ) -> aiortc.RTCStatsReport:
         """Return statistics of the connection, or of what sends or receives a track.
 
+        Beside aiortc's of RTP streams there are, for each transport, a `transport`, its
+        `candidate-pair`s, and its `local-candidate`s and `remote-candidate`s.
+
         Raises:
             InvalidAccessError: None sends or receives the track, or more than one does.
 
         Spec: https://w3c.github.io/webrtc-pc/#dom-rtcpeerconnection-getstats
         """
         if selector is None:
-            return await super().getStats()
+            everything = await super().getStats()
+            for transport in self.dtls_transports:
+                assert isinstance(transport, RTCDtlsTransport)
+                for stats in transport_statistics(transport):
+                    everything.add(stats)
+            return everything
         users: list[Any] = [*self.getSenders(), *self.getReceivers()]
         found = [user for user in users if user.track is selector]
         if len(found) != 1:

@@ -80,6 +80,7 @@ class TransportOwner(AiortcPeerConnection):
         ice.resumed = lambda lossy: resume(self, ice, lossy=lossy)
         dtls = RTCDtlsTransport(ice, self.certificates)
         dtls.on("statechange", self.update_connection_state)
+        ice.traffic.total = dtls.traffic
         self.ice_transports.add(ice)
         self.dtls_transports.add(dtls)
         self.update_transport_states()

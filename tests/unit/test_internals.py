@@ -53,6 +53,7 @@ def test_all_of_aiortcs_names_are_exported() -> None:
         "RTCRtpReceiver",
         "RTCRtpSender",
         "RTCRtpTransceiver",
+        "RTCTransportStats",
     }
     for name in ours:
         assert issubclass(getattr(restartice, name), getattr(aiortc, name))
