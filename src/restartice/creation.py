@@ -11,6 +11,7 @@ from .credentials import IceCredentials
 from .icetransport import RTCIceTransport
 from .internals import kept_codecs
 from .localtracks import LocalTracks
+from .numbering import Numbering
 from .sections import rejected_section, streams_as_msid
 from .settings import IceSettings
 from .shown import Shown, User, users_by_place
@@ -33,6 +34,7 @@ class DescriptionCreator(LocalTracks):
     ) -> None:
         super().__init__(configuration, settings)
         self.origin = sdp.Origin()
+        self.numbering = Numbering()
         self.last_created: dict[str, sdp.CreatedDescription[RTCIceTransport, User]] = {}
         # What sections have been told that ride on a transport with other credentials, because
         # the remote side restarts ICE for a part of a BUNDLE group only.
@@ -64,6 +66,7 @@ class DescriptionCreator(LocalTracks):
         live = [place for place, media in old.items() if self.user_of(media.rtp.muxId)]
         with kept_codecs(self.transceivers), self.show(live):
             created = sdp.parse(await super().createOffer())
+            self.numbering.number(created)
             users = users_by_place(self)
         # If the iceRestart member is true, or [[LocalIceCredentialsToReplace]] is not empty, the
         # credentials differ from the current ones, of which there are none before the first offer.

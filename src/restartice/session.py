@@ -108,6 +108,8 @@ class Session(CandidateReceiver):
         """Conclude a negotiation: ICE is restarted where both sides do so."""
         self.we_offered = we_offered
         self.restart_ignored = False
+        if self.current_local is not None and self.current_remote is not None:
+            self.numbering.learn(self.current_local, self.current_remote)
         for transport in self.transports_by_use():
             asked = transport.restarting
             if not transport.commit():
