@@ -32,7 +32,8 @@ class RTCIceGatherer(aiortc.RTCIceGatherer):
         local_password: str | None = None,
         settings: IceSettings | None = None,
     ) -> None:
-        super().__init__(iceServers, iceTransportPolicy, local_username, local_password)
+        # The servers are ours to read.
+        super().__init__([], iceTransportPolicy, local_username, local_password)
         self._ice_servers = self.getDefaultIceServers() if iceServers is None else iceServers
         self._policy = iceTransportPolicy
         fresh = IceCredentials.generate()

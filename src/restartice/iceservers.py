@@ -1,7 +1,7 @@
 """The STUN and TURN servers of a configuration, each with the URL that errors name it by."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import aiortc
@@ -20,6 +20,8 @@ SERVER_ARGUMENTS: Final = frozenset(
         "turn_transport",
     }
 )
+# In place of an IPv6 address in a URL.
+PLACEHOLDER: Final = "ipv6.invalid"
 
 
 @dataclass(frozen=True)
@@ -75,13 +77,15 @@ def read_servers(
     Raises:
         ValueError: A URL is malformed, which is the configuration's mistake.
     """
-    arguments = ice_connection_kwargs(servers)
-    found = [
-        server
-        for url, entry in _one_by_one(servers)
-        for server in _servers_in(url, ice_connection_kwargs([entry]))
-    ]
-    known = {server.address for server in found}
+    found: list[StunServer | TurnServer] = []
+    entries = []
+    for url, entry in _one_by_one(servers):
+        readable, host = _readable(url)
+        entries.append(replace(entry, urls=[readable]))
+        of_this = _servers_in(url, ice_connection_kwargs(entries[-1:]))
+        found += [_at(host, server) for server in of_this]
+    arguments = ice_connection_kwargs(entries)
+    known = {server.address for server in found} | {(PLACEHOLDER, s.address[1]) for s in found}
     found += [s for s in _servers_in("", arguments) if s.address not in known]
     others = {name: value for name, value in arguments.items() if name not in SERVER_ARGUMENTS}
     return list(dict.fromkeys(found)), others
@@ -92,15 +96,20 @@ def _one_by_one(
 ) -> Iterator[tuple[str, aiortc.RTCIceServer]]:
     for server in servers:
         for url in server.urls if isinstance(server.urls, list) else [server.urls]:
-            yield (
-                url,
-                aiortc.RTCIceServer(
-                    urls=[url],
-                    username=server.username,
-                    credential=server.credential,
-                    credentialType=server.credentialType,
-                ),
-            )
+            yield url, server
+
+
+def _readable(url: str) -> tuple[str, str | None]:
+    """Return the URL as aiortc reads it, and the IPv6 address that it doesn't read."""
+    scheme, colon, rest = url.partition(":")
+    host, bracket, after = rest.partition("]")
+    if host.startswith("[") and bracket:
+        return f"{scheme.lower()}:{PLACEHOLDER}{after}", host[1:]
+    return f"{scheme.lower()}{colon}{rest}", None
+
+
+def _at(host: str | None, server: StunServer | TurnServer) -> StunServer | TurnServer:
+    return server if host is None else replace(server, address=(host, server.address[1]))
 
 
 def _servers_in(url: str, arguments: dict[str, Any]) -> Iterator[StunServer | TurnServer]:

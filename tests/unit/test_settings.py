@@ -35,5 +35,23 @@ def test_loopback_candidates_is_a_bool() -> None:
         IceSettings(loopback_candidates=1)  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("value", [(0, 5), (6, 5), (1, 65536), (-1, 1)])
+def test_ports_are_in_order_and_in_range(value: Any) -> None:
+    with pytest.raises(ValueError, match="port_range"):
+        IceSettings(port_range=value)
+
+
+@pytest.mark.parametrize("value", [5, (1,), (1, 2, 3), [1, 2], ("1", "2"), (1.0, 2.0), (True, 2)])
+def test_ports_are_two_integers(value: Any) -> None:
+    with pytest.raises(TypeError, match="port_range"):
+        IceSettings(port_range=value)
+
+
+@pytest.mark.parametrize("value", ["eth0", 5, [5], {"eth0": 1, 2: 3}])
+def test_interfaces_are_names_or_a_function(value: Any) -> None:
+    with pytest.raises(TypeError, match="interfaces"):
+        IceSettings(interfaces=value)
+
+
 def test_defaults_are_fine() -> None:
     assert IceSettings() == IceSettings(check_timeout=15)
