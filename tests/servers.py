@@ -10,6 +10,8 @@ from aioice import stun
 LOOPBACK = "127.0.0.1"
 # From a range that is for documentation. (RFC 5737)
 MAPPED = ("203.0.113.5", 40000)
+# From such a range, too. (RFC 3849)
+MAPPED6 = ("2001:db8::5", 40000)
 
 
 class StunServer(asyncio.DatagramProtocol):
@@ -29,7 +31,8 @@ class StunServer(asyncio.DatagramProtocol):
 
     @property
     def url(self) -> str:
-        return f"stun:{LOOPBACK}:{self.transport.get_extra_info('sockname')[1]}"
+        host, port = self.transport.get_extra_info("sockname")[:2]
+        return f"stun:[{host}]:{port}" if ":" in host else f"stun:{host}:{port}"
 
     def answer(self) -> None:
         """Answer what was asked so far, and what will be."""
@@ -52,15 +55,15 @@ class StunServer(asyncio.DatagramProtocol):
             message_class=stun.Class.RESPONSE,
             transaction_id=request.transaction_id,
         )
-        response.attributes["XOR-MAPPED-ADDRESS"] = MAPPED
+        response.attributes["XOR-MAPPED-ADDRESS"] = MAPPED6 if ":" in addr[0] else MAPPED
         self.transport.sendto(bytes(response), addr)
 
 
 @asynccontextmanager
-async def stun_server(*, silent: bool = False) -> AsyncIterator[StunServer]:
+async def stun_server(host: str = LOOPBACK, *, silent: bool = False) -> AsyncIterator[StunServer]:
     """Run a server; a silent one answers only once it is told to."""
     transport, server = await asyncio.get_running_loop().create_datagram_endpoint(
-        StunServer, local_addr=(LOOPBACK, 0)
+        StunServer, local_addr=(host, 0)
     )
     if not silent:
         server.answer()

@@ -69,6 +69,25 @@ async def settled(*peers: Peer) -> None:
 
 
 @BOTH_WAYS
+async def test_candidates_follow_the_descriptions(peers: tuple[Peer, Peer]) -> None:
+    first, second = peers
+    found: list[object] = []
+    first.pc.on("icecandidate", found.append)
+    echo = Echo(first.pc, second.pc)
+    await echo.check()
+    await settled(first, second)
+    assert len(found) >= 3
+    assert all(sdp.count("a=candidate") for sdp in (remote_sdp(first), remote_sdp(second)))
+    assert all(sdp.count("a=end-of") for sdp in (remote_sdp(first), remote_sdp(second)))
+
+
+def remote_sdp(peer: Peer) -> str:
+    description = peer.pc.remoteDescription
+    assert description is not None
+    return description.sdp
+
+
+@BOTH_WAYS
 async def test_one_offer(peers: tuple[Peer, Peer]) -> None:
     first, second = peers
     echo = Echo(first.pc, second.pc)

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from statistics import median
 from typing import Any
 
+import aioice.ice
 import pytest
 from aiortc import InvalidStateError
 from aiortc.exceptions import OperationError
@@ -34,7 +35,7 @@ from restartice import (
     RTCPeerConnectionIceErrorEvent,
     RTCSessionDescription,
 )
-from servers import MAPPED, stun_server
+from servers import MAPPED, MAPPED6, stun_server
 
 
 class Trickle:
@@ -471,3 +472,22 @@ async def test_malformed_candidates_change_nothing(make_pc: Factory, init: dict[
         await near.addIceCandidate(init)
     assert candidate_lines(near.remoteDescription) == before
     await echo.check("after")
+
+
+async def test_ipv6(make_pc: Factory, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(aioice.ice, "get_host_addresses", lambda **_: ["::1"])
+    async with stun_server("::1") as server:
+        configuration = RTCConfiguration(iceServers=[server.configuration])
+        near, far = make_pc(configuration), make_pc(configuration)
+        echo = Echo(near, far)
+        await negotiate_trickling(near, far)
+        await echo.check()
+        near.restartIce()
+        await negotiate_trickling(near, far)
+        await wait_sending_on_new_pair(near, far)
+        await echo.check("after")
+    (transport,) = transports(near)
+    assert {(c.type, c.ip) for c in transport.getLocalCandidates()} == {
+        ("host", "::1"),
+        ("srflx", MAPPED6[0]),
+    }
