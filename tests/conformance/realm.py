@@ -120,8 +120,8 @@ class Realm:
     # Out of JavaScript.
 
     def _serve(self, operation: str, text: str) -> str:
-        args = self._decode(json.loads(text))
         try:
+            args = self._decode(json.loads(text))
             served = getattr(self, f"_do_{operation}")(*args)
         except Exception as error:  # noqa: BLE001  # it is handed over
             return self._failure(error)
