@@ -7,7 +7,7 @@ with one sentence that says which, instead of a connection that fails in mid-cal
 """
 
 import asyncio
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
 from types import ModuleType
@@ -543,12 +543,22 @@ class AiortcRtpSender(aiortc.RTCRtpSender):
 
 
 class AiortcRtpReceiver(aiortc.RTCRtpReceiver):
-    """aiortc's receiver, whose jitter buffer can be replaced."""
+    """aiortc's receiver, whose jitter buffer can be replaced, and which tells that media comes."""
 
     jitter_buffer = Private[JitterBuffer](_RECEIVER, "__jitter_buffer")
 
+    def call_at_next_packet(self, callback: Callable[[], object]) -> None:
+        """Call something, once, when an RTP packet comes; the packets after it cost nothing."""
 
-for _name in ("_set_rtcp_ssrc", "_track"):
+        async def handle(packet: RtpPacket, arrival_time_ms: int) -> None:
+            vars(self).pop("_handle_rtp_packet", None)
+            callback()
+            await self._handle_rtp_packet(packet, arrival_time_ms)
+
+        vars(self)["_handle_rtp_packet"] = handle
+
+
+for _name in ("_handle_rtp_packet", "_set_rtcp_ssrc", "_track"):
     require(_RECEIVER, _name)
 
 

@@ -30,12 +30,16 @@ class Reception:
 class Changes:
     """What is to be told when a description has been set."""
 
+    muted: list[RemoteTrack] = field(default_factory=list)
     added: list[tuple[MediaStream, RemoteTrack]] = field(default_factory=list)
     removed: list[tuple[MediaStream, RemoteTrack]] = field(default_factory=list)
     tracks: list[RemoteTrack] = field(default_factory=list)
 
     def announce(self, fire_track: Callable[[RemoteTrack], object]) -> None:
         """Change the streams, and fire the events."""
+        # For each track in muteTracks, set the muted state of track to the value true.
+        for track in self.muted:
+            track.set_muted_state(True)
         # For each stream and track pair in removeList, remove the track from the stream.
         for stream, track in self.removed:
             stream.removeTrack(track)
@@ -79,7 +83,10 @@ class RemoteTracks:
             transceiver.receiver.name_track(reception.track)
             if not fired or more:
                 changes.tracks.append(transceiver.receiver.remote_track)
-        transceiver.receiver.receptive = receives
+            transceiver.receiver.expect_media()
+        else:
+            transceiver.receiver.receptive = False
+            changes.muted.append(transceiver.receiver.remote_track)
         transceiver.fired_direction = reception.direction
 
     def _set_streams(self, reception: Reception, changes: Changes) -> bool:

@@ -1,7 +1,8 @@
 """Transceivers that the specification's negotiation rules apply to."""
 
+import asyncio
 from collections.abc import Awaitable, Coroutine, Generator
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import Any, Final, Protocol
 
 import aiortc
 from aiortc import InvalidStateError
@@ -10,9 +11,6 @@ from . import rtp
 from .internals import AiortcRtpTransceiver, RemoteStreamTrack, set_track_id
 from .mediastream import MediaStream, stream_ids
 from .operations import OperationsChain
-
-if TYPE_CHECKING:
-    import asyncio
 
 __all__ = ["RTCRtpReceiver", "RTCRtpSender", "RTCRtpTransceiver", "RemoteTrack"]
 
@@ -29,7 +27,7 @@ class Owner(Protocol):
     def update_negotiation_needed_flag(self) -> None:
         """Find out in a later task if negotiation is needed."""
 
-    def in_background(self, job: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
+    def in_background(self, job: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Run something whose failure concerns nobody, and end it when the connection closes."""
 
 
@@ -44,13 +42,19 @@ class Done:
 class RemoteTrack(RemoteStreamTrack):
     """A track of the remote side.
 
+    It emits `unmute` when media comes, and `mute` when the remote side says that none is sent.
+
     Attributes:
         receiver: What receives it, of which `streams` are the streams that it is in.
+        muted: Whether nothing comes in: it isn't negotiated, or not sent.
+
+    Spec: https://w3c.github.io/mediacapture-main/#track-muted
     """
 
     def __init__(self, kind: str, receiver: "RTCRtpReceiver") -> None:
         super().__init__(kind)
         self.receiver = receiver
+        self.muted = True
 
     @property
     def streams(self) -> tuple[MediaStream, ...]:
@@ -60,13 +64,14 @@ class RemoteTrack(RemoteStreamTrack):
         """
         return self.receiver.streams
 
-    @property
-    def muted(self) -> bool:
-        """Whether nothing comes in: it isn't negotiated, or not sent.
+    def set_muted_state(self, muted: bool) -> None:
+        """Change the state, and tell it, if it isn't so already.
 
-        Spec: https://w3c.github.io/mediacapture-main/#dom-mediastreamtrack-muted
+        Spec: https://w3c.github.io/mediacapture-main/#set-track-muted
         """
-        return not (self.receiver.receptive and self.receiver.getSynchronizationSources())
+        if muted != self.muted:
+            self.muted = muted
+            self.emit("mute" if muted else "unmute")
 
 
 class RTCRtpReceiver(rtp.RTCRtpReceiver):
@@ -85,6 +90,17 @@ class RTCRtpReceiver(rtp.RTCRtpReceiver):
         self.receptive = False
         self.remote_track = RemoteTrack(kind, self)
         self._named = False
+
+    def expect_media(self) -> None:
+        """Unmute the track when media comes."""
+        self.receptive = True
+        if self.remote_track.muted:
+            loop = asyncio.get_running_loop()
+            self.call_at_next_packet(lambda: loop.call_soon(self._media_comes))
+
+    def _media_comes(self) -> None:
+        if self.receptive:
+            self.remote_track.set_muted_state(False)
 
     def name_track(self, track_id: str | None) -> None:
         """Call the track as the remote side does when it first describes it, as aiortc does."""
