@@ -276,7 +276,7 @@ def _ignore(*_: object) -> None:
 
 def _explain(error: Exception) -> tuple[int, str]:
     """Return the code and the text of an error event."""
-    if isinstance(error, stun.TransactionFailed) and error.response.error_code is not None:
+    if isinstance(error, stun.TransactionFailed) and "ERROR-CODE" in error.response.attributes:
         code, text = error.response.attributes["ERROR-CODE"]
         return code, text
     if isinstance(error, TimeoutError | stun.TransactionTimeout):
