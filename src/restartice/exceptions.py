@@ -1,5 +1,7 @@
 """The exceptions of the specification that aiortc doesn't have."""
 
+from typing import Self
+
 from aiortc import InvalidAccessError
 from aiortc.exceptions import OperationError
 
@@ -43,6 +45,9 @@ class SdpSyntaxError(OperationError, ValueError):
         super().__init__(message)
         self.errorDetail = "sdp-syntax-error"
         self.sdpLineNumber = line
+
+    def __reduce__(self) -> tuple[type[Self], tuple[str, int]]:
+        return type(self), (str(self), self.sdpLineNumber)
 
 
 class InvalidContentError(InvalidAccessError, ValueError):

@@ -1,5 +1,6 @@
 """RTCPeerConnection: aiortc's, with ICE restart and the negotiation rules of the specification."""
 
+import asyncio
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -50,6 +51,7 @@ class RTCPeerConnection(LocalDescriptionSetter, RemoteDescriptionSetter):
         iceSettings: IceSettings | None = None,
     ) -> None:
         super().__init__(configuration, iceSettings or IceSettings())
+        self._closing: asyncio.Task[None] | None = None
 
     # Descriptions.
 
@@ -388,15 +390,23 @@ class RTCPeerConnection(LocalDescriptionSetter, RemoteDescriptionSetter):
     async def close(self) -> None:
         """End ICE processing, streams and channels. An operation under way has no effect.
 
+        A caller that is cancelled doesn't cancel the closing.
+
         Spec: https://w3c.github.io/webrtc-pc/#dom-rtcpeerconnection-close
         """
-        self.operations.close()
+        if self._closing is None:
+            self._closing = asyncio.ensure_future(self._close())
+        await asyncio.shield(self._closing)
+
+    async def _close(self) -> None:
+        await self.operations.close()
+        # Before the senders are stopped, so that none is started after that.
+        await self.connector.close()
         self.reveal()
         transports = {*self.dtls_transports, *self.parked}
         transceivers = list(self.transceivers)
         for transceiver in transceivers:
             transceiver.close()
         await super().close()
-        await self.connector.close()
         await stop_transports(transports)
         await self.end_background()

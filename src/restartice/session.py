@@ -1,5 +1,6 @@
 """Setting a description as a whole or not at all, and taking it back."""
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
@@ -77,7 +78,8 @@ class Session(CandidateReceiver):
         except BaseException:
             self.abandoned.clear()
             if self.closed_future is None:
-                await self._restore(snapshot)
+                _, transports = self._restore(snapshot)
+                await self._stop(transports)
             raise
         if self.signalingState == SignalingState.STABLE:
             self._last_stable = snapshot
@@ -87,20 +89,29 @@ class Session(CandidateReceiver):
 
         Spec: https://w3c.github.io/webrtc-pc/#dfn-set-the-session-description (rollback)
         """
+        transports: set[aiortc.RTCDtlsTransport] = set()
         if self._last_stable is not None:
-            self.abandoned += await self._restore(self._last_stable)
+            removed, transports = self._restore(self._last_stable)
+            self.abandoned += removed
             for transport in self.transports_by_use():
                 transport.discard_generation()
+        # Nothing is awaited before this, so that no rollback is cancelled halfway.
         await self.enter(SignalingState.STABLE)
+        await self._stop(transports)
 
-    async def _restore(self, snapshot: Snapshot) -> list[RTCRtpTransceiver]:
-        removed, transports = snapshot.restore(
+    def _restore(
+        self, snapshot: Snapshot
+    ) -> tuple[list[RTCRtpTransceiver], set[aiortc.RTCDtlsTransport]]:
+        unneeded = snapshot.restore(
             made_by_remote=self.made_by_remote, keep_sctp=self.data_channel_created
         )
         self.parked -= self.dtls_transports
-        await stop_transports(transports)
         self.update_transport_states()
-        return removed
+        return unneeded
+
+    async def _stop(self, transports: Iterable[aiortc.RTCDtlsTransport]) -> None:
+        """Stop what isn't needed any more. A caller that is cancelled doesn't cancel that."""
+        await asyncio.shield(self.in_background(stop_transports(transports)))
 
     # Concluding a negotiation.
 
@@ -188,13 +199,15 @@ class Session(CandidateReceiver):
         self.emit("signalingstatechange")
 
     async def _connect(self, state: SignalingState) -> None:
+        unneeded: set[aiortc.RTCDtlsTransport] = set()
         if state is SignalingState.STABLE:
-            parked, self.parked = self.parked, set()
-            await stop_transports(parked | self._unused_transports())
+            unneeded = self.parked | self._unused_transports()
+            self.parked = set()
             self.update_transport_states()
         for transport in self.transports_by_use():
             await transport.start_checks()
         self.connector.connect_soon()
+        await self._stop(unneeded)
 
     # What is rejected.
 

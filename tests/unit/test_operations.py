@@ -76,7 +76,7 @@ async def test_close_cuts_off_what_runs_and_what_waits() -> None:
     log: list[str] = []
     tasks = [asyncio.create_task(chain.run(steps(log, name, asyncio.Event()))) for name in "ab"]
     await started(log, "a starts")
-    chain.close()
+    await chain.close()
     results = await asyncio.gather(*tasks, return_exceptions=True)
     assert [type(result) for result in results] == [InvalidStateError, InvalidStateError]
     assert log == ["a starts"]
@@ -90,6 +90,6 @@ async def test_cancelled_twice_over_it_is_cancelled() -> None:
     task = asyncio.create_task(chain.run(steps(log, "a", asyncio.Event())))
     await started(log, "a starts")
     task.cancel()
-    chain.close()
+    await chain.close()
     await asyncio.wait([task])
     assert task.cancelled()
