@@ -1,8 +1,9 @@
 """One ICE generation's connection: aioice's, which reports instead of ending things."""
 
 import asyncio
+import itertools
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import aioice
 import aioice.ice
@@ -11,14 +12,18 @@ from aioice import stun
 from .consent import PathState, Timings
 from .credentials import IceCredentials
 from .gathering import GatheringConnection
-from .internals import CandidatePair, ice_connection_base
+from .internals import CandidatePair, ice_connection_base, repeat_requests
 from .pathwatch import PathWatch
 from .settings import IceSettings
 from .stats import CheckCounter
 
 __all__ = ["IceConnection", "Observer", "consent_timings", "ice_connection_class"]
 
-COMPONENT = 1
+COMPONENT: Final = 1
+# How many seconds pass between repetitions of a check, and of how many at a time, so that they
+# keep the pace of one in 20 ms (RFC 8445 section 14.2).
+INSISTENCE: Final = 0.5
+INSISTENCE_LIMIT: Final = 25
 
 
 class Observer(Protocol):
@@ -60,6 +65,25 @@ class IceConnection(GatheringConnection):
     def selected_pair(self) -> CandidatePair | None:
         """The nominated pair, or None."""
         return self.nominated.get(COMPONENT)
+
+    async def connect(self) -> None:
+        """Check the pairs, and repeat what isn't answered at a steady pace.
+
+        aioice waits twice as long each time, so that a path which heals in the middle of its checks
+        might be found to work many seconds later.
+        """
+        insisting = asyncio.create_task(self._insist())
+        try:
+            await super().connect()
+        finally:
+            insisting.cancel()
+
+    async def _insist(self) -> None:
+        while True:
+            await asyncio.sleep(INSISTENCE)
+            unanswered = (p for p in self.check_list if p.state is CandidatePair.State.IN_PROGRESS)
+            for pair in itertools.islice(unanswered, INSISTENCE_LIMIT):
+                repeat_requests(pair)
 
     def data_received(self, data: bytes, component: int) -> None:  # noqa: ARG002  aioice's interface
         """Hand a datagram over, whichever generation it came in on."""

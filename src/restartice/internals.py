@@ -53,6 +53,7 @@ __all__ = [
     "oldest_unacknowledged",
     "pair",
     "repeat_data",
+    "repeat_requests",
     "round_trip_of",
     "send_request",
     "set_controlling",
@@ -371,6 +372,21 @@ def send_request(
     transactions: dict[bytes, Any] = pair.protocol.transactions
     transactions[request.transaction_id] = transaction
     pair.protocol.send_stun(request, pair.remote_addr)
+
+
+_TRANSACTION_REQUEST = require(stun.Transaction, "__request")
+_TRANSACTION_ADDRESS = require(stun.Transaction, "__addr")
+_TRANSACTION_TRIES = require(stun.Transaction, "__tries")
+
+
+def repeat_requests(pair: CandidatePair) -> None:
+    """Send the requests on a pair again that aioice has sent twice in vain."""
+    for transaction in list(pair.protocol.transactions.values()):
+        if not isinstance(transaction, stun.Transaction):
+            continue
+        address = getattr(transaction, _TRANSACTION_ADDRESS)
+        if address == pair.remote_addr and getattr(transaction, _TRANSACTION_TRIES) >= 2:
+            pair.protocol.send_stun(getattr(transaction, _TRANSACTION_REQUEST), address)
 
 
 def forget_transaction(pair: CandidatePair, transaction_id: bytes) -> None:

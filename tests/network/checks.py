@@ -25,7 +25,7 @@ async def link_in_use(peers: Peers) -> int:
 
 
 async def notify(peers: Peers, after: float) -> None:
-    """Let both tell of the first message sent, and the first frame decoded, after a time."""
+    """Let both tell what comes first after a time: a message, one that was sent then, a frame."""
     for peer in peers:
         await peer.order(do="notify", after=after)
 

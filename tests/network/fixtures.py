@@ -1,6 +1,5 @@
 """Networks and peers for the tests of this directory."""
 
-import json
 import os
 import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -9,19 +8,23 @@ from typing import Any
 
 import pytest
 
-from network.namespaces import SIDES, Network
-from network.processes import Program
+from network.calls import Peers, peers_in
+from network.namespaces import Network
 from requiring import require
 
-Pair = tuple[Program, Program]
-Connect = Callable[..., Awaitable[Pair]]
+Connect = Callable[..., Awaitable[Peers]]
 
 
 @pytest.fixture
-async def network() -> AsyncIterator[Network]:
-    """Two namespaces with two links."""
+def namespaces() -> None:
+    """Skip where no network namespaces can be made."""
     require(os.geteuid() == 0, "root, for network namespaces")
     require(shutil.which("ip"), "iproute2")
+
+
+@pytest.fixture
+async def network(namespaces: None) -> AsyncIterator[Network]:  # noqa: ARG001
+    """Two namespaces with two links."""
     opened = await Network.open()
     yield opened
     await opened.close()
@@ -32,15 +35,7 @@ async def start_peers(network: Network) -> AsyncIterator[Connect]:
     """Start a process in each namespace; returns when the data channel is open on both sides."""
     async with AsyncExitStack() as stack:
 
-        async def start(**options: Any) -> Pair:
-            peers = []
-            for side in SIDES:
-                arguments = (side, network.signaling_url(side), json.dumps(options))
-                peer = await Program.start(network.namespace(side), "peer.py", *arguments)
-                stack.push_async_callback(peer.close)
-                peers.append(peer)
-            for peer in peers:
-                await peer.wait_for("channel-open")
-            return peers[0], peers[1]
+        async def start(**options: Any) -> Peers:
+            return await stack.enter_async_context(peers_in(network, **options))
 
         yield start

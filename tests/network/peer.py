@@ -14,6 +14,7 @@ from typing import Any
 
 import aioice.ice
 import aiortc
+from av import VideoFrame
 
 from restartice import IceSettings, RTCIceTransport, RTCPeerConnection
 from restartice_signaling import Negotiator, WebSocketSignaling
@@ -24,6 +25,17 @@ MANAGEMENT = "192.168."
 def tell(event: str, **values: Any) -> None:
     """Print an event."""
     print(json.dumps({"at": time.monotonic(), "event": event, **values}), flush=True)
+
+
+class SmallVideo(aiortc.VideoStreamTrack):
+    """Pictures that are cheap to encode, so that many calls run at a time."""
+
+    async def recv(self) -> VideoFrame:
+        """Return the next picture."""
+        pts, time_base = await self.next_timestamp()
+        frame = VideoFrame(width=160, height=120)
+        frame.pts, frame.time_base = pts, time_base
+        return frame
 
 
 class Peer:
@@ -39,6 +51,7 @@ class Peer:
         self.expected = -1
         self.notify_after = float("inf")
         self.frame_after = float("inf")
+        self.flow_after = float("inf")
         self._channel: aiortc.RTCDataChannel | None = None
         self._tasks: set[asyncio.Task[Any]] = set()
         self._watch()
@@ -50,7 +63,7 @@ class Peer:
         if self.offers:
             self._use(self.pc.createDataChannel("numbers"))
         if self.offers and self.media:
-            self.pc.addTrack(aiortc.VideoStreamTrack())
+            self.pc.addTrack(SmallVideo())
             self.pc.addTrack(aiortc.AudioStreamTrack())
 
     def _watch(self) -> None:
@@ -61,6 +74,26 @@ class Peer:
         pc.on("datachannel", self._use)
         pc.on("track", self._receive_track)
 
+    def _opened(self) -> None:
+        tell("channel-open")
+        transport = self._ice_transport()
+        ufrag = None
+
+        def tell_pair() -> None:
+            nonlocal ufrag
+            pair = transport.getSelectedCandidatePair()
+            if pair is not None and pair.local.usernameFragment != ufrag:
+                ufrag = pair.local.usernameFragment
+                tell("switched", ufrag=ufrag)
+
+        transport.on("selectedcandidatepairchange", tell_pair)
+
+    def _ice_transport(self) -> RTCIceTransport:
+        assert self.pc.sctp is not None
+        transport = self.pc.sctp.transport.transport
+        assert isinstance(transport, RTCIceTransport)
+        return transport
+
     def _restart_when_failed(self) -> None:
         # The program that MDN shows.
         if self.pc.iceConnectionState == "failed":
@@ -70,14 +103,17 @@ class Peer:
         self._channel = channel
         channel.on("message", self._receive)
         channel.on("close", lambda: tell("channel-closed"))
-        channel.on("open", lambda: tell("channel-open"))
+        channel.on("open", self._opened)
         if channel.readyState == "open":
-            tell("channel-open")
+            self._opened()
 
     def _receive(self, message: str) -> None:
         number, sent_at = message.split()
         self.in_order = self.in_order and int(number) == self.received
         self.received += 1
+        if time.monotonic() > self.flow_after:
+            self.flow_after = float("inf")
+            tell("flow")
         if float(sent_at) > self.notify_after:
             self.notify_after = float("inf")
             tell("data", sent_at=float(sent_at))
@@ -86,7 +122,7 @@ class Peer:
 
     def _receive_track(self, track: aiortc.MediaStreamTrack) -> None:
         if track.kind == "video" and self.media and not self.offers:
-            self.pc.addTrack(aiortc.VideoStreamTrack())
+            self.pc.addTrack(SmallVideo())
             self.pc.addTrack(aiortc.AudioStreamTrack())
         self._in_background(self._consume(track))
 
@@ -105,7 +141,7 @@ class Peer:
                 tell("frame")
 
     async def _send_numbers(self, interval: float) -> None:
-        while True:
+        while self.pc.connectionState != "closed":
             self.send()
             await asyncio.sleep(interval)
 
@@ -144,8 +180,8 @@ class Peer:
             tell("all-received")
 
     def do_notify(self, after: float) -> None:
-        """Tell of the first message that was sent, and the first frame decoded, after a time."""
-        self.notify_after = self.frame_after = after
+        """Tell what comes first after a time: a message, one that was sent then, a frame."""
+        self.notify_after = self.frame_after = self.flow_after = after
 
     def do_restart(self) -> None:
         """Restart ICE."""
@@ -153,10 +189,7 @@ class Peer:
 
     def do_report(self) -> dict[str, Any]:
         """Tell how things are."""
-        assert self.pc.sctp is not None
-        transport = self.pc.sctp.transport.transport
-        assert isinstance(transport, RTCIceTransport)
-        pair = transport.getSelectedCandidatePair()
+        pair = self._ice_transport().getSelectedCandidatePair()
         return {
             "received": self.received,
             "in_order": self.in_order,

@@ -72,6 +72,15 @@ class Program:
         expected = {"event": name, **values}
         return await self.wait(lambda event: expected.items() <= event.items(), since=since)
 
+    async def wait_until_connected(self) -> None:
+        """Return when the last that was told of the connection is that it is connected."""
+
+        def is_connected(_: Event) -> bool:
+            states = [e["state"] for e in self.events if e["event"] == "connectionState"]
+            return states[-1:] == ["connected"]
+
+        await self.wait(is_connected)
+
     async def close(self) -> int:
         """Let the program end, or make it; return its exit status."""
         assert self._process.stdin is not None

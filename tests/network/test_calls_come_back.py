@@ -1,9 +1,11 @@
 """Calls come back by themselves: nothing acts here but the Negotiators of two processes."""
 
+import statistics
 import time
 
 import pytest
 
+from network.calls import Peers
 from network.checks import (
     check_nothing_is_lost,
     events_of,
@@ -42,6 +44,22 @@ async def test_silent_blackhole_with_media(network: Network, start_peers: Connec
     await send_numbers(peers)
     for peer in peers:
         await peer.wait_for("frame")
+    # The median of three, since this machine may have other things to do.
+    figures = [await swallow_link_in_use(network, peers) for _ in range(3)]
+    await check_nothing_is_lost(peers)
+    noticed, data, frame = (statistics.median(column) for column in zip(*figures, strict=True))
+    print(f"blackhole: disconnected after {noticed:.3f} s; data {data:.3f}, frame {frame:.3f} s on")
+    assert noticed < 2.5
+    assert data < 1.0
+    assert frame < 1.5
+
+
+async def swallow_link_in_use(network: Network, peers: Peers) -> tuple[float, float, float]:
+    """Let a link swallow everything, until the other one is in use.
+
+    Returns:
+        The seconds until both sides noticed, and from the restart to data and to a picture.
+    """
     link = await link_in_use(peers)
     cut_at = time.monotonic()
     await network.set_link(link, loss=1.0)
@@ -49,14 +67,12 @@ async def test_silent_blackhole_with_media(network: Network, start_peers: Connec
     await notify(peers, cut_at + 0.5)
     noticed = await seconds_until(peers, "iceConnectionState", cut_at, state="disconnected")
     await seconds_until(peers, "RestartSucceeded", cut_at)
-    began = min(event["at"] for event in events_of(peers, "RestartStarted"))
+    began = min(e["at"] for e in events_of(peers, "RestartStarted") if e["at"] > cut_at)
     data = await seconds_until(peers, "data", began)
     frame = await seconds_until(peers, "frame", began)
     assert await link_in_use(peers) == 1 - link
-    await check_nothing_is_lost(peers)
-    print(f"blackhole: disconnected after {noticed:.3f} s; data {data:.3f}, frame {frame:.3f} s on")
-    assert noticed < 2.5
-    assert data < 1.0
+    await network.set_link(link)
+    return noticed, data, frame
 
 
 async def test_silent_blackhole_without_traffic(network: Network, start_peers: Connect) -> None:

@@ -1,0 +1,37 @@
+"""Calls between two processes, each in a network of its own, so that many can be tried at once."""
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
+
+from network.namespaces import SIDES, Network
+from network.processes import Program
+
+Peers = tuple[Program, Program]
+
+
+@asynccontextmanager
+async def peers_in(network: Network, **options: Any) -> AsyncIterator[Peers]:
+    """Run a peer in each namespace, from when the data channel is open on both sides."""
+    async with AsyncExitStack() as stack:
+        peers = []
+        for side in SIDES:
+            arguments = (side, network.signaling_url(side), json.dumps(options))
+            peer = await Program.start(network.namespace(side), "peer.py", *arguments)
+            stack.push_async_callback(peer.close)
+            peers.append(peer)
+        for peer in peers:
+            await peer.wait_for("channel-open")
+        yield peers[0], peers[1]
+
+
+@asynccontextmanager
+async def call(links: int = 1, **options: Any) -> AsyncIterator[tuple[Network, Peers]]:
+    """Make a network and run two peers in it."""
+    network = await Network.open(links)
+    try:
+        async with peers_in(network, **options) as peers:
+            yield network, peers
+    finally:
+        await network.close()
