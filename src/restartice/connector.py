@@ -50,7 +50,7 @@ class Connector:
         transceivers = [
             t
             for t in connection.transceivers
-            if t.receiver.transport is transport and t in connection.remote_dtls
+            if t.receiver.transport is transport and t in connection.remote_dtls and not t.stopping
         ]
         sctp = connection.sctp_transport
         has_sctp = (

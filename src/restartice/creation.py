@@ -206,8 +206,11 @@ class DescriptionCreator(LocalTracks):
 
 
 def _announce(transceiver: RTCRtpTransceiver, media: MediaDescription) -> None:
-    """Say which streams the track is in, if it is sent."""
+    """Say which streams the track is in, if it is to be sent.
+
+    That counts, and not whether the other side agrees. (RFC 9429 section 5.2.1 and 5.3.1)
+    """
     track_id = (media.msid or "").split()[-1]
-    sends = media.direction in SENDING
+    sends = transceiver.wanted_direction in SENDING
     streams = transceiver.sender.stream_ids
     media.msid = streams_as_msid(streams, track_id) if sends else None

@@ -257,7 +257,7 @@ def shape(description: SessionDescription) -> list[tuple[object, ...]]:
     """Return what a description that was created must still say when it is set."""
     rejected = rejected_in(description)
     return [
-        (media.kind, media.rtp.muxId, place in rejected, section_credentials(media))
+        (media.kind, place in rejected, section_credentials(media))
         for place, media in enumerate(description.media)
     ]
 

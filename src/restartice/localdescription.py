@@ -113,7 +113,7 @@ class LocalDescriptionSetter(Session):
         for place, (before, after) in enumerate(zip(created, given, strict=True)):
             if before != after:
                 raise InvalidModificationError(
-                    f"The kind, mid or ICE credentials of section {place} aren't those of the "
+                    f"The kind or ICE credentials of section {place} aren't those of the "
                     f"{kind} that was created last"
                 )
         return last

@@ -50,6 +50,7 @@ class NegotiationNeeded(CandidateAnnouncer):
         sender.stream_ids = (self.stream_id,)
         receiver = RTCRtpReceiver(kind, transport)
         transceiver = RTCRtpTransceiver(kind, receiver, sender, direction, self)
+        sender.transceiver = transceiver
         pair(transceiver, receiver.remote_track, shared=shared)
         self.transceivers.append(transceiver)
         return transceiver

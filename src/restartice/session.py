@@ -201,7 +201,7 @@ class Session(CandidateReceiver):
     async def _connect(self, state: SignalingState) -> None:
         unneeded: set[aiortc.RTCDtlsTransport] = set()
         if state is SignalingState.STABLE:
-            unneeded = self.parked | self._unused_transports()
+            unneeded = self.parked | await self._unused_transports()
             self.parked = set()
             self.update_transport_states()
         for transport in self.transports_by_use():
@@ -246,11 +246,17 @@ class Session(CandidateReceiver):
         self.remote_dtls.pop(transceiver, None)
         self.remote_ice.pop(transceiver, None)
 
-    def _unused_transports(self) -> set[aiortc.RTCDtlsTransport]:
+    async def _unused_transports(self) -> set[aiortc.RTCDtlsTransport]:
+        """Return transports on which nothing is left, and which aren't used from now on.
+
+        The remote side isn't told, but does the same: to its aiortc the end of DTLS would mean
+        that all is over.
+        """
         unused = self.dtls_transports - {dtls_transport(user) for user in self.users()}
         for transport in unused:
             self.dtls_transports.discard(transport)
             self.ice_transports.discard(transport.transport)
+            await transport.transport.stop()
         return unused
 
     # What is received.

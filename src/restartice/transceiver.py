@@ -193,12 +193,11 @@ class RTCRtpTransceiver(AiortcRtpTransceiver):
         kind: str,
         receiver: RTCRtpReceiver,
         sender: RTCRtpSender,
-        direction: str,
-        owner: Owner,
+        direction: str = "sendrecv",
+        owner: Owner | None = None,
     ) -> None:
         super().__init__(kind, receiver, sender, direction)
-        sender.transceiver = self
-        self.owner: Owner | None = owner
+        self.owner = owner
         self._closing = False
         # [[Stopping]] and [[Stopped]].
         self.stopping = False
