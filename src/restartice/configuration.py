@@ -91,7 +91,7 @@ def check_change(old: RTCConfiguration, new: RTCConfiguration, *, described: boo
     Raises:
         InvalidModificationError: It can't be changed.
 
-    Spec: https://w3c.github.io/webrtc-pc/#dfn-set-a-configuration
+    Spec: https://w3c.github.io/webrtc-pc/#dom-rtcpeerconnection-setconfiguration
     """
     fixed = ["bundlePolicy", "rtcpMuxPolicy", "alwaysNegotiateDataChannels"]
     if described:

@@ -56,7 +56,7 @@ class Changes:
 class RemoteTracks:
     """The remote streams of a connection.
 
-    Spec: https://w3c.github.io/webrtc-pc/#process-remote-tracks
+    Spec: https://w3c.github.io/webrtc-pc/#processing-remote-mediastreamtracks
     """
 
     def __init__(self) -> None:

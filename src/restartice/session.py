@@ -87,7 +87,7 @@ class Session(CandidateReceiver):
     async def roll_back(self) -> None:
         """Go back to the last stable state.
 
-        Spec: https://w3c.github.io/webrtc-pc/#dfn-set-the-session-description (rollback)
+        Spec: https://w3c.github.io/webrtc-pc/#set-description
         """
         transports: set[aiortc.RTCDtlsTransport] = set()
         if self._last_stable is not None:
@@ -111,7 +111,7 @@ class Session(CandidateReceiver):
 
     async def _stop(self, transports: Iterable[aiortc.RTCDtlsTransport]) -> None:
         """Stop what isn't needed any more. A caller that is cancelled doesn't cancel that."""
-        await asyncio.shield(self.in_background(stop_transports(transports)))
+        await asyncio.shield(self.in_background(stop_transports(transports, quietly=True)))
 
     # Concluding a negotiation.
 
@@ -201,7 +201,7 @@ class Session(CandidateReceiver):
     async def _connect(self, state: SignalingState) -> None:
         unneeded: set[aiortc.RTCDtlsTransport] = set()
         if state is SignalingState.STABLE:
-            unneeded = self.parked | await self._unused_transports()
+            unneeded = self.parked | self._unused_transports()
             self.parked = set()
             self.update_transport_states()
         for transport in self.transports_by_use():
@@ -246,17 +246,12 @@ class Session(CandidateReceiver):
         self.remote_dtls.pop(transceiver, None)
         self.remote_ice.pop(transceiver, None)
 
-    async def _unused_transports(self) -> set[aiortc.RTCDtlsTransport]:
-        """Return transports on which nothing is left, and which aren't used from now on.
-
-        The remote side isn't told, but does the same: to its aiortc the end of DTLS would mean
-        that all is over.
-        """
+    def _unused_transports(self) -> set[aiortc.RTCDtlsTransport]:
+        """Return transports on which nothing is left, and forget them."""
         unused = self.dtls_transports - {dtls_transport(user) for user in self.users()}
         for transport in unused:
             self.dtls_transports.discard(transport)
             self.ice_transports.discard(transport.transport)
-            await transport.transport.stop()
         return unused
 
     # What is received.

@@ -281,7 +281,7 @@ class RTCRtpTransceiver(AiortcRtpTransceiver):
     def stop_sending_and_receiving(self, owner: Owner) -> Awaitable[None]:
         """Stop without more ado.
 
-        Spec: https://w3c.github.io/webrtc-pc/#stop-sending-and-receiving
+        Spec: https://w3c.github.io/webrtc-pc/#dfn-stop-sending-and-receiving
         """
         self.stopping = True
         self.receiver.receptive = False

@@ -219,8 +219,18 @@ def ice_transport(user: aiortc.RTCRtpTransceiver | aiortc.RTCSctpTransport) -> R
     return dtls_transport(user).transport
 
 
-async def stop_transports(transports: Iterable[aiortc.RTCDtlsTransport]) -> None:
-    """Stop DTLS transports and the ICE transports below them."""
+async def stop_transports(
+    transports: Iterable[aiortc.RTCDtlsTransport], *, quietly: bool = False
+) -> None:
+    """Stop DTLS transports and the ICE transports below them.
+
+    Args:
+        transports: The DTLS transports.
+        quietly: Whether the remote side isn't told. It drops what isn't needed by itself; to its
+            aiortc the end of all DTLS means that the connection is closed.
+    """
     for transport in list(transports):
+        if quietly:
+            await transport.transport.stop()
         await transport.stop()
         await transport.transport.stop()

@@ -1,4 +1,4 @@
-"""An ICE restart, from either side, at any time."""
+"""An ICE restart, from either side, at any time. (W4, W5, W11, W22)."""
 
 import asyncio
 from typing import Any

@@ -1,4 +1,4 @@
-"""A path that is lost ends nothing: a restart brings the connection back."""
+"""A path that is lost ends nothing: a restart brings the connection back. (W24)."""
 
 import asyncio
 from functools import partial

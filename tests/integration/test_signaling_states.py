@@ -1,4 +1,4 @@
-"""Each description in each signaling state, from either side. (W10, W15, W16)."""
+"""Each description in each signaling state, from either side. (W9, W10, W15, W16)."""
 
 from collections.abc import Awaitable, Callable
 

@@ -1,4 +1,7 @@
-"""Transceivers are matched, stopped and used again as both sides agree. (W12, W18, W19)."""
+"""Transceivers are matched, stopped and used again as both sides agree.
+
+(W12, W13, W17, W18, W19)
+"""
 
 import asyncio
 from typing import Any

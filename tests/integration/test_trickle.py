@@ -1,4 +1,7 @@
-"""Candidates that follow the description, for programs that listen to `icecandidate`."""
+"""Candidates that follow the description, for programs that listen to `icecandidate`.
+
+(W21, W23)
+"""
 
 import asyncio
 import functools

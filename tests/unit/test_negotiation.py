@@ -1,4 +1,4 @@
-"""Is negotiation needed?"""
+"""Is negotiation needed? That is W18."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""The operations chain: one after the other, whatever happens to them."""
+"""The operations chain: one after the other, whatever happens to them. (W1, W2, W3)."""
 
 import asyncio
 from collections.abc import Awaitable, Callable

@@ -1,4 +1,4 @@
-"""The signaling-state table and the aggregated states."""
+"""The signaling-state table and the aggregated states. (W10, W15, W24)."""
 
 import pytest
 

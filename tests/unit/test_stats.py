@@ -1,4 +1,4 @@
-"""Counting checks and dividing up traffic."""
+"""Counting checks and dividing up traffic, for getStats(). (W28)."""
 
 from restartice.stats import CheckCounter, Traffic, TrafficCounter
 

@@ -1,0 +1,63 @@
+"""close() at any moment cuts off what runs, and leaves nothing behind. (W2)."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from conftest import Factory
+from connecting import negotiate
+from restartice import InvalidStateError, RTCPeerConnection
+
+Operation = Callable[[RTCPeerConnection], Awaitable[object]]
+
+OPERATIONS: dict[str, Operation] = {
+    "createOffer": lambda pc: pc.createOffer(),
+    "createAnswer": lambda pc: pc.createAnswer(),
+    "setLocalDescription": lambda pc: pc.setLocalDescription(),
+    "setRemoteDescription": lambda pc: pc.setRemoteDescription(pc.localDescription),
+    "addIceCandidate": lambda pc: pc.addIceCandidate(None),
+}
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+async def test_no_operation_on_a_closed_connection(make_pc: Factory, name: str) -> None:
+    pc = make_pc()
+    await pc.close()
+    with pytest.raises(InvalidStateError, match="closed"):
+        await OPERATIONS[name](pc)
+
+
+@pytest.mark.parametrize("turns", range(12))
+async def test_an_operation_is_cut_off(make_pc: Factory, turns: int) -> None:
+    near, far = make_pc(), make_pc()
+    near.addTransceiver("audio")
+    near.createDataChannel("chat")
+    await far.setRemoteDescription(await near.createOffer())
+    events: list[str] = []
+    answering = asyncio.ensure_future(far.setLocalDescription())
+    waiting = asyncio.ensure_future(far.createOffer())
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    finished = answering.done()
+    closing = asyncio.ensure_future(far.close())
+    far.on("signalingstatechange", lambda: events.append(far.signalingState))
+    await closing
+    assert far.signalingState == "closed"
+    results = await asyncio.gather(answering, waiting, return_exceptions=True)
+    if not finished:
+        assert isinstance(results[0], InvalidStateError)
+    assert isinstance(results[1], InvalidStateError) or finished
+    # Nothing follows the close.
+    assert events[-1:] in ([], ["closed"])
+    assert events.count("closed") <= 1
+
+
+async def test_closing_in_the_middle_of_a_restart(make_pc: Factory) -> None:
+    near, far = make_pc(), make_pc()
+    near.createDataChannel("chat")
+    await negotiate(near, far)
+    near.restartIce()
+    await asyncio.gather(near.setLocalDescription(), near.close(), return_exceptions=True)
+    await far.close()
+    assert near.signalingState == far.signalingState == "closed"
