@@ -13,7 +13,6 @@ PURE = {
     "credentials",
     "generations",
     "negotiation",
-    "settings",
     "states",
 }
 NO_IO = {"asyncio", "aiortc", "aioice", "socket", "threading"}
