@@ -1,0 +1,76 @@
+"""The cable, our side, and the peers, each started once for all its scenarios; and the table."""
+
+import os
+import shutil
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+import pytest_asyncio
+
+from interop.cable import Cable
+from interop.call import Call
+from interop.process import PeerProcess
+from interop.stacks import STACKS, WE, Stack
+from interop.table import Table
+from requiring import require
+
+# They need browsers and packages of npm, which .ci/interop installs.
+collect_ignore_glob = [] if os.environ.get("INTEROP") else ["test_*.py"]
+
+
+@pytest.fixture(scope="session")
+def cable() -> Iterator[Cable]:
+    """Two namespaces and a cable."""
+    require(os.geteuid() == 0, "root, for network namespaces")
+    require(shutil.which("ip"), "iproute2")
+    made = Cable()
+    yield made
+    made.close()
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def our_process(cable: Cable) -> AsyncIterator[PeerProcess]:
+    """Start the program with restartice."""
+    process = await PeerProcess.start(cable.namespace("we"), WE)
+    yield process
+    await process.close()
+
+
+@pytest.fixture(scope="session", params=STACKS, ids=lambda stack: str(stack.name))
+def stack(request: pytest.FixtureRequest) -> Stack:
+    """Return the peer that the scenarios are about."""
+    found: Stack = request.param
+    require(not found.missing(), found.missing())
+    return found
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def their_process(cable: Cable, stack: Stack) -> AsyncIterator[PeerProcess]:
+    """Start the program with the peer."""
+    process = await PeerProcess.start(cable.namespace("they"), stack.command)
+    yield process
+    await process.close()
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def call(our_process: PeerProcess, their_process: PeerProcess) -> AsyncIterator[Call]:
+    """Make a connection at each end."""
+    made = Call(await our_process.new(), await their_process.new())
+    yield made
+    await made.close()
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Note what came of a scenario."""
+    if report.when == "call" and "test_scenarios.py" in report.nodeid:
+        Table.shared.add(report)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print the table, and write it where INTEROP_TABLE says."""
+    if text := Table.shared.text():
+        terminalreporter.section("peers and scenarios")
+        terminalreporter.write(text)
+        if path := os.environ.get("INTEROP_TABLE"):
+            with open(path, "w", encoding="utf-8") as file:  # noqa: PTH123
+                file.write(text)

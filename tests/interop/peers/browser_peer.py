@@ -1,0 +1,60 @@
+"""A peer in a browser: `browser_peer.py chromium|chromium-mdns|firefox|firefox-mdns`.
+
+With -mdns the browser hides its addresses behind names, as it does for a page without permission to
+use camera or microphone.
+"""
+
+import asyncio
+import json
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from devtools import Browser, BrowserError, Chromium, Firefox
+from lines import Order, obey, tell
+
+HERE = Path(__file__).parent
+SHOW_ADDRESSES = "--disable-features=WebRtcHideLocalIpsWithMdns"
+HIDE_ADDRESSES = "media.peerconnection.ice.obfuscate_host_addresses"
+
+
+async def start(name: str, profile: Path) -> Browser:
+    """Start the browser and load the peer into its page."""
+    browser: Browser
+    hide = name.endswith("-mdns")
+    if name.startswith("chromium"):
+        browser = await Chromium.start(profile, *([] if hide else [SHOW_ADDRESSES]))
+    else:
+        browser = await Firefox.start(profile, **{HIDE_ADDRESSES: hide})
+    browser.on_tell = lambda values: tell(**values)
+    for script in ("peer.js", "browser.js"):
+        await browser.evaluate(f"(() => {{ {(HERE / script).read_text()}\n }})()")
+    await browser.evaluate(
+        "(() => { const tell = (values) => tellText(JSON.stringify(values));"
+        "globalThis.handle = createPeer(browserPlatform({}), tell);"
+        "globalThis.answer = (order) => handle(order).then((result) => ({ result }),"
+        "({ name, message }) => ({ error: { name, message } })); })()"
+    )
+    return browser
+
+
+async def main() -> None:
+    """Carry out orders in the page."""
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
+        browser = await start(sys.argv[1], Path(profile))
+
+        async def handle(order: Order) -> Any:
+            answer = await browser.evaluate(f"answer({json.dumps(order)})")
+            if error := answer.get("error"):
+                raise BrowserError(error["name"], error["message"])
+            return answer["result"]
+
+        try:
+            await obey(handle)
+        finally:
+            await browser.close()
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
