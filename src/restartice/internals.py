@@ -42,11 +42,13 @@ __all__ = [
     "acknowledge_data",
     "candidate_from_aioice",
     "candidate_to_aioice",
+    "error_code",
     "forget_transaction",
     "host_addresses",
     "ice_connection_base",
     "ice_connection_kwargs",
     "is_established",
+    "is_signed",
     "kept_codecs",
     "mark_shared",
     "mline_index",
@@ -387,6 +389,22 @@ def repeat_requests(pair: CandidatePair) -> None:
         address = getattr(transaction, _TRANSACTION_ADDRESS)
         if address == pair.remote_addr and getattr(transaction, _TRANSACTION_TRIES) >= 2:
             pair.protocol.send_stun(getattr(transaction, _TRANSACTION_REQUEST), address)
+
+
+def is_signed(response: stun.Message, key: bytes) -> bool:
+    """Say if a response was signed with a key.
+
+    aioice 0.12 keeps nothing of a message that this could be told from, and doesn't check it
+    itself. There a response is known by its transaction id and its sender's address alone.
+    """
+    check = getattr(response, "check_message_integrity", None)
+    return True if check is None else bool(check(key))
+
+
+def error_code(response: stun.Message) -> int | None:
+    """Return the code of an error response, or None."""
+    found: tuple[int, str] | None = response.attributes.get("ERROR-CODE")
+    return None if found is None else found[0]
 
 
 def forget_transaction(pair: CandidatePair, transaction_id: bytes) -> None:

@@ -9,7 +9,7 @@ from typing import Protocol
 from aioice import stun
 
 from .consent import Liveness, PathState, Timings
-from .internals import CandidatePair, forget_transaction, send_request
+from .internals import CandidatePair, error_code, forget_transaction, is_signed, send_request
 from .stats import CheckCounter
 
 __all__ = ["PathWatch", "Watched"]
@@ -56,7 +56,7 @@ class PendingRequest:
 
     def response_received(self, message: stun.Message, address: tuple[str, int]) -> None:
         """Take a response; called by aioice."""
-        if address == self.pair.remote_addr and message.check_message_integrity(self._key):
+        if address == self.pair.remote_addr and is_signed(message, self._key):
             self._on_response(self, message)
 
 
@@ -164,7 +164,7 @@ class PathWatch:
             self._connection.checks_of(request.pair).took(now - request.asked_at)
             self._liveness.answer(now, request.asked_at)
             self._report()
-        elif response.error_code == ROLE_CONFLICT:
+        elif error_code(response) == ROLE_CONFLICT:
             controlled = "ICE-CONTROLLED" in request.request.attributes
             self._connection.switch_role(ice_controlling=controlled)
 
