@@ -3,10 +3,14 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from statistics import median
-from typing import Self
+from typing import Final, Self
 
-__all__ = ["Summary", "percentile", "ratio"]
+__all__ = ["Summary", "percentile", "ratio", "silence"]
+
+# In seconds; messages are sent much more often.
+RECENT: Final = 0.3
 
 
 @dataclass(frozen=True)
@@ -62,3 +66,21 @@ def ratio(ours: Summary | None, theirs: Summary | None) -> float | None:
     if ours is None or theirs is None or theirs.median == 0:
         return None
     return ours.median / theirs.median
+
+
+def silence(arrivals: Sequence[float], lost: float, now: float) -> float | None:
+    """Return the longest time without an arrival since a path was lost.
+
+    Args:
+        arrivals: The times of all arrivals, in order.
+        lost: When the path was lost.
+        now: When the arrivals were looked at.
+
+    Returns:
+        None if it lasts: there is no recent arrival.
+    """
+    if not arrivals or now - arrivals[-1] > RECENT:
+        return None
+    before = [at for at in arrivals if at <= lost][-1:]
+    times = [*before, *(at for at in arrivals if at > lost)]
+    return max((b - a for a, b in pairwise(times)), default=0.0)

@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from benchmarks.figures import Summary, percentile, ratio
+from benchmarks.figures import Summary, percentile, ratio, silence
 
 
 def test_summary_of_rounds() -> None:
@@ -40,3 +40,17 @@ def test_ratio() -> None:
     assert ratio(ours, None) is None
     assert ratio(None, theirs) is None
     assert ratio(ours, Summary.of([[0.0]])) is None
+
+
+def test_silence_ends_with_the_first_arrival_by_the_new_path() -> None:
+    arrivals = [8.0, 9.99, 10.01, 12.51, 12.52, 12.53]
+    assert silence(arrivals, lost=10.0, now=12.6) == pytest.approx(2.5)
+
+
+def test_silence_of_before_does_not_count() -> None:
+    assert silence([1.0, 9.9, 10.1, 10.2], lost=10.0, now=10.3) == pytest.approx(0.2)
+
+
+@pytest.mark.parametrize("arrivals", [[], [9.99], [9.99, 10.05]])
+def test_silence_that_lasts(arrivals: list[float]) -> None:
+    assert silence(arrivals, lost=10.0, now=11.0) is None

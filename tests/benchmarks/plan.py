@@ -1,0 +1,142 @@
+"""What the benchmark runs: cases, each with the command that measures it, and the targets."""
+
+import json
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+__all__ = ["GROWTH", "TARGETS", "Case", "Target", "plan"]
+
+HERE: Final = Path(__file__).parent
+GROWTH: Final = (1, 10, 50, 100)
+OURS: Final = "restartice"
+ALL: Final = (OURS, "aiortc", "libwebrtc")
+
+
+@dataclass(frozen=True)
+class Case:
+    """One thing to be measured, for one implementation.
+
+    Attributes:
+        name: What is measured.
+        stack: Whose.
+        command: The program and its arguments; it prints series of values as JSON.
+        namespaces: Whether the command makes its own network namespaces.
+        once: Whether it takes so long that one round does.
+    """
+
+    name: str
+    stack: str
+    command: tuple[str, ...]
+    namespaces: bool = False
+    once: bool = False
+
+
+@dataclass(frozen=True)
+class Target:
+    """A ratio of restartice's median to another's that is aimed at."""
+
+    name: str
+    series: str
+    against: str
+    limit: float
+    at_least: bool = False
+
+    def is_met(self, ratio: float) -> bool:
+        """Say if a ratio meets it."""
+        return ratio >= self.limit if self.at_least else ratio <= self.limit
+
+
+TARGETS: Final = (
+    Target("restart", "time (ms)", "libwebrtc", 0.05),
+    Target("set-up", "time (ms)", "aiortc", 0.5),
+    Target("recovery, interface gone", "silence (s)", "libwebrtc", 0.15),
+    Target("recovery, packets vanish", "silence (s)", "libwebrtc", 0.4),
+    Target("throughput", "throughput (MB/s)", "aiortc", 0.98, at_least=True),
+)
+
+
+def plan(scale: float) -> list[Case]:
+    """Return the cases, in the order in which a round runs them.
+
+    Args:
+        scale: How many repetitions within a process, in relation to the usual number.
+    """
+
+    def times(count: int) -> int:
+        return max(1, round(count * scale))
+
+    return [
+        *_setups(times),
+        *_restarts(times),
+        *_costs(times),
+        *(_probe("growth", f"{n} pairs", s, count=n) for n in GROWTH for s in ALL),
+        *_recoveries(),
+        _probe("relay", "signaling", OURS, count=times(300)),
+    ]
+
+
+def _setups(times: Callable[[int], int]) -> list[Case]:
+    count = times(10)
+    trickling = (OURS, "libwebrtc")
+    return [
+        *(_probe("setup", "set-up", s, count=count, trickle=False) for s in ALL),
+        *(_probe("setup", "set-up, trickle", s, count=count, trickle=True) for s in trickling),
+        _chromium("setup", "set-up, trickle", count),
+        *(_dead_stun("set-up, dead STUN server", s, trickle=False) for s in ALL),
+        *(_dead_stun("set-up, trickle, dead STUN server", s, trickle=True) for s in trickling),
+    ]
+
+
+def _restarts(times: Callable[[int], int]) -> list[Case]:
+    count = times(10)
+    return [
+        *(_probe("restart", "restart", s, count=count, trickle=True) for s in (OURS, "libwebrtc")),
+        _chromium("restart", "restart", count),
+        _probe("restart", "restart, no trickle", OURS, count=count, trickle=False),
+    ]
+
+
+def _costs(times: Callable[[int], int]) -> list[Case]:
+    pair = (OURS, "aiortc")
+    return [
+        *(_probe("throughput", "throughput", s, count=times(5000)) for s in pair),
+        *(_probe("rtp", "RTP", s, count=times(3000)) for s in pair),
+    ]
+
+
+def _recoveries() -> list[Case]:
+    losses = (("gone", "interface gone"), ("blackhole", "packets vanish"))
+    return [
+        Case(
+            f"recovery, {name}",
+            stack,
+            _python("recovery.py", stack, loss),
+            namespaces=True,
+            once=stack == "aiortc",
+        )
+        for loss, name in losses
+        for stack in ALL
+    ]
+
+
+def _dead_stun(name: str, stack: str, *, trickle: bool) -> Case:
+    options = {"count": 1, "trickle": trickle, "dead_stun": True}
+    command = _python("probe.py", "setup", stack, json.dumps(options))
+    return Case(name, stack, command, once=not trickle)
+
+
+def _probe(measurement: str, name: str, stack: str, **options: Any) -> Case:
+    command = _python("probe.py", measurement, stack, json.dumps(options))
+    return Case(name, stack, command, once=measurement == "growth")
+
+
+def _chromium(measurement: str, name: str, count: int) -> Case:
+    options = json.dumps({"count": count})
+    return Case(name, "Chromium", _python("chromium.py", measurement, options))
+
+
+def _python(program: str, *arguments: str) -> tuple[str, ...]:
+    return (sys.executable, str(HERE / program), *arguments)

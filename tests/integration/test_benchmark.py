@@ -1,0 +1,66 @@
+"""The benchmark's measurements work. What they come to isn't judged here."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from benchmarks.figures import Summary
+from benchmarks.measurements import MEASUREMENTS
+from benchmarks.plan import TARGETS, plan
+from benchmarks.report import Results, summarize, table, targets_table
+from benchmarks.stacks import load
+
+
+@pytest.mark.parametrize(
+    ("measurement", "stack", "options"),
+    [
+        ("setup", "restartice", {"count": 1, "trickle": True}),
+        ("setup", "aiortc", {"count": 1, "trickle": False}),
+        ("restart", "restartice", {"count": 2, "trickle": True}),
+        ("throughput", "restartice", {"count": 50}),
+        ("rtp", "restartice", {"count": 50}),
+        ("growth", "aiortc", {"count": 1, "idle": 0.1}),
+        ("relay", "restartice", {"count": 3}),
+    ],
+)
+async def test_each_measurement_measures(
+    measurement: str, stack: str, options: dict[str, float]
+) -> None:
+    measured = await MEASUREMENTS[measurement](load(stack), **options)
+    assert measured
+    for name, values in measured.items():
+        assert values, name
+    assert measured.get("lost (messages)", [0.0]) == [0.0]
+
+
+def test_the_plan_runs_programs_that_are_there() -> None:
+    for case in plan(1.0):
+        assert case.command[0] == sys.executable
+        assert Path(case.command[1]).is_file()
+
+
+def test_the_targets_are_about_what_is_measured() -> None:
+    cases = {(case.name, case.stack) for case in plan(1.0)}
+    for target in TARGETS:
+        assert {(target.name, "restartice"), (target.name, target.against)} <= cases
+
+
+def test_tables() -> None:
+    results: Results = {
+        "restart": {
+            "restartice": {"time (ms)": [[1.0, 2.0, 3.0]]},
+            "libwebrtc": {"time (ms)": [[100.0], [300.0]]},
+        },
+        "set-up": {"aiortc": {"time (ms)": [[]]}},
+    }
+    summaries = summarize(results)
+    assert summaries["restart"]["restartice"]["time (ms)"] == Summary(3, 2.0, 3.0, 2.0)
+    assert table(summaries).splitlines()[2:] == [
+        "| restart: time (ms) | restartice | 2 | 3 | 2 | 3 |",
+        "| restart: time (ms) | libwebrtc | 200 | 300 | 100 | 2 |",
+        "| set-up: time (ms) | aiortc | never | never | never | 0 |",
+    ]
+    lines = targets_table(summaries).splitlines()
+    assert lines[2] == "| restart | libwebrtc | ≤ 0.05 | 0.010 | yes |"
+    assert lines[3] == "| set-up | aiortc | ≤ 0.5 | not measured | |"
