@@ -1,20 +1,23 @@
 """ICE credentials as one value."""
 
+import base64
 import secrets
-import string
 from dataclasses import dataclass
 from typing import Self
 
 __all__ = ["IceCredentials"]
 
-ICE_CHARS = string.ascii_letters + string.digits + "+/"
 UFRAG_LENGTH = 8
 PASSWORD_LENGTH = 24
 
 
 def random_ice_chars(length: int) -> str:
-    """Return that many ice-chars from a cryptographic source, 6 bits of randomness each."""
-    return "".join(secrets.choice(ICE_CHARS) for _ in range(length))
+    """Return that many ice-chars from a cryptographic source, 6 bits of randomness each.
+
+    Args:
+        length: A multiple of 4. The ice-chars are the alphabet of base64, which makes 4 of 3 bytes.
+    """
+    return base64.b64encode(secrets.token_bytes(length // 4 * 3)).decode("ascii")
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ def summarize(results: Results) -> Summaries:
 
 def table(summaries: Summaries) -> str:
     """Return all that was measured as a Markdown table."""
-    lines = ["| what | whose | median | p95 | best median | values |", "|---|---|---|---|---|---|"]
+    lines = ["| what | whose | median | p95 | lowest round | values |", "|---|---|---|---|---|---|"]
     for case, stacks in summaries.items():
         names = list(dict.fromkeys(name for series in stacks.values() for name in series))
         for name in names:
