@@ -6,7 +6,9 @@ import logging
 import random
 import socket
 from collections.abc import Callable, Coroutine, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 from typing import Any, Final
 
 import aioice
@@ -35,6 +37,10 @@ PACE: Final = 0.02
 RELEASE_TIMEOUT: Final = 2.0
 
 logger = logging.getLogger(__name__)
+
+# Without a working name server a lookup blocks its thread for many seconds. asyncio's own threads
+# are also those in which aiortc encodes, so media would stand still meanwhile.
+_lookups = ThreadPoolExecutor(max_workers=4, thread_name_prefix="restartice-lookup")
 
 # Relayed addresses that are being given back, which goes on after a connection is closed.
 _being_released: set[asyncio.Task[None]] = set()
@@ -319,7 +325,8 @@ def _family(address: str) -> socket.AddressFamily:
 async def _resolve(address: tuple[str, int]) -> dict[int, tuple[str, int]]:
     """Return the first address of each family."""
     loop = asyncio.get_running_loop()
-    found = await loop.getaddrinfo(*address, type=socket.SOCK_DGRAM)
+    look_up = partial(socket.getaddrinfo, *address, type=socket.SOCK_DGRAM)
+    found = await loop.run_in_executor(_lookups, look_up)
     return {family: (str(to[0]), int(to[1])) for family, _, _, _, to in reversed(found)}
 
 
