@@ -1,65 +1,63 @@
-"""Run a signaling server: `python -m restartice_signaling`."""
+"""Run a signaling server: `python -m restartice_signaling`; make a token: `… token`."""
 
 import argparse
 import asyncio
-import ipaddress
-import logging
 import signal
 import sys
 from collections.abc import Sequence
 
+from .backend import Backend, BackendDown
+from .configuration import make_settings, make_ssl, parse_arguments, parse_token_arguments
+from .logs import configure
+from .memory import MemoryBackend
 from .server import serve
+from .tokens import ALL_RIGHTS, make_token
 
 
-def is_loopback(host: str) -> bool:
-    """Say if only this machine can reach an address."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
-def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
-    """Read the command line."""
-    parser = argparse.ArgumentParser(
-        prog="python -m restartice_signaling", description="Relay signaling between WebRTC peers."
-    )
-    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (%(default)s)")
-    parser.add_argument("--port", type=int, default=8765, help="port, 0 for any (%(default)s)")
-    parser.add_argument(
-        "--insecure",
-        action="store_true",
-        help="listen on an address that others reach, though anyone may join any room",
-    )
-    options = parser.parse_args(arguments)
-    if not options.insecure and not is_loopback(options.host):
-        parser.error(
-            f"{options.host} can be reached from outside, and there is no authentication yet: "
-            "say --insecure if that is meant"
-        )
-    return options
-
-
-async def run(host: str, port: int) -> None:
+async def run(options: argparse.Namespace) -> None:
     """Serve until SIGINT or SIGTERM."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
-    async with serve(host, port) as server:
+    settings = make_settings(options)
+    backend: Backend = MemoryBackend(settings.rooms)
+    if options.redis:
+        # Only here, because it needs the extra `redis`.
+        from .redisbackend import RedisBackend  # noqa: PLC0415
+
+        backend = RedisBackend(options.redis, settings.rooms, node=settings.node)
+    context = make_ssl(options)
+    async with serve(options.host, options.port, settings, backend=backend, ssl=context) as server:
         print(f"listening on {server.url}", flush=True)
         await stop.wait()
 
 
+def print_token(arguments: Sequence[str]) -> int:
+    """Make a token; return the exit status."""
+    options = parse_token_arguments(arguments)
+    token = make_token(
+        options.secret,
+        options.room,
+        peer=options.peer,
+        rights=options.right or ALL_RIGHTS,
+        lifetime=options.lifetime,
+        once=options.once,
+    )
+    print(token)
+    return 0
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the server; return the exit status."""
+    """Run the server, or make a token; return the exit status."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if arguments[:1] == ["token"]:
+        return print_token(arguments[1:])
     options = parse_arguments(arguments)
-    logging.basicConfig(level=logging.WARNING)
+    configure(options.log_level, options.log_format)
     try:
-        asyncio.run(run(options.host, options.port))
-    except OSError as error:
+        asyncio.run(run(options))
+    except (OSError, BackendDown) as error:
         print(f"can't listen on {options.host}:{options.port}: {error}", file=sys.stderr)
         return 1
     return 0

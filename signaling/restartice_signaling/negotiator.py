@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from types import TracebackType
 from typing import Any, Self
 
@@ -14,7 +14,9 @@ from .client import (
     CandidateReceived,
     CustomReceived,
     DescriptionReceived,
+    IceServersReceived,
     PeerJoined,
+    Reconnected,
     Refused,
     WebSocketSignaling,
 )
@@ -89,6 +91,7 @@ class Negotiator:
         return bool(polite)
 
     async def __aenter__(self) -> Self:
+        self._use_ice_servers(self._signaling.ice_servers)
         self._tasks = [
             asyncio.create_task(self._make_offers()),
             asyncio.create_task(self._handle_events()),
@@ -155,6 +158,10 @@ class Negotiator:
                 await self._report(self._handle_candidate(event))
             elif isinstance(event, PeerJoined):
                 await self._report(self._greet(event))
+            elif isinstance(event, Reconnected) and not event.resumed:
+                await self._report(self._begin_anew())
+            elif isinstance(event, IceServersReceived):
+                self._use_ice_servers(event.servers)
             elif isinstance(event, CustomReceived) and self._on_custom is not None:
                 self._on_custom(event.value)
             elif isinstance(event, Refused):
@@ -197,6 +204,21 @@ class Negotiator:
         self._instances.add(event.info.instance)
         if newcomer and not self.making_offer and self._pc.signalingState == "have-local-offer":
             await self._send_local_description()
+
+    async def _begin_anew(self) -> None:
+        # What was under way may or may not have arrived, in either direction.
+        pc = self._pc
+        if pc.signalingState == "have-local-offer" and not self.making_offer:
+            await self._send_local_description()
+        if pc.connectionState not in {"connected", "new", "closed"}:
+            pc.restartIce()
+
+    def _use_ice_servers(self, servers: Sequence[aiortc.RTCIceServer]) -> None:
+        # They are used from the next gathering on, which the next restart makes.
+        if servers and self._pc.signalingState != "closed":
+            configuration = self._pc.getConfiguration()
+            configuration.iceServers = list(servers)
+            self._pc.setConfiguration(configuration)
 
     async def _send_local_description(self) -> None:
         # An operation that came in between may have taken the description back.

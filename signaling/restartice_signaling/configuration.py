@@ -1,0 +1,236 @@
+"""The command line of a server, and the environment variables that stand for its options.
+
+Each option has a variable: `--max-peers` is `RESTARTICE_SIGNALING_MAX_PEERS`. The command line wins.
+Secrets come from the environment or from files only: a command line can be read by others.
+"""
+
+import argparse
+import ipaddress
+import os
+import ssl as tls
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from .backend import BackendLimits
+from .messages import Heartbeat, Limits
+from .settings import ServerSettings
+from .tokens import ALL_RIGHTS, check_secret
+from .turn import TurnSettings
+
+__all__ = ["ConfigurationError", "make_settings", "make_ssl", "parse_arguments", "read_secret"]
+
+PREFIX: Final = "RESTARTICE_SIGNALING_"
+
+
+class ConfigurationError(ValueError):
+    """What the server was told makes no sense; the message says what."""
+
+
+class _Parser:
+    """Adds options whose defaults come from the environment."""
+
+    def __init__(self, parser: argparse.ArgumentParser, environment: Mapping[str, str]) -> None:
+        self._parser = parser
+        self._environment = environment
+
+    def add(
+        self, name: str, text: str, default: Any = None, kind: Callable[[str], Any] = str
+    ) -> None:
+        """Add an option with a value."""
+        variable = PREFIX + name.replace("-", "_").upper()
+        told = self._environment.get(variable)
+        # argparse converts a default that is a string, and complains about it as about an option.
+        self._parser.add_argument(
+            f"--{name}",
+            type=kind,
+            default=default if told is None else told,
+            metavar=name.rpartition("-")[2].upper(),
+            help=f"{text} (%(default)s)" if default is not None else text,
+        )
+
+    def add_list(self, name: str, text: str) -> None:
+        """Add an option that may be given again and again; the variable has commas."""
+        variable = PREFIX + name.replace("-", "_").upper()
+        told = [part for part in self._environment.get(variable, "").split(",") if part]
+        self._parser.add_argument(f"--{name}", action="append", default=told, help=text)
+
+    def add_flag(self, name: str, text: str) -> None:
+        """Add an option without a value."""
+        variable = PREFIX + name.replace("-", "_").upper()
+        default = self._environment.get(variable, "").lower() in {"1", "true", "yes"}
+        self._parser.add_argument(f"--{name}", action="store_true", default=default, help=text)
+
+
+def parse_arguments(
+    arguments: Sequence[str] | None, environment: Mapping[str, str] = os.environ
+) -> argparse.Namespace:
+    """Read the command line and the environment."""
+    parser = argparse.ArgumentParser(
+        prog="python -m restartice_signaling",
+        description="Relay signaling between WebRTC peers.",
+        epilog=f"Each option can be given as an environment variable: --max-peers is "
+        f"{PREFIX}MAX_PEERS. `python -m restartice_signaling token --help` makes room tokens.",
+    )
+    options = _Parser(parser, environment)
+    _add_network_options(options)
+    _add_limit_options(options)
+    parsed = parser.parse_args(arguments)
+    try:
+        parsed.secret = read_secret(parsed.secret_file, environment)
+        parsed.turn_secret = _read_file_or(
+            parsed.turn_secret_file, environment.get(f"{PREFIX}TURN_SECRET")
+        )
+        _check(parsed)
+    except (ConfigurationError, OSError) as error:
+        parser.error(str(error))
+    return parsed
+
+
+def _add_network_options(options: _Parser) -> None:
+    options.add("host", "address to listen on", "127.0.0.1")
+    options.add("port", "port, 0 for any", 8765, int)
+    options.add_flag("insecure", "listen where others reach it, though anyone may join any room")
+    options.add("secret-file", f"what room tokens are signed with; or {PREFIX}SECRET")
+    options.add("cert", "certificate chain for TLS, a file")
+    options.add("key", "private key for TLS, a file")
+    options.add_list("origin", "a web site that may connect; can be given several times")
+    options.add_list("turn-url", "a STUN or TURN server that peers are told of; several times")
+    options.add(
+        "turn-secret-file", f"what coturn has as static-auth-secret; or {PREFIX}TURN_SECRET"
+    )
+    options.add("turn-lifetime", "seconds that TURN credentials hold", 3600.0, float)
+    options.add("redis", "share rooms with other servers, such as redis://127.0.0.1:6379/0")
+    options.add("node", "name of this server in the logs")
+    options.add("log-level", "debug, info, warning or error", "info")
+    options.add("log-format", "json or text", "text")
+
+
+def _add_limit_options(options: _Parser) -> None:
+    settings = ServerSettings()
+    rooms, limits, heartbeat = settings.rooms, settings.limits, settings.heartbeat
+    options.add("max-peers", "peers in a room", rooms.max_peers, int)
+    options.add("max-rooms", "rooms", rooms.max_rooms, int)
+    options.add("max-connections", "connections", settings.max_connections, int)
+    options.add("max-message-size", "bytes of a message", limits.max_message_size, int)
+    options.add("max-unacknowledged", "messages that wait for a peer", 1024, int)
+    options.add("max-buffered", "bytes that wait for a peer", limits.max_buffered, int)
+    options.add("rate", "messages a second of a client", limits.rate, float)
+    options.add("burst", "messages at once of a client", limits.burst, int)
+    options.add("heartbeat-interval", "seconds between heartbeats", heartbeat.interval, float)
+    options.add("heartbeat-timeout", "seconds until a client is dead", heartbeat.timeout, float)
+    options.add("resume-window", "seconds a lost client's place is kept", 30.0, float)
+    options.add("hello-timeout", "seconds within which to say hello", 10.0, float)
+    options.add("stall-timeout", "seconds to wait for a peer that doesn't read", 10.0, float)
+
+
+def _check(options: argparse.Namespace) -> None:
+    if not (options.insecure or options.secret or is_loopback(options.host)):
+        raise ConfigurationError(
+            f"{options.host} can be reached from outside, and anyone could join any room: "
+            f"set {PREFIX}SECRET, or say --insecure if that is meant"
+        )
+    if options.key and not options.cert:
+        raise ConfigurationError("--key needs --cert")
+    needs_secret = [url for url in options.turn_url if url.startswith("turn")]
+    if needs_secret and not options.turn_secret:
+        raise ConfigurationError(f"{needs_secret[0]} needs {PREFIX}TURN_SECRET")
+    if options.log_format not in {"json", "text"}:
+        raise ConfigurationError("--log-format is json or text")
+    if options.log_level not in {"debug", "info", "warning", "error"}:
+        raise ConfigurationError("--log-level is debug, info, warning or error")
+
+
+def is_loopback(host: str) -> bool:
+    """Say if only this machine can reach an address."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def read_secret(file: str | None, environment: Mapping[str, str] = os.environ) -> str | None:
+    """Return the secret of room tokens, if there is one.
+
+    Raises:
+        ConfigurationError: It is too short.
+        OSError: The file can't be read.
+    """
+    secret = _read_file_or(file, environment.get(f"{PREFIX}SECRET"))
+    if secret is not None:
+        try:
+            check_secret(secret)
+        except ValueError as error:
+            raise ConfigurationError(str(error)) from None
+    return secret
+
+
+def _read_file_or(file: str | None, value: str | None) -> str | None:
+    if file is not None:
+        return Path(file).read_text(encoding="utf-8").strip()
+    return value or None
+
+
+def make_settings(options: argparse.Namespace) -> ServerSettings:
+    """Return what the options say."""
+    urls = tuple(options.turn_url)
+    settings: dict[str, Any] = {"node": options.node} if options.node else {}
+    return ServerSettings(
+        secret=options.secret,
+        origins=[None, *options.origin] if options.origin else None,
+        turn=TurnSettings(urls, options.turn_secret or "", options.turn_lifetime) if urls else None,
+        limits=Limits(
+            options.max_message_size,
+            options.max_unacknowledged,
+            options.max_buffered,
+            options.rate,
+            options.burst,
+        ),
+        rooms=BackendLimits(
+            max_peers=options.max_peers,
+            max_rooms=options.max_rooms,
+            max_unacknowledged=options.max_unacknowledged,
+            max_buffered=options.max_buffered,
+            resume_window=options.resume_window,
+        ),
+        heartbeat=Heartbeat(options.heartbeat_interval, options.heartbeat_timeout),
+        hello_timeout=options.hello_timeout,
+        max_connections=options.max_connections,
+        stall_timeout=options.stall_timeout,
+        **settings,
+    )
+
+
+def make_ssl(options: argparse.Namespace) -> tls.SSLContext | None:
+    """Return the context for TLS, if there is a certificate."""
+    if not options.cert:
+        return None
+    context = tls.create_default_context(tls.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(options.cert, options.key)
+    return context
+
+
+def parse_token_arguments(arguments: Sequence[str]) -> argparse.Namespace:
+    """Read the command line of `token`."""
+    parser = argparse.ArgumentParser(
+        prog="python -m restartice_signaling token",
+        description=f"Make a room token, signed with {PREFIX}SECRET.",
+    )
+    parser.add_argument("--room", required=True, help="the room; a * at its end for any end")
+    parser.add_argument("--peer", help="the only peer id that it is for")
+    parser.add_argument(
+        "--right", action="append", choices=sorted(ALL_RIGHTS), help="what may be sent (all)"
+    )
+    parser.add_argument("--lifetime", type=float, default=3600.0, help="seconds (%(default)s)")
+    parser.add_argument("--once", action="store_true", help="lets in only once")
+    parser.add_argument("--secret-file", help=f"instead of {PREFIX}SECRET")
+    options = parser.parse_args(arguments)
+    try:
+        options.secret = read_secret(options.secret_file)
+    except (ConfigurationError, OSError) as error:
+        parser.error(str(error))
+    if options.secret is None:
+        parser.error(f"set {PREFIX}SECRET, or give --secret-file")
+    return options

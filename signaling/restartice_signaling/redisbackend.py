@@ -1,0 +1,293 @@
+"""Sessions and rooms in Redis, shared by any number of servers. It needs the extra `redis`.
+
+Each step is one call of redis.lua, which Redis carries out as a whole. A server learns through its
+channel that one of its sessions has something waiting; that is a hint, and looking at all of them
+after each reconnection makes up for lost ones.
+"""
+
+import asyncio
+import contextlib
+import json
+import secrets
+from collections.abc import Sequence
+from importlib import resources
+from typing import Any, Final
+
+import redis.asyncio
+from redis.exceptions import RedisError
+
+from .backend import (
+    Arrival,
+    Attendant,
+    BackendDown,
+    BackendLimits,
+    Outcome,
+    Overloaded,
+    Seat,
+    key_digest,
+    new_secret,
+)
+from .closing import CLOSE_REPLACED, CLOSE_TOO_SLOW
+from .errors import ServerError
+from .messages import PeerInfo
+
+__all__ = ["RedisBackend"]
+
+PREFIX: Final = "rtc-signal:"
+TIMEOUT: Final = 5.0
+FULL_PAUSE: Final = 0.05
+RECONNECT_PAUSE: Final = 0.5
+REFUSALS: Final = {
+    "room-full": ServerError("room-full", "the room is full"),
+    "auth": ServerError("auth", "the token is for one id only"),
+}
+
+
+class RedisBackend:
+    """Sessions and rooms in a Redis, 6.2 or later, that is not a cluster.
+
+    For nothing to be lost when Redis itself is restarted, it must keep what it was told:
+    `appendonly yes`, and `appendfsync always` if its machine may fail.
+
+    Args:
+        url: Such as `redis://127.0.0.1:6379/0`; see redis-py.
+        limits: How much it takes.
+        node: A name that no other server has.
+        connections: How many connections to Redis there may be.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        limits: BackendLimits | None = None,
+        *,
+        node: str | None = None,
+        connections: int = 16,
+    ) -> None:
+        self._limits = limits or BackendLimits()
+        self._node = node or secrets.token_hex(8)
+        pool = redis.asyncio.BlockingConnectionPool.from_url(
+            url,
+            max_connections=connections,
+            timeout=TIMEOUT,
+            decode_responses=True,
+            socket_timeout=TIMEOUT,
+            socket_connect_timeout=TIMEOUT,
+        )
+        self._redis: Any = redis.asyncio.Redis.from_pool(pool)
+        # Nothing may come on it for a long time.
+        self._listener: Any = redis.asyncio.from_url(
+            url, decode_responses=True, socket_connect_timeout=TIMEOUT
+        )
+        source = resources.files(__package__).joinpath("redis.lua").read_text("utf-8")
+        self._script: Any = self._redis.register_script(source)
+        self._seats: dict[str, Seat] = {}
+        self._task: asyncio.Task[None] | None = None
+
+    @property
+    def _window(self) -> int:
+        return int(self._limits.resume_window * 1000)
+
+    @property
+    def _bounds(self) -> tuple[int, int]:
+        return self._limits.max_unacknowledged, self._limits.max_buffered
+
+    async def _step(self, name: str, *arguments: object) -> Any:
+        try:
+            return await self._script(keys=[PREFIX], args=[name, *map(str, arguments)])
+        except (RedisError, OSError, TimeoutError) as error:
+            raise BackendDown(f"Redis: {error}") from error
+
+    async def start(self) -> None:
+        """Connect, and listen on this server's channel; see Backend."""
+        pubsub = await self._subscribe()
+        self._task = asyncio.create_task(self._listen(pubsub))
+
+    async def _subscribe(self) -> Any:
+        pubsub = self._listener.pubsub(ignore_subscribe_messages=False)
+        try:
+            async with asyncio.timeout(TIMEOUT):
+                await pubsub.subscribe(f"{PREFIX}n:{self._node}")
+                await anext(pubsub.listen())
+        except (RedisError, OSError, TimeoutError) as error:
+            await pubsub.aclose()
+            raise BackendDown(f"Redis: {error}") from error
+        return pubsub
+
+    async def _listen(self, pubsub: Any) -> None:
+        while True:
+            try:
+                async for message in pubsub.listen():
+                    if message["type"] == "message":
+                        self._take_hint(*message["data"].split(" "))
+            except (RedisError, OSError):
+                pass
+            finally:
+                with contextlib.suppress(RedisError, OSError):
+                    await pubsub.aclose()
+            pubsub = await self._subscribe_again()
+            # Hints may have been missed.
+            for seat in list(self._seats.values()):
+                seat.attendant.wake()
+
+    async def _subscribe_again(self) -> Any:
+        while True:
+            try:
+                return await self._subscribe()
+            except BackendDown:
+                await asyncio.sleep(RECONNECT_PAUSE)
+
+    def _take_hint(self, session: str, word: str) -> None:
+        seat = self._seats.get(session)
+        if seat is None:
+            return
+        if word == "overflow":
+            seat.attendant.dismiss(CLOSE_TOO_SLOW, "too slow")
+        elif word == "replaced" or int(word) > seat.epoch:
+            seat.attendant.dismiss(CLOSE_REPLACED, "replaced")
+        else:
+            seat.attendant.wake()
+
+    async def close(self) -> None:
+        """Disconnect; what is in Redis stays."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait([self._task])
+        await self._redis.aclose()
+        await self._redis.connection_pool.disconnect()
+        await self._listener.aclose()
+
+    async def join(self, arrival: Arrival, attendant: Attendant) -> Seat:
+        """Let a peer into a room; see Backend."""
+        key, limits = new_secret(), self._limits
+        answer = await self._step(
+            "join",
+            new_secret(),
+            arrival.room,
+            arrival.peer or "",
+            secrets.token_hex(6),
+            json.dumps(arrival.meta),
+            arrival.claim.value,
+            " ".join(sorted(arrival.rights)),
+            key_digest(key),
+            secrets.token_hex(8),
+            self._node,
+            limits.max_peers,
+            limits.max_rooms,
+            limits.max_sessions,
+            self._window,
+            *self._bounds,
+        )
+        if answer in REFUSALS:
+            refusal = REFUSALS[answer]
+            raise ServerError(refusal.code, refusal.reason)
+        if answer == "overloaded":
+            raise Overloaded("too many rooms or sessions")
+        return self._take_seat(answer, key, attendant, resumed=False)
+
+    async def resume(self, session: str, key: str, last: int, attendant: Attendant) -> Seat | None:
+        """Go on with a session, wherever it was before; see Backend."""
+        new_key = new_secret()
+        answer = await self._step(
+            "resume",
+            session,
+            key_digest(key),
+            last,
+            key_digest(new_key),
+            self._node,
+            self._window,
+            *self._bounds,
+        )
+        return self._take_seat(answer, new_key, attendant, resumed=True) if answer else None
+
+    def _take_seat(
+        self, answer: list[Any], key: str, attendant: Attendant, *, resumed: bool
+    ) -> Seat:
+        session, epoch, room, peer, instance, rights, last, rank, others = answer
+        infos = tuple(
+            PeerInfo(other, other_instance, int(rank) > int(other_rank), json.loads(meta), state)
+            for other, other_instance, other_rank, meta, state in others
+        )
+        seat = Seat(
+            session=session,
+            key=key,
+            epoch=int(epoch),
+            room=room,
+            peer=peer,
+            instance=instance,
+            rights=frozenset(rights.split()),
+            attendant=attendant,
+            last=int(last),
+            resumed=resumed,
+            others=infos,
+        )
+        before, self._seats[session] = self._seats.get(session), seat
+        if before is not None and before.attendant is not attendant:
+            before.attendant.dismiss(CLOSE_REPLACED, "replaced")
+        return seat
+
+    async def confirm(self, seat: Seat) -> None:
+        """Void the key before; see Backend."""
+        await self._step("confirm", seat.session, seat.epoch)
+
+    async def relay(  # noqa: PLR0917
+        self, seat: Seat, seq: int, to: str | None, instance: str | None, text: str, force: bool
+    ) -> Outcome:
+        """Put a message into outboxes; see Backend."""
+        answer = await self._step(
+            "relay",
+            seat.session,
+            seat.epoch,
+            seq,
+            to or "",
+            instance or "",
+            text,
+            int(force),
+            *self._bounds,
+        )
+        return Outcome(answer)
+
+    async def skip(self, seat: Seat, seq: int) -> None:
+        """Note a refused message; see Backend."""
+        await self._step("skip", seat.session, seat.epoch, seq)
+
+    async def wait_for_room(self, timeout: float) -> None:
+        """Wait a moment; nothing tells when another server's client acknowledges."""
+        await asyncio.sleep(min(timeout, FULL_PAUSE))
+
+    async def waiting(self, seat: Seat, after: int, limit: int) -> Sequence[tuple[int, str]]:
+        """Return what a seat is to be told; see Backend."""
+        entries = await self._step("waiting", seat.session, seat.epoch, after, limit)
+        return [(int(entry.partition("-")[0]), fields[1]) for entry, fields in entries]
+
+    async def acknowledge(self, seat: Seat, seq: int) -> None:
+        """Forget what was seen; see Backend."""
+        await self._step("acknowledge", seat.session, seat.epoch, seq)
+
+    def _forget(self, seat: Seat) -> None:
+        if self._seats.get(seat.session) is seat:
+            del self._seats[seat.session]
+
+    async def detach(self, seat: Seat) -> None:
+        """Keep a session without its connection; see Backend."""
+        self._forget(seat)
+        await self._step("detach", seat.session, seat.epoch, self._window, *self._bounds)
+
+    async def leave(self, seat: Seat, reason: str) -> None:
+        """End a session; see Backend."""
+        self._forget(seat)
+        await self._step("leave", seat.session, seat.epoch, reason, *self._bounds)
+
+    async def use_once(self, token: str, expire: float) -> bool:
+        """Say if a token is used for the first time; see Backend."""
+        try:
+            set_now = await self._redis.set(
+                f"{PREFIX}t:{token}", "1", nx=True, pxat=int(expire * 1000) + 1
+            )
+        except (RedisError, OSError, TimeoutError) as error:
+            raise BackendDown(f"Redis: {error}") from error
+        return bool(set_now)
+
+    async def sweep(self) -> None:
+        """Keep our sessions; end those of anyone whose time is over; see Backend."""
+        await self._step("sweep", self._window, *self._bounds, *self._seats)

@@ -1,0 +1,143 @@
+"""Several servers that share a Redis: any of them goes on with any session."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from connecting import DEADLINE
+from numbered import Flow
+from redisserver import RedisServer, redis_server
+from restartice_signaling import (
+    CustomReceived,
+    Event,
+    PeerJoined,
+    PeerLeft,
+    WebSocketSignaling,
+)
+from signalingnode import FAST, Node, node
+from wire import dial
+
+COUNT = 10_000
+pytestmark = pytest.mark.timeout(300)
+
+
+@pytest.fixture
+async def redis(tmp_path: Path) -> AsyncIterator[RedisServer]:
+    async with redis_server(tmp_path) as server:
+        yield server
+
+
+async def next_of(signaling: WebSocketSignaling, kind: type[Event]) -> Event:
+    async with asyncio.timeout(DEADLINE):
+        async for event in signaling:
+            if isinstance(event, kind):
+                return event
+    raise AssertionError("the events have ended")
+
+
+async def test_peers_on_different_nodes_share_a_room(redis: RedisServer) -> None:
+    options = ("--port=0", f"--redis={redis.url}")
+    async with (
+        node(*options) as one,
+        node(*options) as two,
+        WebSocketSignaling(one.url, room="room", peer="a", meta={"n": [1]}) as first,
+    ):
+        async with WebSocketSignaling(two.url, room="room", peer="b") as second:
+            assert second.peers["a"].meta == {"n": [1]}
+            assert isinstance(await next_of(first, PeerJoined), PeerJoined)
+            assert (first.polite, second.polite) == (False, True)
+            await first.send_custom({"text": "héllo", "nothing": []})
+            received = await next_of(second, CustomReceived)
+            assert received == CustomReceived("a", {"text": "héllo", "nothing": []})
+            await second.broadcast(1)
+            assert await next_of(first, CustomReceived) == CustomReceived("b", 1)
+        assert await next_of(first, PeerLeft) == PeerLeft("b", "bye")
+
+
+async def test_a_session_moves_to_another_node(redis: RedisServer) -> None:
+    options = ("--port=0", f"--redis={redis.url}")
+    async with node(*options) as one, node(*options) as two, dial(one.url) as before:
+        welcome = await before.join(peer="a")
+        resume = {"session": welcome["session"], "key": welcome["key"], "last": 0}
+        async with dial(two.url) as thief:
+            stolen = await thief.join(resume={**resume, "key": "0" * 32})
+            assert not stolen["resumed"]
+        async with dial(two.url) as after:
+            assert (await after.join(resume=resume))["resumed"]
+            assert await before.close_code() == 4001
+
+
+async def test_a_node_is_killed_in_mid_call(redis: RedisServer) -> None:
+    options = ("--port=0", f"--redis={redis.url}", *FAST)
+    async with (
+        node(*options) as one,
+        node(*options) as two,
+        WebSocketSignaling([one.url, two.url], room="room", peer="a") as first,
+        WebSocketSignaling([one.url, two.url], room="room", peer="b") as second,
+    ):
+
+        async def kill(flow: Flow) -> None:
+            await flow.until(0.3)
+            await one.kill()
+
+        flow = Flow(first, second, COUNT)
+        async with asyncio.timeout(200):
+            await flow.run(kill)
+        assert len(flow.reconnected) >= 2
+
+
+async def test_the_only_node_is_killed_and_started_again(redis: RedisServer) -> None:
+    options = [f"--redis={redis.url}", *FAST]
+    async with node("--port=0", *options) as one:
+        async with (
+            WebSocketSignaling(one.url, room="room", peer="a") as first,
+            WebSocketSignaling(one.url, room="room", peer="b") as second,
+        ):
+            restarted: list[Node] = []
+
+            async def restart(flow: Flow) -> None:
+                await flow.until(0.3)
+                await one.kill()
+                restarted.append(await Node.start(f"--port={one.port}", *options))
+
+            flow = Flow(first, second, COUNT)
+            try:
+                async with asyncio.timeout(200):
+                    await flow.run(restart)
+            finally:
+                await first.close()
+                await second.close()
+                for started in restarted:
+                    await started.kill()
+            assert len(flow.reconnected) >= 2
+
+
+async def test_redis_itself_is_killed_and_started_again(redis: RedisServer) -> None:
+    async with (
+        node("--port=0", f"--redis={redis.url}", *FAST) as one,
+        WebSocketSignaling(one.url, room="room", peer="a") as first,
+        WebSocketSignaling(one.url, room="room", peer="b") as second,
+    ):
+
+        async def restart(flow: Flow) -> None:
+            await flow.until(0.3)
+            await redis.kill()
+            await redis.start()
+
+        async with asyncio.timeout(200):
+            await Flow(first, second, COUNT).run(restart)
+
+
+async def test_the_peers_of_a_dead_node_leave_in_the_end(redis: RedisServer) -> None:
+    options = ("--port=0", f"--redis={redis.url}", "--resume-window=2")
+    async with (
+        node(*options) as one,
+        node(*options) as two,
+        WebSocketSignaling(two.url, room="room", peer="a") as first,
+        WebSocketSignaling(one.url, room="room", peer="b", give_up_after=0),
+    ):
+        assert isinstance(await next_of(first, PeerJoined), PeerJoined)
+        await one.kill()
+        assert await next_of(first, PeerLeft) == PeerLeft("b", "lost")

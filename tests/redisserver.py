@@ -1,0 +1,65 @@
+"""A real Redis on loopback, with files and a port of its own."""
+
+import asyncio
+import shutil
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from requiring import require
+from turnserver import free_port
+
+DEADLINE = 30.0
+
+
+class RedisServer:
+    """A Redis that keeps all that it was told, also when it is killed."""
+
+    def __init__(self, directory: Path) -> None:
+        executable = shutil.which("redis-server")
+        require(executable, "redis-server (Debian package redis-server)")
+        assert executable is not None
+        self._executable = executable
+        self._directory = directory
+        self._port = free_port()
+        self._process: asyncio.subprocess.Process | None = None
+
+    @property
+    def url(self) -> str:
+        return f"redis://127.0.0.1:{self._port}/0"
+
+    async def start(self) -> None:
+        options = {
+            "port": str(self._port),
+            "bind": "127.0.0.1",
+            "dir": str(self._directory),
+            "appendonly": "yes",
+            "appendfsync": "always",
+            "save": "",
+        }
+        arguments = [part for name, value in options.items() for part in (f"--{name}", value)]
+        self._process = await asyncio.create_subprocess_exec(
+            self._executable, *arguments, stdout=asyncio.subprocess.PIPE
+        )
+        assert self._process.stdout is not None
+        async with asyncio.timeout(DEADLINE):
+            while b"Ready to accept connections" not in (
+                line := await self._process.stdout.readline()
+            ):
+                assert line, "redis-server has ended"
+
+    async def kill(self) -> None:
+        assert self._process is not None
+        if self._process.returncode is None:
+            self._process.kill()
+        await self._process.communicate()
+
+
+@asynccontextmanager
+async def redis_server(directory: Path) -> AsyncIterator[RedisServer]:
+    server = RedisServer(directory)
+    await server.start()
+    try:
+        yield server
+    finally:
+        await server.kill()
