@@ -78,6 +78,19 @@ async def wait_sending_on_new_pair(*connections: RTCPeerConnection) -> None:
             await wait_until(transport, "selectedcandidatepairchange", is_switched)
 
 
+async def wait_restarted(*connections: RTCPeerConnection, since: list[list[str | None]]) -> None:
+    """Return when all send on other generations than they did at some time."""
+    for pc, before in zip(connections, since, strict=True):
+        for transport in transports(pc):
+            is_switched = functools.partial(sends_on_none_of, pc, before)
+            await wait_until(transport, "selectedcandidatepairchange", is_switched)
+
+
+def sends_on_none_of(pc: RTCPeerConnection, before: list[str | None]) -> bool:
+    """Say if a connection sends, and on none of some generations."""
+    return not {None, *before} & set(sending_ufrags(pc))
+
+
 def is_on_new_pair(transport: RTCIceTransport) -> bool:
     """Say if a transport sends on a pair of its newest generation."""
     pair = transport.getSelectedCandidatePair()

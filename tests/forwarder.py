@@ -23,7 +23,8 @@ class Forwarder:
         self.cut_after = cut_after
         self.cuts = 0
         self.connections = 0
-        # Cut when this is about to be forwarded to the target, which doesn't get it.
+        # Cut when this is about to be forwarded to the client, which doesn't get it. (What a client
+        # sends can't be looked for: WebSocket masks it.)
         self.cut_before: bytes | None = None
         self._thawed = asyncio.Event()
         self._thawed.set()
@@ -44,9 +45,9 @@ class Forwarder:
         self._server.close()
         self.cut()
         self._thawed.set()
-        for task in list(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        # They end by themselves, now that all is cut.
+        if self._tasks:
+            await asyncio.wait(self._tasks)
 
     def cut(self) -> None:
         """Cut all connections."""
@@ -80,8 +81,8 @@ class Forwarder:
         self.connections += 1
         budget = [None if self.cut_after is None else self.cut_after()]
         ways = [
-            asyncio.create_task(self._pump(reader, far_writer, budget, upwards=True)),
-            asyncio.create_task(self._pump(far_reader, writer, budget, upwards=False)),
+            asyncio.create_task(self._pump(reader, far_writer, budget, may_match=False)),
+            asyncio.create_task(self._pump(far_reader, writer, budget, may_match=True)),
         ]
         try:
             await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
@@ -93,11 +94,16 @@ class Forwarder:
             self._writers -= {writer, far_writer}
 
     async def _pump(
-        self, reader: Any, writer: asyncio.StreamWriter, budget: list[int | None], *, upwards: bool
+        self,
+        reader: Any,
+        writer: asyncio.StreamWriter,
+        budget: list[int | None],
+        *,
+        may_match: bool,
     ) -> None:
         while data := await reader.read(CHUNK):
             await self._thawed.wait()
-            if upwards and self.cut_before is not None and self.cut_before in data:
+            if may_match and self.cut_before is not None and self.cut_before in data:
                 self.cut_before = None
                 self.cuts += 1
                 return

@@ -1,6 +1,7 @@
 """The signaling client, as aiortc knows it, and with events that say who sent what."""
 
 import asyncio
+import ipaddress
 import ssl as tls
 from collections.abc import AsyncIterator, Mapping, Sequence
 from types import TracebackType
@@ -9,7 +10,7 @@ from typing import Any, Final, Self
 import aiortc
 from aiortc.contrib.signaling import BYE, BaseSignaling
 
-from restartice import RTCIceCandidate
+from restartice import NetworkChange, NetworkMonitor, RTCIceCandidate
 
 from .errors import NoPeer, ServerError, SignalingClosed, SignalingError
 from .events import (
@@ -57,7 +58,8 @@ class WebSocketSignaling(BaseSignaling):
     `receive` and `close`. Iterating over it tells more, and who sent what. Use one or the other.
 
     A lost connection to the server is made anew, and what was sent meanwhile in either direction
-    arrives then, once and in order. It does nothing to any peer connection.
+    arrives then, once and in order. That happens at once when this machine gets a new address or
+    loses the one in use. It does nothing to any peer connection.
 
     Args:
         url: The server's, `ws://…` or `wss://…`, or those of several that share their rooms.
@@ -161,10 +163,20 @@ class WebSocketSignaling(BaseSignaling):
         try:
             for event in events:
                 await self._deliver(event)
-            await self._link.run()
+            async with NetworkMonitor() as monitor:
+                monitor.on("change", self._follow_network)
+                await self._link.run()
         except (SignalingClosed, ServerError) as error:
             self._lost = error
             self._end(SignalingClosed(str(error)))
+
+    def _follow_network(self, change: NetworkChange) -> None:
+        # A new address may be a better way, and a connection from one that is gone is dead.
+        mine = self._link.local_address
+        if mine is not None and ipaddress.ip_address(mine.partition("%")[0]).is_loopback:
+            return
+        if change.added or mine in change.removed:
+            self.reconnect_now()
 
     async def close(self) -> None:
         """Leave the room. Who waits for anything gets SignalingClosed. May be called twice."""

@@ -1,7 +1,7 @@
 """The command line of a server, and the environment variables that stand for its options.
 
-Each option has a variable: `--max-peers` is `RESTARTICE_SIGNALING_MAX_PEERS`. The command line wins.
-Secrets come from the environment or from files only: a command line can be read by others.
+Each option has a variable: `--max-peers` is `RESTARTICE_SIGNALING_MAX_PEERS`. The command line
+wins. Secrets come from the environment or from files only: a command line can be read by others.
 """
 
 import argparse

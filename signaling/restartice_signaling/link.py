@@ -123,6 +123,12 @@ class Link:
         """There is something to send."""
         self._wakeup.set()
 
+    @property
+    def local_address(self) -> str | None:
+        """The address of this machine that the connection uses, or None if there is none."""
+        address = None if self._socket is None else self._socket.local_address
+        return None if address is None else str(address[0])
+
     def hurry(self) -> None:
         """Make the connection anew, now."""
         self._hurry.set()

@@ -14,6 +14,8 @@ from importlib import resources
 from typing import Any, Final
 
 import redis.asyncio
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
 from .backend import (
@@ -38,8 +40,8 @@ TIMEOUT: Final = 5.0
 FULL_PAUSE: Final = 0.05
 RECONNECT_PAUSE: Final = 0.5
 REFUSALS: Final = {
-    "room-full": ServerError("room-full", "the room is full"),
-    "auth": ServerError("auth", "the token is for one id only"),
+    "room-full": "the room is full",
+    "auth": "the token is for one id only",
 }
 
 
@@ -73,6 +75,8 @@ class RedisBackend:
             decode_responses=True,
             socket_timeout=TIMEOUT,
             socket_connect_timeout=TIMEOUT,
+            # Clients come back by themselves; a step of theirs must not be done a second time.
+            retry=Retry(NoBackoff(), 0),
         )
         self._redis: Any = redis.asyncio.Redis.from_pool(pool)
         # Nothing may come on it for a long time.
@@ -178,10 +182,9 @@ class RedisBackend:
             self._window,
             *self._bounds,
         )
-        if answer in REFUSALS:
-            refusal = REFUSALS[answer]
-            raise ServerError(refusal.code, refusal.reason)
-        if answer == "overloaded":
+        if isinstance(answer, str):
+            if answer in REFUSALS:
+                raise ServerError(answer, REFUSALS[answer])
             raise Overloaded("too many rooms or sessions")
         return self._take_seat(answer, key, attendant, resumed=False)
 

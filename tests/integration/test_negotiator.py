@@ -7,7 +7,14 @@ from contextlib import AsyncExitStack
 import pytest
 
 from conftest import Factory
-from connecting import DEADLINE, Echo, wait_connected, wait_for_state, wait_sending_on_new_pair
+from connecting import (
+    DEADLINE,
+    Echo,
+    sending_ufrags,
+    wait_connected,
+    wait_for_state,
+    wait_restarted,
+)
 from restartice import AudioStreamTrack, RTCPeerConnection, RTCSessionDescription
 from restartice_signaling import (
     Negotiator,
@@ -116,9 +123,10 @@ async def test_restarts_of_both_at_once_again_and_again(peers: tuple[Peer, Peer]
     await echo.check()
     await settled(*peers)
     for number in range(3):
+        before = [sending_ufrags(peer.pc) for peer in peers]
         first.pc.restartIce()
         second.pc.restartIce()
-        await wait_sending_on_new_pair(first.pc, second.pc)
+        await wait_restarted(first.pc, second.pc, since=before)
         await settled(*peers)
         await echo.check(f"after {number}")
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ from restartice_signaling import (
     PeerLeft,
     WebSocketSignaling,
 )
-from signalingnode import FAST, Node, node
+from signalingnode import FAST, node
 from wire import dial
 
 COUNT = 10_000
@@ -90,27 +91,21 @@ async def test_a_node_is_killed_in_mid_call(redis: RedisServer) -> None:
 
 async def test_the_only_node_is_killed_and_started_again(redis: RedisServer) -> None:
     options = [f"--redis={redis.url}", *FAST]
-    async with node("--port=0", *options) as one:
+    async with AsyncExitStack() as stack:
+        one = await stack.enter_async_context(node("--port=0", *options))
+
+        async def restart(flow: Flow) -> None:
+            await flow.until(0.3)
+            await one.kill()
+            await stack.enter_async_context(node(f"--port={one.port}", *options))
+
         async with (
             WebSocketSignaling(one.url, room="room", peer="a") as first,
             WebSocketSignaling(one.url, room="room", peer="b") as second,
         ):
-            restarted: list[Node] = []
-
-            async def restart(flow: Flow) -> None:
-                await flow.until(0.3)
-                await one.kill()
-                restarted.append(await Node.start(f"--port={one.port}", *options))
-
             flow = Flow(first, second, COUNT)
-            try:
-                async with asyncio.timeout(200):
-                    await flow.run(restart)
-            finally:
-                await first.close()
-                await second.close()
-                for started in restarted:
-                    await started.kill()
+            async with asyncio.timeout(200):
+                await flow.run(restart)
             assert len(flow.reconnected) >= 2
 
 

@@ -8,7 +8,14 @@ from contextlib import AsyncExitStack
 import pytest
 
 from conftest import Factory
-from connecting import DEADLINE, Echo, wait_connected, wait_sending_on_new_pair
+from connecting import (
+    DEADLINE,
+    Echo,
+    sending_ufrags,
+    wait_connected,
+    wait_for_state,
+    wait_restarted,
+)
 from forwarder import forwarder, random_lengths
 from numbered import Flow
 from restartice_signaling import (
@@ -232,23 +239,32 @@ async def test_broadcasts_reach_all_others(server: SignalingServer) -> None:
         assert await next_of(peers[0], CustomReceived) == CustomReceived("b", "direct")
 
 
-async def test_a_restart_offer_sent_as_the_socket_dies_arrives(make_pc: Factory) -> None:
+@pytest.mark.parametrize("dying", ["sender", "receiver"])
+async def test_a_restart_offer_sent_as_a_socket_dies_arrives(make_pc: Factory, dying: str) -> None:
     async with AsyncExitStack() as stack:
         server = await stack.enter_async_context(serve())
-        near = await stack.enter_async_context(forwarder(server.port))
-        pcs = [make_pc(), make_pc()]
-        for name, url, pc in (("a", near.url, pcs[0]), ("b", server.url, pcs[1])):
-            signaling = WebSocketSignaling(url, room="room", peer=name)
+        links, pcs = [], [make_pc(), make_pc()]
+        for name, pc in zip("ab", pcs, strict=True):
+            links.append(await stack.enter_async_context(forwarder(server.port)))
+            signaling = WebSocketSignaling(links[-1].url, room="room", peer=name)
             await stack.enter_async_context(signaling)
             await stack.enter_async_context(Negotiator(pc, signaling))
         echo = Echo(*pcs)
         await echo.check()
         await wait_connected(*pcs)
-        near.cut_before = b'"offer"'
+        if dying == "sender":
+            # The description is set, and is about to be sent.
+            pcs[0].on("signalingstatechange", links[0].cut)
+        else:
+            links[1].cut_before = b'"offer"'
+        connections = [link.connections for link in links]
+        before = [sending_ufrags(pc) for pc in pcs]
         pcs[0].restartIce()
-        await wait_sending_on_new_pair(*pcs)
-        assert near.cuts == 1
+        await wait_restarted(*pcs, since=before)
         await echo.check("after")
+        assert sum(link.connections for link in links) > sum(connections)
+        for pc in pcs:
+            await wait_for_state(pc, "signalingState", "stable")
 
 
 async def test_an_offer_that_was_lost_with_its_session_is_sent_again(make_pc: Factory) -> None:
@@ -266,11 +282,12 @@ async def test_an_offer_that_was_lost_with_its_session_is_sent_again(make_pc: Fa
         await wait_connected(*pcs)
         near.freeze()
         near.cut()
+        before = [sending_ufrags(pc) for pc in pcs]
         pcs[0].restartIce()
         async with asyncio.timeout(DEADLINE):
             while signalings[1].peers:
                 await signalings[1]._changed.wait()
         near.thaw()
         signalings[0].reconnect_now()
-        await wait_sending_on_new_pair(*pcs)
+        await wait_restarted(*pcs, since=before)
         await echo.check("after")
