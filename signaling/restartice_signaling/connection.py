@@ -104,6 +104,10 @@ class ClientConnection:
         self._rate = RateLimit(limits.rate * LENIENCE, limits.burst * LENIENCE)
         self._throttled_since: float | None = None
         self._inbox = Inbox()
+        # The newest signal that was read, and those that have not been dealt with yet.
+        self._taken = 0
+        self._backlog: deque[Signal] = deque()
+        self._relaying: asyncio.Task[None] | None = None
         self._sent = 0
         self._asides: deque[str] = deque()
         self._wakeup = asyncio.Event()
@@ -172,8 +176,10 @@ class ClientConnection:
         except BackendDown as error:
             await self._close_for_now(error)
         finally:
-            writer.cancel()
-            await asyncio.wait([writer])
+            tasks = [task for task in (writer, self._relaying) if task is not None]
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks)
             await self._let_go(seat, farewell)
         if self._closing is not None:
             await self._closing
@@ -228,6 +234,7 @@ class ClientConnection:
             assert hello.resume is not None
             self._sent = hello.resume.last
         self._inbox = Inbox(seat.last)
+        self._taken = seat.last
         self._heard = time.monotonic()
         ice = self._make_ice(seat.peer)
         welcome = Welcome(
@@ -356,6 +363,8 @@ class ClientConnection:
         elif isinstance(message, IceRequest):
             self._send_ice()
         elif isinstance(message, Bye):
+            if self._relaying is not None:
+                await asyncio.shield(self._relaying)
             return message.reason or "bye"
         elif not isinstance(message, Pong):
             await self._answer_bad(BadMessage("a client sends no message of this type"))
@@ -363,10 +372,13 @@ class ClientConnection:
 
     async def _answer_bad(self, error: BadMessage) -> None:
         self._metrics.refused["bad-message"] += 1
-        if error.ref is not None and error.ref == self._inbox.last + 1:
-            # It had a number, which is used up.
+        if error.ref is not None and error.ref == self._taken + 1:
+            # It had a number, which is used up, but not before those that wait.
+            if self._relaying is not None:
+                await asyncio.shield(self._relaying)
+            self._taken = error.ref
             await self._backend.skip(self._seat, error.ref)
-            self._inbox.note(error.ref, time.monotonic())
+            self._note(error.ref)
         self.say(Error("bad-message", str(error), error.ref))
 
     async def _acknowledge(self, seq: int) -> None:
@@ -375,42 +387,68 @@ class ClientConnection:
         await self._backend.acknowledge(self._seat, seq)
 
     async def _take_signal(self, signal: Signal) -> None:
-        try:
-            is_new = self._inbox.is_new(signal.seq)
-        except BadMessage as error:
-            raise _refusal("protocol", str(error), CLOSE_PROTOCOL) from None
-        if is_new and (refusal := await self._relay(signal)) is not None:
-            self._metrics.refused[refusal.code] += 1
-            self.say(refusal)
-        now = time.monotonic()
-        self._inbox.note(signal.seq, now)
-        if self._inbox.ack_due(now):
-            self._wakeup.set()
+        if signal.seq > self._taken + 1:
+            reason = f"seq {signal.seq} came after {self._taken}"
+            raise _refusal("protocol", reason, CLOSE_PROTOCOL)
+        if signal.seq <= self._taken:
+            self._note(min(signal.seq, self._inbox.last))
+            return
+        self._taken = signal.seq
+        if self._relaying is None and await self._relay(signal, force=False):
+            return
+        # Reading goes on: acknowledgments must not wait behind what waits for others.
+        self._backlog.append(signal)
+        if len(self._backlog) > self._settings.limits.max_unacknowledged:
+            raise _refusal("rate-limited", "too much unacknowledged", CLOSE_TOO_SLOW, RETRY_AFTER)
+        if self._relaying is None:
+            self._relaying = asyncio.create_task(self._relay_backlog())
 
-    async def _relay(self, signal: Signal) -> Error | None:
+    async def _relay_backlog(self) -> None:
+        """Relay what waits, in order. Who can't take it in time is given up."""
+        try:
+            while self._backlog:
+                signal = self._backlog.popleft()
+                give_up_at = time.monotonic() + self._settings.stall_timeout
+                while not await self._relay(signal, force=time.monotonic() >= give_up_at):
+                    left = give_up_at - time.monotonic()
+                    await self._backend.wait_for_room(max(0.0, min(left, 1.0)))
+        except BackendDown:
+            self.dismiss(CLOSE_TRY_LATER, "try later")
+        finally:
+            self._relaying = None
+
+    async def _relay(self, signal: Signal, *, force: bool) -> bool:
+        """Deal with a signal; return False if somebody it is for has no room."""
         seat = self._seat
+        refusal = None
         if ("custom" if isinstance(signal.data, Custom) else "signal") not in seat.rights:
             await self._backend.skip(seat, signal.seq)
-            return Error("auth", "the token doesn't allow that", signal.seq)
-        told = Signal(0, signal.data, sender=seat.peer, instance=seat.instance)
-        text = encode(told)
-        give_up_at = time.monotonic() + self._settings.stall_timeout
-        while True:
-            left = give_up_at - time.monotonic()
+            refusal = Error("auth", "the token doesn't allow that", signal.seq)
+        else:
+            told = Signal(0, signal.data, sender=seat.peer, instance=seat.instance)
             outcome = await self._backend.relay(
-                seat, signal.seq, signal.to, signal.instance, text, left <= 0
+                seat, signal.seq, signal.to, signal.instance, encode(told), force
             )
-            if outcome is not Outcome.FULL:
-                break
-            # The sender waits, too: nothing is lost, and nothing piles up.
-            await self._backend.wait_for_room(max(0.0, min(left, 1.0)))
-        if outcome is Outcome.LOST:
-            self.dismiss(CLOSE_REPLACED, "replaced")
-            return None
-        if outcome is Outcome.NO_PEER:
-            return Error("no-peer", "no such peer is in the room, or several", signal.seq)
-        self._metrics.relayed += 1
-        return None
+            if outcome is Outcome.FULL:
+                return False
+            if outcome is Outcome.LOST:
+                self.dismiss(CLOSE_REPLACED, "replaced")
+                return True
+            if outcome is Outcome.NO_PEER:
+                refusal = Error("no-peer", "no such peer is in the room, or several", signal.seq)
+        if refusal is None:
+            self._metrics.relayed += 1
+        else:
+            self._metrics.refused[refusal.code] += 1
+            self.say(refusal)
+        self._note(signal.seq)
+        return True
+
+    def _note(self, seq: int) -> None:
+        now = time.monotonic()
+        self._inbox.note(seq, now)
+        if self._inbox.ack_due(now):
+            self._wakeup.set()
 
     # Writing.
 
