@@ -14,7 +14,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidURI
 from websockets.typing import Subprotocol
 
-from .closing import FINAL_CODES
+from .closing import CLOSE_REPLACED, FINAL_CODES
 from .decoding import decode, decode_with_ack
 from .errors import BadMessage, ServerError, SignalingClosed
 from .events import Disconnected, Event, Refused
@@ -88,6 +88,7 @@ class Link:
         self._leaving = False
         self._left = asyncio.Event()
         self._not_before = 0.0
+        self._connected_at = 0.0
         self._heard = 0.0
         self._listening = True
 
@@ -113,7 +114,10 @@ class Link:
             closed = await self._serve()
             code = None if closed is None or closed.rcvd is None else closed.rcvd.code
             reason = "the server has closed the connection" if closed is None else str(closed)
-            if code in FINAL_CODES or self._give_up_after == 0:
+            # An earlier attempt of ours may have reached the server late, and taken our own place.
+            young = time.monotonic() - self._connected_at < OPEN_TIMEOUT
+            is_final = code in FINAL_CODES and not (code == CLOSE_REPLACED and young)
+            if is_final or self._give_up_after == 0:
                 raise SignalingClosed(f"the connection to the server is lost: {reason}")
             await self._deliver(Disconnected(reason))
             for event in await self._reconnect():
@@ -206,6 +210,7 @@ class Link:
             raise
         self._socket = socket
         self._hurry.clear()
+        self._connected_at = time.monotonic() if self._session.resumed else -OPEN_TIMEOUT
         self._sent = self._session.outbox.acknowledged
         self._asides.clear()
         # Whatever is heard from us says that the welcome has arrived.

@@ -26,6 +26,9 @@ from .reliable import Outbox
 
 __all__ = ["MemoryBackend"]
 
+# How many keys of a session may be valid at a time.
+MAX_KEYS = 16
+
 
 @dataclass(eq=False)
 class _Session:
@@ -142,8 +145,9 @@ class MemoryBackend:
     def _seat(self, session: _Session, attendant: Attendant, old_key: str | None) -> Seat:
         """Give a session to a connection."""
         key = new_secret()
-        # The old key holds until the client is known to have the new one: the welcome may be lost.
-        session.digests = [key_digest(each) for each in (key, old_key) if each is not None]
+        # The keys before hold until the client is known to have the new one: the welcome may be lost,
+        # and a hello of an earlier attempt may come late.
+        session.digests = [key_digest(key), *session.digests][:MAX_KEYS]
         session.attendant = attendant
         session.epoch += 1
         return Seat(

@@ -63,6 +63,11 @@ class ClientSession:
         """Our own id, or None before the first welcome."""
         return None if self._welcome is None else self._welcome.peer
 
+    @property
+    def resumed(self) -> bool:
+        """Whether the last welcome went on with the session before."""
+        return self._welcome is not None and self._welcome.resumed
+
     def hello(self, token: str | None) -> Hello:
         """Return the first message on a new connection."""
         welcome = self._welcome
