@@ -145,8 +145,8 @@ class MemoryBackend:
     def _seat(self, session: _Session, attendant: Attendant, old_key: str | None) -> Seat:
         """Give a session to a connection."""
         key = new_secret()
-        # The keys before hold until the client is known to have the new one: the welcome may be lost,
-        # and a hello of an earlier attempt may come late.
+        # The keys before hold until the client is known to have the new one: the welcome may be
+        # lost, and a hello of an earlier attempt may come late.
         session.digests = [key_digest(key), *session.digests][:MAX_KEYS]
         session.attendant = attendant
         session.epoch += 1
@@ -297,7 +297,12 @@ class MemoryBackend:
             text = encode(
                 PeerEvent(0, event, info.peer, info.instance, info.polite, info.meta, reason)
             )
-            if self._has_room(other, text):
+            # Nobody can be made to wait for these, so there is more room for them.
+            outbox, limits = other.outbox, self._limits
+            if (
+                len(outbox) < 2 * limits.max_unacknowledged
+                and outbox.size < 2 * limits.max_buffered
+            ):
                 self._append(other, text)
             else:
                 self._give_up(other)

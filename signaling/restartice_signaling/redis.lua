@@ -62,7 +62,8 @@ local function tell_others(session, event, reason, max_count, max_bytes)
   for _, other in ipairs(members) do
     if other ~= session and redis.call('EXISTS', key(other)) == 1 then
       local text = head .. tostring(count(other, 'rank') > rank) .. '}'
-      if has_room(other, text, max_count, max_bytes) then
+      -- Nobody can be made to wait for these, so there is more room for them.
+      if has_room(other, text, 2 * max_count, 2 * max_bytes) then
         append(other, text)
       else
         give_up(other, max_count, max_bytes)
