@@ -38,6 +38,9 @@ class Observer(Protocol):
     def path_resumed(self, connection: "IceConnection") -> None:
         """Something has come in on it after that was missed."""
 
+    def role_switched(self, *, controlling: bool) -> None:
+        """A conflict of roles was repaired by taking the other one."""
+
 
 class IceConnection(GatheringConnection):
     """aioice's connection, which hands over data, and reports its nomination and its path.
@@ -129,6 +132,13 @@ class IceConnection(GatheringConnection):
         super().check_state(pair, state)
         if state is CandidatePair.State.SUCCEEDED:
             self.checks_of(pair).answered(asyncio.get_running_loop().time())
+
+    def switch_role(self, ice_controlling: bool) -> None:
+        """Take the other role, on all connections of the transport."""
+        before = self.ice_controlling
+        super().switch_role(ice_controlling)
+        if before != ice_controlling and self.observer is not None:
+            self.observer.role_switched(controlling=ice_controlling)
 
     def give_up(self) -> None:
         """Select no pair any more; only a restart recovers. Requests are still answered.

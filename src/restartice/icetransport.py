@@ -264,7 +264,7 @@ class RTCIceTransport(aiortc.RTCIceTransport):
         """
         self.discard_generation()
         generation = self.gatherer.make_generation(credentials)
-        generation.connection.ice_controlling = self._connection.ice_controlling
+        self._take_part(generation.connection)
         self._adopt(generation)
         self._generations.append(generation)
         self._pending = generation
@@ -354,6 +354,19 @@ class RTCIceTransport(aiortc.RTCIceTransport):
         """Let what rides on the transport go on at once."""
         if self._carrier.connection is connection:
             self.resumed(True)
+
+    def role_switched(self, *, controlling: bool) -> None:
+        """Take the role on all generations: it is the agent's, and so is the tie-breaker."""
+        for generation in [*self._generations, *self._draining]:
+            if generation.connection.ice_controlling != controlling:
+                generation.connection.switch_role(controlling)
+
+    def _take_part(self, connection: IceConnection) -> None:
+        # Were the tie-breakers different, one generation could win a conflict of roles which
+        # another one loses, after which both sides might have the same role for good.
+        # (RFC 8445 section 6.1.1)
+        connection.ice_controlling = self._carrier.connection.ice_controlling
+        connection.tie_breaker = self._carrier.connection.tie_breaker
 
     def _adopt(self, generation: IceGeneration) -> None:
         generation.connection.timings = functools.partial(consent_timings, self._settings)

@@ -292,6 +292,7 @@ class AioiceConnection(aioice.Connection):
     protocols = Private[list[Any]](_CONNECTION, "_protocols")
     remote_candidates_end = Private[bool](_CONNECTION, "_remote_candidates_end")
     consent_task = Private[asyncio.Task[None] | None](_CONNECTION, "_query_consent_task")
+    tie_breaker = Private[int](_CONNECTION, "_tie_breaker")
     local_candidates_start = Private[bool](_CONNECTION, "_local_candidates_start")
     checks_begun = Private[bool](_CONNECTION, "_early_checks_done")
     all_local_candidates = Private[list[aioice.Candidate]](_CONNECTION, "_local_candidates")

@@ -51,6 +51,30 @@ async def test_both_sides_take_the_same_role(make_pc: Factory) -> None:
         assert {transports(pc)[0].role for pc in (near, far)} == {"controlling", "controlled"}
 
 
+async def test_all_generations_have_one_role(make_pc: Factory) -> None:
+    """As a browser takes the controlling role when it restarts, conflicts come in mid-restart."""
+    near, far = make_pc(), make_pc()
+    echo = await connect(near, far)
+    for _ in range(5):
+        old = [ice_connection(pc) for pc in (near, far)]
+        await near.setLocalDescription(await near.createOffer(iceRestart=True))
+        await far.setRemoteDescription(near.localDescription)
+        await far.setLocalDescription()
+        for connection in old:
+            connection.ice_controlling = True
+        for pc in (near, far):
+            transports(pc)[0].role_switched(controlling=True)
+        await near.setRemoteDescription(far.localDescription)
+        await wait_sending_on_new_pair(near, far)
+        new = [ice_connection(pc) for pc in (near, far)]
+        for before, after in zip(old, new, strict=True):
+            assert before is not after
+            assert before.ice_controlling == after.ice_controlling
+            assert before._tie_breaker == after._tie_breaker
+        assert len({connection.ice_controlling for connection in new}) == 2
+        await echo.check("after")
+
+
 async def wait_until_roles_differ(*pcs: RTCPeerConnection) -> None:
     async with asyncio.timeout(10):
         while len({ice_connection(pc).ice_controlling for pc in pcs}) < 2:  # noqa: ASYNC110
