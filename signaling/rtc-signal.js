@@ -159,6 +159,12 @@ export class RtcSignal extends EventTarget {
       clearTimeout(deadline);
       this.#drop(socket, code, reason);
     };
+    socket.onerror = () => {
+      // A browser closes now, too; Node's WebSocket doesn't if the handshake was cut.
+      if (socket.readyState === 1) return;
+      clearTimeout(deadline);
+      this.#drop(socket, 0, "the connection failed");
+    };
   }
 
   #lose(reason) {
@@ -170,7 +176,7 @@ export class RtcSignal extends EventTarget {
   #drop(socket, code, reason) {
     if (socket !== this.#socket || this.#closed) return;
     this.#socket = null;
-    socket.onclose = socket.onmessage = null;
+    socket.onopen = socket.onclose = socket.onmessage = socket.onerror = null;
     try {
       socket.close();
     } catch {
