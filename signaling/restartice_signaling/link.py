@@ -186,11 +186,12 @@ class Link:
     async def _dial(self) -> list[Event]:
         """Open a socket and go through hello and welcome."""
         token = await self._token() if callable(self._token) else self._token
+        is_secure = self._url.lower().startswith("wss:")
         try:
             socket = await connect(
                 self._url,
                 subprotocols=[Subprotocol(SUBPROTOCOL)],
-                ssl=self._ssl,
+                ssl=self._ssl or (True if is_secure else None),
                 compression=None,
                 open_timeout=OPEN_TIMEOUT,
                 close_timeout=CLOSE_TIMEOUT,

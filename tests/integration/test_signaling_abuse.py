@@ -1,0 +1,187 @@
+"""Whatever strangers do to a server: it stays within its limits, and others notice nothing."""
+
+import asyncio
+import contextlib
+import json
+from collections.abc import AsyncIterator, Callable
+
+import pytest
+from websockets.exceptions import ConnectionClosed
+
+from connecting import DEADLINE
+from restartice_signaling import (
+    CustomReceived,
+    Limits,
+    ServerSettings,
+    SignalingServer,
+    WebSocketSignaling,
+    make_token,
+    serve,
+)
+from wire import Wire, dial
+
+SECRET = "0123456789" * 4
+HALF_OPEN = 300
+
+
+async def check_unharmed(server: SignalingServer, token: str | None = None) -> None:
+    """Check that two others can meet and speak."""
+    async with (
+        asyncio.timeout(DEADLINE),
+        WebSocketSignaling(server.url, room="others", peer="x", token=token) as first,
+        WebSocketSignaling(server.url, room="others", peer="y", token=token) as second,
+    ):
+        await first.send_custom("unharmed")
+        async for event in second:
+            if isinstance(event, CustomReceived):
+                assert event == CustomReceived("x", "unharmed")
+                return
+
+
+async def flood(wire: Wire) -> None:
+    with contextlib.suppress(ConnectionClosed):
+        while True:
+            await wire.say(type="ping", t=1)
+
+
+async def drain(wire: Wire) -> int | None:
+    """Read until the end; return the code of it."""
+    with contextlib.suppress(ConnectionClosed):
+        while True:
+            await wire.socket.recv()
+    return wire.socket.close_code
+
+
+async def test_a_flood_is_read_slowly_and_then_ended() -> None:
+    settings = ServerSettings(limits=Limits(rate=20, burst=10), flood_patience=1.0)
+    async with serve(settings=settings) as server, dial(server.url) as wire:
+        await wire.join()
+        flooding = asyncio.create_task(flood(wire))
+        ending = asyncio.create_task(drain(wire))
+        await check_unharmed(server)
+        async with asyncio.timeout(DEADLINE):
+            assert await ending == 4008
+            await flooding
+        assert server.metrics.throttled > 0
+        assert server.metrics.closed[4008] == 1
+        assert server.metrics.refused["rate-limited"] == 1
+        await check_unharmed(server)
+
+
+@pytest.mark.parametrize("joined", [True, False])
+async def test_a_huge_frame_ends_its_connection(joined: bool) -> None:
+    async with serve() as server, dial(server.url) as wire:
+        if joined:
+            await wire.join()
+        await wire.socket.send("x" * 2**17)
+        assert await wire.close_code() == 1009
+        await check_unharmed(server)
+
+
+async def test_a_huge_frame_is_not_kept_while_it_comes() -> None:
+    async with serve() as server, dial(server.url) as wire:
+        # What the header says is enough: no byte of the 4 GiB has been sent.
+        wire.socket.transport.write(b"\x81\xff" + (2**32).to_bytes(8) + b"mask")
+        assert await wire.close_code() == 1009
+        await check_unharmed(server)
+
+
+@contextlib.asynccontextmanager
+async def half_open(port: int, said: bytes) -> AsyncIterator[None]:
+    """Open many connections which say no more than that."""
+    writers = []
+    try:
+        for _ in range(HALF_OPEN):
+            _, writer = await asyncio.open_connection("127.0.0.1", port)
+            writers.append(writer)
+            writer.write(said)
+        yield
+    finally:
+        for writer in writers:
+            writer.transport.abort()
+
+
+async def reach(condition: Callable[[], bool]) -> None:
+    """Wait until something holds of which nobody tells."""
+    async with asyncio.timeout(DEADLINE):
+        while not condition():  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+
+
+@pytest.mark.parametrize("said", [b"", b"GET / HT"])
+async def test_half_open_sockets_are_bounded_and_end(said: bytes) -> None:
+    limit = HALF_OPEN // 2
+    settings = ServerSettings(max_pending=limit, hello_timeout=2.0)
+    async with serve(settings=settings) as server:
+        metrics = server.metrics
+        async with (
+            WebSocketSignaling(server.url, room="room", peer="a") as first,
+            WebSocketSignaling(server.url, room="room", peer="b") as second,
+            half_open(server.port, said),
+        ):
+            await first.send_custom("past them")
+            async for event in second:
+                if isinstance(event, CustomReceived):
+                    break
+            await reach(lambda: metrics.accepted + metrics.refused["overload"] == HALF_OPEN + 2)
+            assert metrics.refused["overload"] >= HALF_OPEN - limit
+            assert metrics.connections <= limit + 2
+            # Those that were let in are ended, too, while they stay open on their side.
+            await reach(lambda: metrics.pending == 0)
+        await check_unharmed(server)
+
+
+# Who may come in.
+
+
+@pytest.fixture
+async def guarded() -> AsyncIterator[SignalingServer]:
+    async with serve(settings=ServerSettings(secret=SECRET)) as server:
+        yield server
+
+
+async def refusal(server: SignalingServer, **fields: object) -> tuple[str, str, int | None]:
+    """Say hello; return code and message of the error, and the close code."""
+    async with dial(server.url) as wire:
+        await wire.say(type="hello", protocol=1, **fields)
+        error = await wire.hear()
+        assert error["type"] == "error", error
+        return error["code"], error["message"], await wire.close_code()
+
+
+async def test_rooms_cannot_be_told_apart_without_a_token(guarded: SignalingServer) -> None:
+    async with dial(guarded.url) as inside:
+        await inside.join(token=make_token(SECRET, "room"))
+        other = make_token(SECRET, "elsewhere")
+        for token in (None, "x.y.z", other):
+            fields = {} if token is None else {"token": token}
+            taken = await refusal(guarded, room="room", **fields)
+            free = await refusal(guarded, room="nobody-here", **fields)
+            assert taken == free
+            assert (taken[0], taken[2]) == ("auth", 4003)
+        await inside.say(type="ping", t=1)
+        # It wasn't told of anybody either.
+        assert (await inside.hear())["type"] == "pong"
+        assert guarded.metrics.joined == 1
+
+
+async def test_a_token_for_one_use_lets_in_once(guarded: SignalingServer) -> None:
+    token = make_token(SECRET, "room", once=True)
+    async with dial(guarded.url) as owner:
+        welcome = await owner.join(token=token)
+        code, message, closed = await refusal(guarded, room="room", token=token)
+        assert (code, closed) == ("auth", 4003)
+        assert "used" in message
+        resume = {"session": welcome["session"], "key": welcome["key"], "last": 0}
+        async with dial(guarded.url) as again:
+            assert (await again.join(token=token, resume=resume))["resumed"]
+            assert await owner.close_code() == 4001
+
+
+async def test_an_expired_token_does_not_let_in(guarded: SignalingServer) -> None:
+    token = make_token(SECRET, "room", lifetime=-1)
+    code, message, closed = await refusal(guarded, room="room", token=token)
+    assert (code, closed) == ("auth", 4003)
+    assert "expired" in message
+    assert token not in json.dumps(message)
+    await check_unharmed(guarded, make_token(SECRET, "others"))
