@@ -88,7 +88,7 @@ class LocalTracks(NegotiationNeeded):
 
         Spec: https://w3c.github.io/webrtc-pc/#dom-rtcpeerconnection-removetrack
         """
-        if self.closed_future is not None:
+        if self.is_closed:
             raise InvalidStateError("RTCPeerConnection is closed")
         # If sender was not created by connection, throw an InvalidAccessError.
         transceiver = sender.transceiver if isinstance(sender, RTCRtpSender) else None
@@ -105,7 +105,7 @@ class LocalTracks(NegotiationNeeded):
         self.update_negotiation_needed_flag()
 
     def _check_addition(self, kind: str, track: aiortc.MediaStreamTrack | None) -> None:
-        if self.closed_future is not None:
+        if self.is_closed:
             raise InvalidStateError("RTCPeerConnection is closed")
         if kind not in KINDS:
             raise InternalError(f'Invalid track kind "{kind}"')

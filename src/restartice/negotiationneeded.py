@@ -70,7 +70,7 @@ class NegotiationNeeded(CandidateAnnouncer):
 
     def _update_negotiation_needed(self) -> None:
         # If connection.[[IsClosed]] is true, abort these steps.
-        if self.closed_future is not None:
+        if self.is_closed:
             return
         # If the length of connection.[[Operations]] is not 0, ask again when it is.
         if not self.operations.empty:

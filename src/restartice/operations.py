@@ -61,13 +61,17 @@ class OperationsChain:
         finally:
             self._settle(turn)
 
-    async def close(self) -> None:
-        """Cut off the operation that runs, wait until it has ended, and refuse those that wait."""
+    def close(self) -> None:
+        """Cut off the operation that runs and refuse those that wait."""
         self._closed = True
         for turn in self._turns:
             turn.cancel()
+        if self._running is not None:
+            self._running.cancel()
+
+    async def wait_ended(self) -> None:
+        """Return when the operation that was cut off has ended."""
         if (running := self._running) is not None:
-            running.cancel()
             await asyncio.wait([running])
 
     async def _perform(self, operation: Callable[[], Awaitable[T]]) -> T:

@@ -143,7 +143,7 @@ class RTCPeerConnection(LocalDescriptionSetter, RemoteDescriptionSetter):
 
         Spec: https://w3c.github.io/webrtc-pc/#dom-rtcpeerconnection-setconfiguration
         """
-        if self.closed_future is not None:
+        if self.is_closed:
             raise InvalidStateError("RTCPeerConnection is closed")
         described = (self.current_local or self.pending_local) is not None
         self.configure(configuration, described=described)
@@ -159,7 +159,7 @@ class RTCPeerConnection(LocalDescriptionSetter, RemoteDescriptionSetter):
 
         Spec: https://w3c.github.io/webrtc-pc/#dom-rtcpeerconnection-restartice
         """
-        if self.closed_future is not None:
+        if self.is_closed:
             return
         # Empty [[LocalIceCredentialsToReplace]], and populate it with all ICE credentials found in
         # [[CurrentLocalDescription]] and [[PendingLocalDescription]].
@@ -353,7 +353,7 @@ class RTCPeerConnection(LocalDescriptionSetter, RemoteDescriptionSetter):
 
         Spec: https://w3c.github.io/webrtc-pc/#dom-peerconnection-createdatachannel
         """
-        if self.closed_future is not None:
+        if self.is_closed:
             raise InvalidStateError("RTCPeerConnection is closed")
         channel = super().createDataChannel(label, *args, **kwargs)
         self.data_channel_created = True
@@ -390,16 +390,27 @@ class RTCPeerConnection(LocalDescriptionSetter, RemoteDescriptionSetter):
     async def close(self) -> None:
         """End ICE processing, streams and channels. An operation under way has no effect.
 
-        A caller that is cancelled doesn't cancel the closing.
+        It is closed at once; what is awaited is the end of its tasks. A caller that is cancelled
+        doesn't cancel the closing.
 
         Spec: https://w3c.github.io/webrtc-pc/#dom-rtcpeerconnection-close
         """
         if self._closing is None:
+            self._enter_closed()
             self._closing = asyncio.ensure_future(self._close())
         await asyncio.shield(self._closing)
 
+    def _enter_closed(self) -> None:
+        self.is_closed = True
+        self.operations.close()
+        for transceiver in self.transceivers:
+            transceiver.close()
+        self.enter_signaling_state("closed")
+        self.update_ice_connection_state()
+        self.update_connection_state()
+
     async def _close(self) -> None:
-        await self.operations.close()
+        await self.operations.wait_ended()
         # Before the senders are stopped, so that none is started after that.
         await self.connector.close()
         self.reveal()

@@ -60,7 +60,7 @@ class Session(CandidateReceiver):
         Raises:
             InvalidStateError: It isn't allowed in this one.
         """
-        if self.closed_future is not None:
+        if self.is_closed:
             raise InvalidStateError("RTCPeerConnection is closed")
         state = next_signaling_state(self.signalingState, side, kind)
         if state is None:
@@ -162,7 +162,7 @@ class Session(CandidateReceiver):
 
     def enter_signaling_state(self, state: str) -> None:
         """Follow aiortc when it closes; else the state changes when the description is applied."""
-        if state == SignalingState.CLOSED:
+        if state == SignalingState.CLOSED != self.signalingState:
             self._change_signaling_state(state)
 
     async def enter(self, state: SignalingState) -> None:

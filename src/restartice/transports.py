@@ -44,6 +44,8 @@ class TransportOwner(AiortcPeerConnection):
         self.ice_settings = settings
         # While aiortc applies a remote description its transports are incomplete.
         self.applying_remote: SessionDescription | None = None
+        # aiortc's own mark comes when the operation under way has ended.
+        self.is_closed = False
         # Transports that a BUNDLE group made superfluous, until the answer makes that final.
         self.parked: set[RTCDtlsTransport] = set()
         self._background: set[asyncio.Task[None]] = set()
@@ -176,7 +178,7 @@ class TransportOwner(AiortcPeerConnection):
     def update_ice_connection_state(self) -> None:
         """Compute iceConnectionState anew."""
         state = aggregate_ice_connection_state([t.state for t in self.ice_transports])
-        if self.closed_future is not None:
+        if self.is_closed:
             state = "closed"
         if state != self.ice_connection_state and self.applying_remote is None:
             logger.debug("iceConnectionState %s -> %s", self.ice_connection_state, state)
@@ -188,13 +190,13 @@ class TransportOwner(AiortcPeerConnection):
         ice = [t.state for t in self.ice_transports]
         dtls = [t.state for t in self.dtls_transports]
         state = aggregate_connection_state(ice, dtls)
-        if self.closed_future is not None:
+        if self.is_closed:
             state = "closed"
         if state != self.connection_state and self.applying_remote is None:
             logger.debug("connectionState %s -> %s", self.connection_state, state)
             self.connection_state = state
             self.emit("connectionstatechange")
-        if self.closed_future is None and self.close_task is None and set(dtls) == {"closed"}:
+        if not self.is_closed and self.close_task is None and set(dtls) == {"closed"}:
             self.close_task = asyncio.ensure_future(self.close())
 
     def _bundle_transport(self) -> RTCDtlsTransport | None:

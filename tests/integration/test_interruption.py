@@ -171,3 +171,18 @@ def test_a_syntax_error_can_be_copied_and_sent_to_another_process() -> None:
     error = SdpSyntaxError("no SDP in line 3", 3)
     for twin in (copy.copy(error), pickle.loads(pickle.dumps(error))):  # noqa: S301  our own
         assert (str(twin), twin.sdpLineNumber) == (str(error), 3)
+
+
+async def test_close_takes_effect_before_it_waits(make_pc: Factory) -> None:
+    near, far, _, _ = await begin(make_pc, 0, first=False)
+    operation = await start(near.setLocalDescription, 1)
+    closing = asyncio.ensure_future(near.close())
+    await asyncio.sleep(0)
+    assert not closing.done()
+    assert {near.signalingState, near.iceConnectionState, near.connectionState} == {"closed"}
+    with pytest.raises(InvalidStateError):
+        near.addTrack(AudioStreamTrack())
+    with pytest.raises(InvalidStateError):
+        await operation
+    await closing
+    await far.close()

@@ -76,7 +76,8 @@ async def test_close_cuts_off_what_runs_and_what_waits() -> None:
     log: list[str] = []
     tasks = [asyncio.create_task(chain.run(steps(log, name, asyncio.Event()))) for name in "ab"]
     await started(log, "a starts")
-    await chain.close()
+    chain.close()
+    await chain.wait_ended()
     results = await asyncio.gather(*tasks, return_exceptions=True)
     assert [type(result) for result in results] == [InvalidStateError, InvalidStateError]
     assert log == ["a starts"]
@@ -90,6 +91,7 @@ async def test_cancelled_twice_over_it_is_cancelled() -> None:
     task = asyncio.create_task(chain.run(steps(log, "a", asyncio.Event())))
     await started(log, "a starts")
     task.cancel()
-    await chain.close()
+    chain.close()
+    await chain.wait_ended()
     await asyncio.wait([task])
     assert task.cancelled()
