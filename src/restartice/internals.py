@@ -50,7 +50,7 @@ __all__ = [
     "is_established",
     "is_signed",
     "kept_codecs",
-    "mark_shared",
+    "mark_bundled",
     "mline_index",
     "oldest_unacknowledged",
     "pair",
@@ -509,9 +509,11 @@ def set_mid(transceiver: aiortc.RTCRtpTransceiver, mid: str | None) -> None:
     transceiver._set_mid(mid)  # type: ignore[arg-type]
 
 
-def mark_shared(user: aiortc.RTCRtpTransceiver | aiortc.RTCSctpTransport) -> None:
-    """Note for aiortc that a transceiver or SCTP shares its transport already."""
-    user._bundled = True
+def mark_bundled(
+    user: aiortc.RTCRtpTransceiver | aiortc.RTCSctpTransport, *, bundled: bool
+) -> None:
+    """Tell aiortc if a transceiver or SCTP rides on the BUNDLE group's transport already."""
+    user._bundled = bundled
 
 
 @contextmanager

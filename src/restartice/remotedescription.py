@@ -89,7 +89,7 @@ class RemoteDescriptionSetter(Session):
     ) -> None:
         if description.type == "offer":
             self._associate(description)
-        self.mark_shared_transports()
+        self.mark_bundled(description)
         dead = self._dead(description)
         live = [n for n in range(len(description.media)) if n not in dead]
         before = {dtls_transport(user) for user in self.users()}

@@ -14,7 +14,7 @@ from .dtlstransport import RTCDtlsTransport
 from .icegatherer import RTCIceGatherer
 from .iceservers import RTCPeerConnectionIceErrorEvent
 from .icetransport import RTCIceTransport
-from .internals import AiortcPeerConnection, mark_shared, mline_index
+from .internals import AiortcPeerConnection, mark_bundled, mline_index
 from .resumption import resume
 from .settings import IceSettings
 from .states import (
@@ -152,13 +152,16 @@ class TransportOwner(AiortcPeerConnection):
             self.dtls_transports.add(transport)
             self.ice_transports.add(transport.transport)
 
-    def mark_shared_transports(self) -> None:
-        """Note for aiortc who shares a transport already, so that it doesn't stop it for one."""
-        users = self.users()
-        transports = [dtls_transport(user) for user in users]
-        for user, transport in zip(users, transports, strict=True):
-            if transports.count(transport) > 1:
-                mark_shared(user)
+    def mark_bundled(self, description: "SessionDescription") -> None:
+        """Note for aiortc who rides on the BUNDLE group's transport already, and who must move.
+
+        aiortc takes those for bundled that share any transport, as all of a kind do from the start.
+        """
+        group = bundled_mids(description)
+        shared = [dtls_transport(user) for user in self.users() if user.mid in group[:1]]
+        for user in self.users():
+            if user.mid in group:
+                mark_bundled(user, bundled=dtls_transport(user) in shared)
 
     # The states.
 

@@ -10,14 +10,16 @@ import aiortc
 import pytest
 
 from conftest import Factory
-from connecting import negotiate, wait_connected
+from connecting import Echo, negotiate, transports, wait_connected
 from properties.world import SilentTrack
 from restartice import (
+    AudioStreamTrack,
     InvalidAccessError,
     InvalidStateError,
     MediaStream,
     RTCPeerConnection,
     RTCSessionDescription,
+    VideoStreamTrack,
 )
 
 ROLLBACK = RTCSessionDescription("", "rollback")
@@ -406,3 +408,19 @@ async def test_sections_without_mid(make_pc: Factory) -> None:
     assert "a=group:BUNDLE" not in answer
     await near.setRemoteDescription(RTCSessionDescription(answer, "answer"))
     await wait_connected(near, far)
+
+
+async def test_all_of_a_kind_move_to_the_bundle_transport(make_pc: Factory) -> None:
+    """Those that share a transport of their own before a group is negotiated share the group's."""
+    near, far = make_pc(), make_pc()
+    for kind in (AudioStreamTrack, AudioStreamTrack, VideoStreamTrack, VideoStreamTrack):
+        near.addTrack(kind())
+    far.addTrack(VideoStreamTrack())
+    echo = Echo(far, near)
+    await near.setLocalDescription()
+    await negotiate(far, near)
+    await negotiate(near, far)
+    await wait_connected(near, far)
+    for pc in (near, far):
+        assert len(transports(pc)) == 1
+    await echo.check()
