@@ -3,6 +3,7 @@
 import asyncio
 import shutil
 import socket
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ import aiortc
 from aioice.turn import create_turn_endpoint
 
 from requiring import require
+from restartice_signaling.turn import turn_credentials
 
 LOOPBACK: Final = "127.0.0.1"
 PASSWORDS: Final = {"alice": "wonderland", "bob": "builder"}
@@ -48,14 +50,17 @@ class TurnServer:
 
 
 @asynccontextmanager
-async def turn_server(directory: Path) -> AsyncIterator[TurnServer]:
-    """Run a server, which keeps its files in a directory."""
+async def turn_server(directory: Path, secret: str | None = None) -> AsyncIterator[TurnServer]:
+    """Run a server, which keeps its files in a directory.
+
+    With a secret, it takes the credentials that are made with it, and no others.
+    """
     executable = shutil.which("turnserver")
     require(executable, "coturn (Debian package coturn)")
     assert executable is not None
     port = free_port()
     configuration = directory / "turnserver.conf"
-    configuration.write_text(_configuration(port, directory))
+    configuration.write_text(_configuration(port, directory, secret))
     process = await asyncio.create_subprocess_exec(
         executable,
         "-c",
@@ -66,7 +71,7 @@ async def turn_server(directory: Path) -> AsyncIterator[TurnServer]:
     server = TurnServer(port, process)
     try:
         async with asyncio.timeout(DEADLINE):
-            await _wait_ready(server)
+            await _wait_ready(server, *_known_user(secret))
         yield server
     finally:
         await server.stop()
@@ -88,13 +93,20 @@ def free_port() -> int:
             return port
 
 
-def _configuration(port: int, directory: Path) -> str:
-    users = [f"user={name}:{password}" for name, password in PASSWORDS.items()]
+def _known_user(secret: str | None) -> tuple[str, str]:
+    if secret is None:
+        return "alice", PASSWORDS["alice"]
+    return turn_credentials(secret, "alice", int(time.time() + DEADLINE))
+
+
+def _configuration(port: int, directory: Path, secret: str | None) -> str:
+    users = ["lt-cred-mech", *(f"user={name}:{word}" for name, word in PASSWORDS.items())]
+    if secret is not None:
+        users = ["use-auth-secret", f"static-auth-secret={secret}"]
     lines = [
         f"listening-ip={LOOPBACK}",
         f"listening-port={port}",
         f"relay-ip={LOOPBACK}",
-        "lt-cred-mech",
         "realm=restartice.test",
         *users,
         "fingerprint",
@@ -110,7 +122,7 @@ def _configuration(port: int, directory: Path) -> str:
     return "\n".join([*lines, ""])
 
 
-async def _wait_ready(server: TurnServer) -> None:
+async def _wait_ready(server: TurnServer, user: str, password: str) -> None:
     """Return when it has given an allocation, and taken it back."""
     closed = asyncio.get_running_loop().create_future()
 
@@ -125,8 +137,8 @@ async def _wait_ready(server: TurnServer) -> None:
             transport, _ = await create_turn_endpoint(
                 Client,
                 (LOOPBACK, server.port),
-                "alice",
-                PASSWORDS["alice"],
+                user,
+                password,
                 transport="tcp",
             )
         except ConnectionError:
