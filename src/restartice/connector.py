@@ -1,6 +1,7 @@
 """Starting DTLS, RTP and SCTP on transports that have become usable."""
 
 import asyncio
+from typing import Final
 
 import aiortc
 
@@ -8,6 +9,9 @@ from .dtlstransport import RTCDtlsTransport
 from .internals import AiortcPeerConnection
 
 __all__ = ["Connector"]
+
+# After how many seconds a task is cancelled again.
+RETRY: Final = 0.05
 
 
 class Connector:
@@ -31,10 +35,12 @@ class Connector:
 
     async def close(self) -> None:
         """End all tasks."""
-        tasks = list(self._tasks.values())
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        # More than once: wait_for(), in which DTLS waits for the other side, swallows the first
+        # cancellation if something comes in at the same moment, until Python 3.12.
+        while tasks := [task for task in self._tasks.values() if not task.done()]:
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks, timeout=RETRY)
 
     async def _connect(self, transport: RTCDtlsTransport) -> None:
         try:

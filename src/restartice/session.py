@@ -204,10 +204,14 @@ class Session(CandidateReceiver):
             unneeded = self.parked | self._unused_transports()
             self.parked = set()
             self.update_transport_states()
-        for transport in self.transports_by_use():
-            await transport.start_checks()
-        self.connector.connect_soon()
-        await self._stop(unneeded)
+        # First, so that the operation ends before ICE does; but even if it is cancelled meanwhile,
+        # what was negotiated is begun.
+        try:
+            await self._stop(unneeded)
+        finally:
+            for transport in self.transports_by_use():
+                await transport.start_checks()
+            self.connector.connect_soon()
 
     # What is rejected.
 

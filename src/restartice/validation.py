@@ -65,6 +65,8 @@ def _check_mids(description: sdp.Description) -> None:
     mids = [media.rtp.muxId for media in description.media]
     if len(set(mids)) != len(mids):
         raise InvalidContentError("Two media sections have the same mid")
-    for mid in sdp.bundled_mids(description):
-        if mid not in mids:
-            raise InvalidContentError(f"The BUNDLE group contains {mid!r}, which is no section")
+    # A group of which nothing is known says nothing; programs that rename mids leave one behind.
+    group = set(sdp.bundled_mids(description))
+    if group & set(mids) and (unknown := group - set(mids)):
+        names = ", ".join(sorted(map(repr, unknown)))
+        raise InvalidContentError(f"The BUNDLE group contains {names}, which is no section")
