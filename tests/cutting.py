@@ -1,8 +1,9 @@
 """Cutting the path between two peers of one process."""
 
+import asyncio
 from typing import Any
 
-from connecting import transports
+from connecting import DEADLINE, Echo, connect, transports
 from restartice import IceSettings, RTCPeerConnection
 from restartice.iceconnection import IceConnection
 
@@ -34,6 +35,23 @@ class Cut:
 
     def heal(self) -> None:
         self._protocol.transport = self._transport
+
+
+async def connect_measured(near: RTCPeerConnection, far: RTCPeerConnection) -> Echo:
+    """Connect two peers, and return when both know how long the way there and back takes.
+
+    Until then they are patient, and one might take a path for dead before it takes it for lost.
+    """
+    echo = await connect(near, far)
+    async with asyncio.timeout(DEADLINE):
+        while not all(is_measured(pc) for pc in (near, far)):  # noqa: ASYNC110  no event tells
+            await asyncio.sleep(0.01)
+    return echo
+
+
+def is_measured(pc: RTCPeerConnection) -> bool:
+    watch = ice_connection(pc).watch
+    return watch is not None and watch.round_trip_time is not None
 
 
 def ice_connection(pc: RTCPeerConnection) -> IceConnection:

@@ -7,8 +7,8 @@ from typing import Any
 from aioice import stun
 
 from conftest import Factory
-from connecting import connect, wait_for_state
-from cutting import QUICK, Cut, ice_connection
+from connecting import wait_for_state
+from cutting import QUICK, Cut, connect_measured, ice_connection
 from restartice import RTCPeerConnection
 
 
@@ -19,7 +19,7 @@ async def wait_disconnected(pc: RTCPeerConnection) -> None:
 
 async def test_disconnected_and_back(make_pc: Factory) -> None:
     near, far = make_pc(iceSettings=QUICK), make_pc(iceSettings=QUICK)
-    echo = await connect(near, far)
+    echo = await connect_measured(near, far)
     states: list[str] = []
     near.on("iceconnectionstatechange", lambda: states.append(near.iceConnectionState))
     cuts = [Cut(near), Cut(far)]
@@ -37,7 +37,7 @@ async def test_disconnected_and_back(make_pc: Factory) -> None:
 
 async def test_failed_after_disconnected(make_pc: Factory) -> None:
     near, far = make_pc(iceSettings=QUICK), make_pc(iceSettings=QUICK)
-    await connect(near, far)
+    await connect_measured(near, far)
     states: list[str] = []
     near.on("iceconnectionstatechange", lambda: states.append(near.iceConnectionState))
     Cut(far)
@@ -47,7 +47,7 @@ async def test_failed_after_disconnected(make_pc: Factory) -> None:
 
 async def test_forged_answers_are_none(make_pc: Factory) -> None:
     near, far = make_pc(iceSettings=QUICK), make_pc(iceSettings=QUICK)
-    await connect(near, far)
+    await connect_measured(near, far)
     cut = Cut(far)
     protocol: Any = cut._protocol
     connection = ice_connection(near)
@@ -84,7 +84,7 @@ async def test_forged_answers_are_none(make_pc: Factory) -> None:
 
 async def test_forged_requests_are_no_sign_of_life(make_pc: Factory) -> None:
     near, far = make_pc(iceSettings=QUICK), make_pc(iceSettings=QUICK)
-    await connect(near, far)
+    await connect_measured(near, far)
     cut = Cut(far)
     connection, victim = ice_connection(far), ice_connection(near)
     pair = victim.selected_pair
@@ -108,7 +108,7 @@ async def test_forged_requests_are_no_sign_of_life(make_pc: Factory) -> None:
 
 async def test_nothing_is_sent_after_consent_has_expired(make_pc: Factory) -> None:
     near, far = make_pc(iceSettings=QUICK), make_pc(iceSettings=QUICK)
-    echo = await connect(near, far)
+    echo = await connect_measured(near, far)
     connection = ice_connection(near)
     pair = connection.selected_pair
     assert pair is not None
@@ -136,7 +136,7 @@ async def test_nothing_is_sent_after_consent_has_expired(make_pc: Factory) -> No
 
 async def test_our_own_stall_is_not_a_dead_path(make_pc: Factory) -> None:
     near, far = make_pc(iceSettings=QUICK), make_pc(iceSettings=QUICK)
-    echo = await connect(near, far)
+    echo = await connect_measured(near, far)
     states: list[str] = []
     near.on("iceconnectionstatechange", lambda: states.append(near.iceConnectionState))
     for _ in range(3):

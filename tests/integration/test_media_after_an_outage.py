@@ -7,8 +7,8 @@ import aiortc
 from aiortc import VideoStreamTrack
 
 from conftest import Factory
-from connecting import connect, negotiate, wait_connected, wait_for_state
-from cutting import QUICK, Cut, ice_connection
+from connecting import negotiate, wait_connected, wait_for_state
+from cutting import QUICK, Cut, connect_measured, ice_connection
 from restartice import RTCPeerConnection, RTCRtpSender
 
 
@@ -57,7 +57,7 @@ async def test_nothing_is_numbered_that_cannot_be_sent(make_pc: Factory) -> None
     track = VideoStreamTrack()
     sender = near.addTrack(track)
     assert isinstance(sender, RTCRtpSender)
-    await connect(near, far)
+    await connect_measured(near, far)
     await viewer.see()
     cuts = [Cut(near), Cut(far)]
     await wait_for_state(near, "iceConnectionState", "failed")
@@ -84,13 +84,14 @@ async def test_pictures_and_messages_after_a_path_has_healed(make_pc: Factory) -
     near, far = make_pc(iceSettings=QUICK), make_pc(iceSettings=QUICK)
     viewer = Viewer(far)
     near.addTrack(VideoStreamTrack())
-    echo = await connect(near, far)
+    echo = await connect_measured(near, far)
     await viewer.see()
     delays: list[float] = []
     for number in range(3):
         cuts = [Cut(near), Cut(far)]
-        await wait_for_state(near, "iceConnectionState", "disconnected")
-        await wait_for_state(far, "iceConnectionState", "disconnected")
+        await asyncio.gather(
+            *(wait_for_state(pc, "iceConnectionState", "disconnected") for pc in (near, far))
+        )
         for message in range(20):
             echo.channel.send(f"{number} {message}")
         for cut in cuts:
@@ -107,7 +108,7 @@ async def test_pictures_and_messages_after_a_path_has_healed(make_pc: Factory) -
 
 async def test_the_path_is_not_flooded_while_it_is_lost(make_pc: Factory) -> None:
     near, far = make_pc(iceSettings=QUICK), make_pc(iceSettings=QUICK)
-    await connect(near, far)
+    await connect_measured(near, far)
     pair = ice_connection(near).selected_pair
     assert pair is not None
     cut = Cut(near)
