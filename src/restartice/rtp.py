@@ -93,12 +93,7 @@ class RTCRtpSender(AiortcRtpSender):
         self, codec: aiortc.RTCRtpCodecParameters
     ) -> "RTCEncodedFrame | None":
         """Return the next frame to send, or None if the track's next one isn't to be sent."""
-        ice = self.transport.transport
-        assert isinstance(ice, RTCIceTransport)
-        if not ice.path_lost:
-            self._sent_into_void = 0
-        void = not ice.sendable or self._sent_into_void >= VOID_LIMIT
-        if void or not self.encodings[0].active:
+        if self._is_in_the_void() or not self.encodings[0].active:
             self._holding = True
             await self._skip_frame()
             return None
@@ -109,6 +104,15 @@ class RTCRtpSender(AiortcRtpSender):
         if frame is not None:
             self._sent_into_void += len(frame.payloads)
         return frame
+
+    def _is_in_the_void(self) -> bool:
+        """Say if nothing can be sent, or too much already has been without a path."""
+        ice = self.transport.transport
+        if not isinstance(ice, RTCIceTransport):
+            return False  # aiortc's, made by a program: it ends when its path does
+        if not ice.path_lost:
+            self._sent_into_void = 0
+        return not ice.sendable or self._sent_into_void >= VOID_LIMIT
 
     async def _skip_frame(self) -> None:
         if (track := self.track) is None:

@@ -81,14 +81,24 @@ async def swallow_link_in_use(network: Network, peers: Peers) -> tuple[float, fl
 
 async def test_silent_blackhole_without_traffic(network: Network, start_peers: Connect) -> None:
     """Nothing is sent, and yet both sides notice within 8 seconds."""
-    peers = await start_peers(restart="negotiator")
+    peers = await start_peers(restart="never")
     link = await link_in_use(peers)
     cut_at = time.monotonic()
     await network.set_link(link, loss=1.0)
     noticed = await seconds_until(peers, "iceConnectionState", cut_at, state="disconnected")
+    print(f"idle: disconnected after {noticed:.3f} s")
+    assert noticed < 8.0
+
+
+async def test_silent_blackhole_without_traffic_is_recovered_from(
+    network: Network, start_peers: Connect
+) -> None:
+    """Whoever notices first restarts, perhaps before the other one does."""
+    peers = await start_peers(restart="negotiator")
+    link = await link_in_use(peers)
+    cut_at = time.monotonic()
+    await network.set_link(link, loss=1.0)
     await seconds_until(peers, "RestartSucceeded", cut_at)
     assert await link_in_use(peers) == 1 - link
     await send_numbers(peers)
     await check_nothing_is_lost(peers)
-    print(f"idle: disconnected after {noticed:.3f} s")
-    assert noticed < 8.0
