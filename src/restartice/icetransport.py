@@ -438,9 +438,10 @@ class RTCIceTransport(aiortc.RTCIceTransport):
     async def _drain(self, generation: IceGeneration) -> None:
         # "Every candidate of the latest exchange can receive": what the remote side sent on the
         # old pair may still be under way, and it may go on with that a little longer than we do.
-        delay = self._settings.drain_time
-        while generation.connection.heard and not generation.drained.is_set():
-            generation.connection.heard = False
+        connection, delay = generation.connection, self._settings.drain_time
+        connection.heard = True
+        while connection.heard and not generation.drained.is_set():
+            connection.heard = False
             with suppress(TimeoutError):
                 async with asyncio.timeout(delay):
                     await generation.drained.wait()

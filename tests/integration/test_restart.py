@@ -18,6 +18,7 @@ from connecting import (
     wait_sending_on_new_pair,
     wait_until,
 )
+from cutting import ice_connection
 from restartice import (
     AudioStreamTrack,
     InvalidModificationError,
@@ -367,3 +368,28 @@ async def test_states_on_the_way(make_pc: Factory) -> None:
     assert seen == ["connected", "completed"]
     assert connection_states == []
     assert transports(near) == [same]
+
+
+async def test_what_is_still_under_way_on_the_old_pair_arrives(make_pc: Factory) -> None:
+    near, far = make_pc(), make_pc()
+    await connect(near, far)
+    old_near, old_far = ice_connection(near), ice_connection(far)
+    pair = old_far.selected_pair
+    assert pair is not None
+    near.restartIce()
+    await near.setLocalDescription()
+    await far.setRemoteDescription(near.localDescription)
+    await far.setLocalDescription()
+    # As after each look at whether something has come in.
+    old_near.heard = False
+    await near.setRemoteDescription(far.localDescription)
+    await wait_sending_on_new_pair(near, far)
+    assert ice_connection(near) is not old_near
+    for _ in range(100):  # which would be enough for closing the sockets
+        await asyncio.sleep(0)
+    late = asyncio.Event()
+    old_near.deliver = lambda _: late.set()
+    async with asyncio.timeout(2):
+        while not late.is_set():
+            await pair.protocol.send_data(b"still under way", pair.remote_addr)
+            await asyncio.sleep(0.01)
