@@ -5,6 +5,7 @@ the end its report, and ends when its standard input is closed.
 """
 
 import asyncio
+import gc
 import hashlib
 import json
 import sys
@@ -125,6 +126,10 @@ class Call:
 
     async def _talk(self) -> None:
         options = self._options
+        # What is there by now stays, so that Python's garbage collector needn't look at it again
+        # and again, for which everything else would wait.
+        gc.collect()
+        gc.freeze()
         self._start = time.monotonic()
         self._watch_transports()
         self._tasks += [

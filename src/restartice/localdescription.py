@@ -1,5 +1,6 @@
 """Setting local descriptions."""
 
+import asyncio
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -47,6 +48,8 @@ class LocalDescriptionSetter(Session):
         self.check_local(session)
         if session is None or not (session.sdp or session.type == "rollback"):
             session = await self._implied(session)
+            # Creating takes milliseconds, and so does applying; media needn't wait for both.
+            await asyncio.sleep(0)
         if session.type == "rollback":
             await self.roll_back()
             return

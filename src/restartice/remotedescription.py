@@ -1,5 +1,6 @@
 """Setting remote descriptions."""
 
+import asyncio
 from typing import TYPE_CHECKING
 
 from aiortc import RTCIceParameters, RTCSessionDescription
@@ -48,6 +49,8 @@ class RemoteDescriptionSetter(Session):
         session = self._named(session)
         description = sdp.parse(session)
         self._validate(description)
+        # Reading takes milliseconds, and so does applying; media needn't wait for both.
+        await asyncio.sleep(0)
         if self._is_glare(session):
             # An offer of ours is rolled back in the same operation.
             await self.roll_back()
