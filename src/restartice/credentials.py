@@ -1,12 +1,14 @@
 """ICE credentials as one value."""
 
 import base64
+import re
 import secrets
 from dataclasses import dataclass
-from typing import Self
+from typing import Final, Self
 
 __all__ = ["IceCredentials"]
 
+ICE_CHARS: Final = re.compile("[A-Za-z0-9+/]*")
 UFRAG_LENGTH = 8
 PASSWORD_LENGTH = 24
 
@@ -30,6 +32,11 @@ class IceCredentials:
 
     ufrag: str
     password: str
+
+    @property
+    def well_formed(self) -> bool:
+        """Whether there are only ice-chars in it. (RFC 8839 section 5.4)."""
+        return ICE_CHARS.fullmatch(self.ufrag + self.password) is not None
 
     @classmethod
     def generate(cls) -> Self:

@@ -83,9 +83,11 @@ class RemoteDescriptionSetter(Session):
         recyclable = sdp.rejected_in(self.current_local) | sdp.rejected_in(self.current_remote)
         if description.type == "offer":
             # A second remote offer replaces the first, so it continues the current description.
-            validation.check_remote(description, self.current_remote, recyclable)
+            before = self.current_remote
+            validation.check_remote(description, before, recyclable, before)
         else:
-            validation.check_remote(description, self.pending_local, frozenset())
+            before = self.pending_remote or self.current_remote
+            validation.check_remote(description, self.pending_local, frozenset(), before)
 
     async def _apply_remote(
         self, session: RTCSessionDescription, description: sdp.Description

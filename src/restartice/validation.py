@@ -14,6 +14,7 @@ def check_remote(
     description: sdp.Description,
     continued: SessionDescription | None,
     recyclable: Collection[int],
+    before: SessionDescription | None,
 ) -> None:
     """Check the content of a remote description.
 
@@ -21,6 +22,7 @@ def check_remote(
         description: The description.
         continued: For an offer the current one, for an answer the offer that it answers.
         recyclable: Places of sections which an offer may use for something else.
+        before: What the remote side said last.
 
     Raises:
         InvalidContentError: It can't be applied. The remote side's mistake.
@@ -28,11 +30,12 @@ def check_remote(
     answer = description.type != "offer"
     for _, media in sdp.live_sections(description):
         _check_section(media, answer=answer)
-    before = [(m.kind, m.rtp.muxId) for m in continued.media] if continued else []
-    after = [(m.kind, m.rtp.muxId) for m in description.media]
-    if answer and after != before:
+    _check_fingerprints(description, before)
+    expected = [(m.kind, m.rtp.muxId) for m in continued.media] if continued else []
+    found = [(m.kind, m.rtp.muxId) for m in description.media]
+    if answer and found != expected:
         raise InvalidContentError("Media sections in answer do not match offer")
-    if not answer and not _continues(after, before, recyclable):
+    if not answer and not _continues(found, expected, recyclable):
         # "The number of m= sections never decreases." (RFC 9429 section 5.2.2)
         raise InvalidContentError("Media sections in offer do not match those negotiated")
     _check_mids(description)
@@ -49,8 +52,13 @@ def _continues(
 
 
 def _check_section(media: MediaDescription, *, answer: bool) -> None:
-    if "" in (sdp.section_credentials(media).ufrag, sdp.section_credentials(media).password):
+    credentials = sdp.section_credentials(media)
+    if "" in (credentials.ufrag, credentials.password):
         raise InvalidContentError("ICE username fragment or password is missing")
+    if not credentials.well_formed:
+        raise InvalidContentError(
+            "ICE username fragment or password has other than ICE's characters"
+        )
     if media.dtls is None:
         raise InvalidContentError("DTLS setup attribute is missing")
     if answer and media.dtls.role not in {"client", "server"}:
@@ -59,6 +67,27 @@ def _check_section(media: MediaDescription, *, answer: bool) -> None:
         )
     if media.kind in {"audio", "video"} and not media.rtcp_mux:
         raise InvalidContentError("RTCP mux is not enabled")
+
+
+def _check_fingerprints(description: sdp.Description, before: SessionDescription | None) -> None:
+    # Another fingerprint means another DTLS association, which needs a restart. (RFC 9429
+    # section 5.11)
+    known = {media.rtp.muxId: media for _, media in sdp.live_sections(before)}
+    for _, media in sdp.live_sections(description):
+        earlier = known.get(media.rtp.muxId)
+        if earlier is None or sdp.section_credentials(media) != sdp.section_credentials(earlier):
+            continue
+        was, now = _fingerprints(earlier), _fingerprints(media)
+        if any(was[algorithm].isdisjoint(now[algorithm]) for algorithm in was.keys() & now.keys()):
+            raise InvalidContentError("A DTLS fingerprint has changed without an ICE restart")
+
+
+def _fingerprints(media: MediaDescription) -> dict[str, set[str]]:
+    fingerprints: dict[str, set[str]] = {}
+    for fingerprint in media.dtls.fingerprints if media.dtls else []:
+        values = fingerprints.setdefault(fingerprint.algorithm.lower(), set())
+        values.add(fingerprint.value.upper())
+    return fingerprints
 
 
 def _check_mids(description: sdp.Description) -> None:
