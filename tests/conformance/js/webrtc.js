@@ -302,6 +302,13 @@ const navigator = {
   },
 };
 
+// As much of Web Audio as it takes to get a track from it.
+class AudioContext {
+  createOscillator() { return { connect: node => node, start() {}, stop() {} }; }
+  createMediaStreamDestination() { return { stream: new MediaStream([ask("media", "audio")]) }; }
+  async close() {}
+}
+
 // RTP.
 
 class RTCRtpSender extends Remote {
@@ -544,7 +551,7 @@ const interfaces = {
 };
 
 Object.assign(globalThis, interfaces, {
-  MediaStreamTrackEvent, RTCDataChannelEvent, RTCError, RTCIceCandidate,
+  AudioContext, MediaStreamTrackEvent, RTCDataChannelEvent, RTCError, RTCIceCandidate,
   RTCPeerConnection, RTCPeerConnectionIceEvent, RTCSessionDescription, RTCTrackEvent, navigator,
 });
 
