@@ -1,5 +1,6 @@
 """What a remote description must say, beyond being SDP."""
 
+import logging
 from collections.abc import Collection
 
 from aiortc.sdp import MediaDescription, SessionDescription
@@ -8,6 +9,8 @@ from . import description as sdp
 from .exceptions import InvalidContentError
 
 __all__ = ["check_remote"]
+
+logger = logging.getLogger(__name__)
 
 
 def check_remote(
@@ -70,16 +73,22 @@ def _check_section(media: MediaDescription, *, answer: bool) -> None:
 
 
 def _check_fingerprints(description: sdp.Description, before: SessionDescription | None) -> None:
+    known = {media.rtp.muxId: media for _, media in sdp.live_sections(before)}
+    lives_on = [
+        (m, known[m.rtp.muxId]) for _, m in sdp.live_sections(description) if m.rtp.muxId in known
+    ]
+    changed = [pair for pair in lives_on if _has_other_certificate(*pair)]
     # Another fingerprint means another DTLS association, which needs a restart. (RFC 9429
     # section 5.11)
-    known = {media.rtp.muxId: media for _, media in sdp.live_sections(before)}
-    for _, media in sdp.live_sections(description):
-        earlier = known.get(media.rtp.muxId)
-        if earlier is None or sdp.section_credentials(media) != sdp.section_credentials(earlier):
-            continue
-        was, now = _fingerprints(earlier), _fingerprints(media)
-        if any(was[algorithm].isdisjoint(now[algorithm]) for algorithm in was.keys() & now.keys()):
-            raise InvalidContentError("A DTLS fingerprint has changed without an ICE restart")
+    if any(sdp.section_credentials(now) == sdp.section_credentials(was) for now, was in changed):
+        raise InvalidContentError("A DTLS fingerprint has changed without an ICE restart")
+    if changed:
+        logger.warning("Another peer takes over, with which there will be no new DTLS handshake")
+
+
+def _has_other_certificate(now: MediaDescription, was: MediaDescription) -> bool:
+    new, old = _fingerprints(now), _fingerprints(was)
+    return any(new[algorithm].isdisjoint(old[algorithm]) for algorithm in new.keys() & old.keys())
 
 
 def _fingerprints(media: MediaDescription) -> dict[str, set[str]]:

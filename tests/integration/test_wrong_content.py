@@ -1,5 +1,6 @@
 """Remote descriptions that say something that can't be."""
 
+import logging
 import re
 
 import pytest
@@ -37,13 +38,18 @@ async def test_another_certificate_needs_a_restart(make_pc: Factory) -> None:
     await near.setRemoteDescription(answer)
 
 
-async def test_another_peer_can_take_over_with_a_restart(make_pc: Factory) -> None:
+async def test_a_warning_tells_that_another_peer_takes_over(
+    make_pc: Factory, caplog: pytest.LogCaptureFixture
+) -> None:
     near, first, second = make_pc(), make_pc(), make_pc()
     near.createDataChannel("data")
     await negotiate(near, first)
     near.restartIce()
-    await negotiate(near, second)
+    assert "takes over" not in caplog.text
+    with caplog.at_level(logging.WARNING, "restartice"):
+        await negotiate(near, second)
     assert near.signalingState == second.signalingState == "stable"
+    assert "Another peer takes over" in caplog.text
 
 
 @pytest.mark.parametrize("name", ["ufrag", "pwd"])
