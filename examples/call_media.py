@@ -1,6 +1,7 @@
 """Generated media: video whose every frame carries its number in the picture, and a tone."""
 
 import asyncio
+import functools
 import math
 import time
 from array import array
@@ -90,6 +91,13 @@ class CountedVideo(MediaStreamTrack):
         return self._frame
 
 
+@functools.cache
+def second_of_tone() -> bytes:
+    """Return a second of the tone, which takes too long to be computed again in mid-call."""
+    wave = (math.sin(2 * math.pi * TONE * n / SAMPLE_RATE) for n in range(SAMPLE_RATE))
+    return array("h", (round(8000 * value) for value in wave)).tobytes()
+
+
 class Tone(MediaStreamTrack):
     """A sine of 440 Hz."""
 
@@ -99,8 +107,7 @@ class Tone(MediaStreamTrack):
         super().__init__()
         self._pace = Pace(SAMPLES / SAMPLE_RATE)
         self._sent = 0
-        wave = (math.sin(2 * math.pi * TONE * n / SAMPLE_RATE) for n in range(SAMPLE_RATE))
-        self._second = array("h", (round(8000 * value) for value in wave)).tobytes()
+        self._second = second_of_tone()
 
     async def recv(self) -> AudioFrame:
         """Return the next 20 ms."""
