@@ -126,10 +126,12 @@ class Session(CandidateReceiver):
             if not transport.commit():
                 self._restart_failed(transport, asked=asked)
         self.last_created.clear()
+        self.join_bundle()
         # What was stopped before it had a section needs none.
         self.abandoned += [t for t in self.transceivers if t.stopping and t.mid is None]
         if not self.restart_ignored:
             self._note_section_credentials()
+            self._note_replaced_credentials()
 
     def conclude_provisionally(self) -> None:
         """Let transports connect that a provisional answer says enough about.
@@ -148,6 +150,14 @@ class Session(CandidateReceiver):
             told = sdp.section_credentials(media)
             if transport is not None and told != transport.credentials:
                 self.section_credentials[media.rtp.muxId] = told
+
+    def _note_replaced_credentials(self) -> None:
+        # If none of the ICE credentials in [[LocalIceCredentialsToReplace]] exist in the new
+        # [[CurrentLocalDescription]], empty the set. A rollback doesn't, nor does a restart that
+        # the remote side ignored, which has changed the description, but nothing else.
+        current = sdp.credentials_in(self.current_local)
+        if not self.local_ice_credentials_to_replace & current:
+            self.local_ice_credentials_to_replace.clear()
 
     def _restart_failed(self, transport: RTCIceTransport, *, asked: bool) -> None:
         # Departure: RFC 9429 calls this an error in the answer, which deployed peers make.
@@ -184,12 +194,6 @@ class Session(CandidateReceiver):
     def _become_stable(self) -> None:
         self._last_stable = None
         self.made_by_remote.clear()
-        # If none of the ICE credentials in [[LocalIceCredentialsToReplace]] exist in the new
-        # [[CurrentLocalDescription]], empty the set. A restart that the remote side ignored
-        # has changed the description, but nothing else.
-        current = sdp.credentials_in(self.current_local)
-        if not self.restart_ignored and not self.local_ice_credentials_to_replace & current:
-            self.local_ice_credentials_to_replace.clear()
         # Clear the negotiation-needed flag and update it.
         self.negotiation_needed = False
         self.update_negotiation_needed_flag()

@@ -23,6 +23,7 @@ class Owner(Protocol):
     """The connection, as far as its transceivers need it."""
 
     operations: OperationsChain
+    is_closed: bool
 
     def update_negotiation_needed_flag(self) -> None:
         """Find out in a later task if negotiation is needed."""
@@ -300,6 +301,6 @@ class RTCRtpTransceiver(AiortcRtpTransceiver):
 
 def _owner_of(transceiver: RTCRtpTransceiver | None) -> Owner:
     owner = None if transceiver is None else transceiver.owner
-    if owner is None:
+    if owner is None or owner.is_closed:
         raise InvalidStateError("RTCPeerConnection is closed")
     return owner

@@ -163,6 +163,19 @@ class TransportOwner(AiortcPeerConnection):
             if user.mid in group:
                 mark_bundled(user, bundled=dtls_transport(user) in shared)
 
+    def join_bundle(self) -> None:
+        """Let what was added in mid-negotiation, without a section yet, ride on the BUNDLE group.
+
+        A group that was negotiated meanwhile has a transport to which both sides add what comes
+        later; each has to take it for the same one. (RFC 9143 section 7)
+        """
+        bundle = self._bundle_transport()
+        if bundle is None:
+            return
+        for user in self.users():
+            if user.mid is None:
+                move(user, bundle)
+
     # The states.
 
     def update_transport_states(self) -> None:
@@ -222,6 +235,17 @@ def dtls_transport(user: aiortc.RTCRtpTransceiver | aiortc.RTCSctpTransport) -> 
 def ice_transport(user: aiortc.RTCRtpTransceiver | aiortc.RTCSctpTransport) -> RTCIceTransport:
     """Return the ICE transport below it."""
     return dtls_transport(user).transport
+
+
+def move(
+    user: aiortc.RTCRtpTransceiver | aiortc.RTCSctpTransport, transport: RTCDtlsTransport
+) -> None:
+    """Let a transceiver or SCTP ride on another DTLS transport."""
+    if isinstance(user, aiortc.RTCRtpTransceiver):
+        user.sender.setTransport(transport)
+        user.receiver.setTransport(transport)
+    else:
+        user.setTransport(transport)
 
 
 async def stop_transports(

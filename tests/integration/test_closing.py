@@ -28,6 +28,20 @@ async def test_no_operation_on_a_closed_connection(make_pc: Factory, name: str) 
         await OPERATIONS[name](pc)
 
 
+async def test_nothing_of_a_transceiver_changes_while_closing(make_pc: Factory) -> None:
+    pc = make_pc()
+    transceiver = pc.addTransceiver("audio")
+    closing = asyncio.ensure_future(pc.close())
+    await asyncio.sleep(0)
+    with pytest.raises(InvalidStateError, match="closed"):
+        transceiver.sender.setStreams("stream")
+    with pytest.raises(InvalidStateError, match="closed"):
+        transceiver.sender.replaceTrack(None)
+    with pytest.raises(InvalidStateError, match="closed"):
+        transceiver.direction = "inactive"
+    await closing
+
+
 @pytest.mark.parametrize("turns", range(12))
 async def test_an_operation_is_cut_off(make_pc: Factory, turns: int) -> None:
     near, far = make_pc(), make_pc()

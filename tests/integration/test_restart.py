@@ -200,6 +200,22 @@ async def test_while_an_offer_is_pending(make_pc: Factory) -> None:
     await echo.check("after")
 
 
+async def test_in_a_first_offer_that_is_rolled_back_is_remembered(make_pc: Factory) -> None:
+    near, far = make_pc(), make_pc()
+    near.createDataChannel("chat")
+    far.createDataChannel("chat")
+    await near.setLocalDescription()
+    near.restartIce()
+    before = ufrags(near)
+    # The offer gives way to another one, which it answers with the same credentials.
+    await negotiate(far, near)
+    assert ufrags(near) == before
+    await wait_until(near, "negotiationneeded", lambda: near.negotiation_needed)
+    await negotiate(near, far)
+    assert not set(ufrags(near)) & set(before)
+    await wait_sending_on_new_pair(near, far)
+
+
 async def test_requested_during_a_negotiation_comes_after_it(make_pc: Factory) -> None:
     near, far = make_pc(), make_pc()
     await connect(near, far)

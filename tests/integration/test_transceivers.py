@@ -424,3 +424,24 @@ async def test_all_of_a_kind_move_to_the_bundle_transport(make_pc: Factory) -> N
     for pc in (near, far):
         assert len(transports(pc)) == 1
     await echo.check()
+
+
+async def test_what_is_added_in_mid_negotiation_joins_the_bundle(make_pc: Factory) -> None:
+    near, far = make_pc(), make_pc()
+    echo = Echo(near, far)
+    first = near.addTransceiver("video")
+    await near.setLocalDescription()
+    await far.setRemoteDescription(near.localDescription)
+    await far.setLocalDescription()
+    # It takes the place of the stopped one, so it is the first of the group in the next offer.
+    first.stop()
+    near.addTransceiver("audio")
+    await near.setRemoteDescription(far.localDescription)
+    await echo.check()
+    transport = transports(near)
+    assert len(transport) == 1
+    await negotiate(near, far)
+    assert mids(near) == ["2"]
+    assert transports(near) == transport
+    await wait_connected(near, far)
+    await echo.check("after")
