@@ -62,6 +62,11 @@ class Forwarder:
     def thaw(self) -> None:
         self._thawed.set()
 
+    def thaw_new(self) -> None:
+        """Forward what comes on new connections; those there are stay frozen."""
+        self._thawed = asyncio.Event()
+        self._thawed.set()
+
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task is not None

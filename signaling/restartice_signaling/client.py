@@ -5,13 +5,15 @@ import ipaddress
 import ssl as tls
 from collections.abc import AsyncIterator, Mapping, Sequence
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Self
 
 import aiortc
 from aiortc.contrib.signaling import BYE, BaseSignaling
 
 from restartice import NetworkChange, NetworkMonitor, RTCIceCandidate
 
+from .backlog import Backlog
+from .dialer import Dialer, TokenSource
 from .errors import NoPeer, ServerError, SignalingClosed, SignalingError
 from .events import (
     CandidateReceived,
@@ -27,7 +29,7 @@ from .events import (
     Reconnected,
     Refused,
 )
-from .link import Link, TokenSource
+from .link import Link
 from .messages import EVERYONE, Candidate, Custom, Data, Description, PeerInfo
 from .session import ClientSession
 
@@ -47,9 +49,6 @@ __all__ = [
     "WebSocketSignaling",
 ]
 
-# How many events wait for the application before the server is made to wait.
-EVENT_LIMIT: Final = 256
-
 
 class WebSocketSignaling(BaseSignaling):
     """A place in a room of a signaling server.
@@ -67,7 +66,7 @@ class WebSocketSignaling(BaseSignaling):
         peer: The id to have in the room, if it is free; the server gives one otherwise.
         meta: Anything that the other peers should know; must be JSON.
         token: The room token, if the server wants one, or a coroutine function that gets it, which
-            is called for each connection.
+            is called for each connection, and again if it fails.
         ssl: For `wss`, if the default context doesn't do.
         give_up_after: For how many seconds a lost connection is tried to be made anew; None for
             ever, 0 for not at all.
@@ -85,18 +84,18 @@ class WebSocketSignaling(BaseSignaling):
         give_up_after: float | None = None,
     ) -> None:
         self._session = ClientSession(room, peer, meta or {})
-        self._link = Link(
+        dialer = Dialer(
             [url] if isinstance(url, str) else url,
             self._session,
             token=token,
             ssl=ssl,
             give_up_after=give_up_after,
-            deliver=self._deliver,
-            notify=self._notify,
         )
+        self._reconnects = give_up_after != 0
+        self._backlog = Backlog()
+        self._link = Link(dialer, self._session, self._backlog, self._notify)
         self._runner: asyncio.Task[None] | None = None
         self._connecting = False
-        self._events: asyncio.Queue[Event | None] = asyncio.Queue(EVENT_LIMIT)
         # Replaced whenever something has changed that somebody may wait for.
         self._changed = asyncio.Event()
         self._closed: SignalingClosed | None = None
@@ -153,22 +152,22 @@ class WebSocketSignaling(BaseSignaling):
             raise SignalingError("connect() was called before")
         self._connecting = True
         try:
-            events = await self._link.open()
+            await self._link.open()
         except BaseException:
             self._end(SignalingClosed("the server didn't let us in"))
             raise
-        self._runner = asyncio.create_task(self._run(events))
+        self._runner = asyncio.create_task(self._run())
 
-    async def _run(self, events: list[Event]) -> None:
+    async def _run(self) -> None:
         try:
-            for event in events:
-                await self._deliver(event)
             async with NetworkMonitor() as monitor:
                 monitor.on("change", self._follow_network)
-                await self._link.run()
+                await self._link.run(again=self._reconnects)
         except (SignalingClosed, ServerError) as error:
             self._lost = error
             self._end(SignalingClosed(str(error)))
+        finally:
+            self._end(SignalingClosed("the signaling is closed"))
 
     def _follow_network(self, change: NetworkChange) -> None:
         # A new address may be a better way, and a connection from one that is gone is dead.
@@ -189,7 +188,9 @@ class WebSocketSignaling(BaseSignaling):
             if was_open:
                 await self._link.leave()
         finally:
-            self._runner.cancel()
+            if was_open:
+                self._runner.cancel()
+            # Who closes a second time waits for the first.
             await asyncio.wait([self._runner])
 
     def reconnect_now(self) -> None:
@@ -248,22 +249,18 @@ class WebSocketSignaling(BaseSignaling):
     async def events(self) -> AsyncIterator[Event]:
         """Yield what happens, until the signaling is closed by ourselves.
 
-        Who stops reading makes the server wait, and then the other peers.
+        What is read is acknowledged; who stops reading makes the server wait, and then the other
+        peers, who give up this one in the end. It doesn't hold up what is sent from here.
 
         Raises:
             SignalingClosed: The server has ended it, or can't be reached, or was never.
         """
         if not self._connecting:
             raise SignalingClosed("connect() comes first")
-        while True:
-            event = await self._events.get()
-            if event is None:
-                # There may be other readers.
-                self._events.put_nowait(None)
-                if self._lost is not None:
-                    raise SignalingClosed(str(self._lost)) from self._lost
-                return
+        while (event := await self._backlog.take()) is not None:
             yield event
+        if self._lost is not None:
+            raise SignalingClosed(str(self._lost)) from self._lost
 
     async def send_description(
         self, description: aiortc.RTCSessionDescription, to: str | None = None
@@ -345,9 +342,6 @@ class WebSocketSignaling(BaseSignaling):
 
     # What the link calls.
 
-    async def _deliver(self, event: Event) -> None:
-        await self._events.put(event)
-
     def _notify(self) -> None:
         changed, self._changed = self._changed, asyncio.Event()
         changed.set()
@@ -357,7 +351,4 @@ class WebSocketSignaling(BaseSignaling):
             return
         self._closed = reason
         self._notify()
-        if self._events.full():
-            # Whoever reads must see the end, and there is nothing to answer any more.
-            self._events.get_nowait()
-        self._events.put_nowait(None)
+        self._backlog.end()

@@ -104,8 +104,7 @@ class ClientConnection:
         self._rate = RateLimit(limits.rate * LENIENCE, limits.burst * LENIENCE)
         self._throttled_since: float | None = None
         self._inbox = Inbox()
-        # The newest signal that was read, and those that have not been dealt with yet.
-        self._taken = 0
+        # Signals that were read and have not been dealt with yet.
         self._backlog: deque[Signal] = deque()
         self._relaying: asyncio.Task[None] | None = None
         self._sent = 0
@@ -234,7 +233,6 @@ class ClientConnection:
             assert hello.resume is not None
             self._sent = hello.resume.last
         self._inbox = Inbox(seat.last)
-        self._taken = seat.last
         self._heard = time.monotonic()
         ice = self._make_ice(seat.peer)
         welcome = Welcome(
@@ -372,11 +370,10 @@ class ClientConnection:
 
     async def _answer_bad(self, error: BadMessage) -> None:
         self._metrics.refused["bad-message"] += 1
-        if error.ref is not None and error.ref == self._taken + 1:
+        if error.ref is not None and error.ref == self._inbox.taken + 1:
             # It had a number, which is used up, but not before those that wait.
             if self._relaying is not None:
                 await asyncio.shield(self._relaying)
-            self._taken = error.ref
             await self._backend.skip(self._seat, error.ref)
             self._note(error.ref)
         self.say(Error("bad-message", str(error), error.ref))
@@ -387,13 +384,15 @@ class ClientConnection:
         await self._backend.acknowledge(self._seat, seq)
 
     async def _take_signal(self, signal: Signal) -> None:
-        if signal.seq > self._taken + 1:
-            reason = f"seq {signal.seq} came after {self._taken}"
-            raise _refusal("protocol", reason, CLOSE_PROTOCOL)
-        if signal.seq <= self._taken:
-            self._note(min(signal.seq, self._inbox.last))
+        now = time.monotonic()
+        try:
+            is_new = self._inbox.take(signal.seq, now)
+        except BadMessage as error:
+            raise _refusal("protocol", str(error), CLOSE_PROTOCOL) from None
+        if not is_new:
+            if self._inbox.ack_due(now):
+                self._wakeup.set()
             return
-        self._taken = signal.seq
         if self._relaying is None and await self._relay(signal, force=False):
             return
         # Reading goes on: acknowledgments must not wait behind what waits for others.

@@ -81,32 +81,39 @@ class Outbox:
 
 
 class Inbox:
-    """What has been seen, and when that is to be acknowledged.
+    """What has come, what of it has been dealt with, and when that is to be acknowledged.
 
     Attributes:
-        last: The number of the newest message that was seen.
+        taken: The number of the newest message that has come.
+        last: The number of the newest message that has been dealt with.
     """
 
     def __init__(self, last: int = 0) -> None:
+        self.taken = last
         self.last = last
         self._acknowledged = last
         self._waiting_since: float | None = None
 
-    def is_new(self, seq: int) -> bool:
-        """Say if a message is new; one that has been seen is to be dropped.
+    def take(self, seq: int, now: float) -> bool:
+        """Note that a message has come; say if it is new, or to be dropped.
 
         Raises:
             BadMessage: One before it is missing.
         """
-        if seq > self.last + 1:
-            raise BadMessage(f"seq {seq} came after {self.last}", seq)
-        return seq > self.last
+        if seq > self.taken + 1:
+            raise BadMessage(f"seq {seq} came after {self.taken}", seq)
+        if seq <= self.last:
+            # Its sender wouldn't repeat what it knew to be here.
+            self.note(seq, now)
+        is_new = seq > self.taken
+        self.taken = max(self.taken, seq)
+        return is_new
 
     def note(self, seq: int, now: float) -> None:
-        """Remember that a message has been dealt with, new or not."""
+        """Note that a message has been dealt with, and all before it."""
         self.last = max(self.last, seq)
+        self.taken = max(self.taken, seq)
         if self._waiting_since is None:
-            # Of one that came again, too: its sender wouldn't repeat what it knew to be here.
             self._waiting_since = now
 
     def ack_due(self, now: float) -> bool:

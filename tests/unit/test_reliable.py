@@ -46,11 +46,25 @@ def test_is_bounded_in_count_and_size() -> None:
 
 def test_one_message_too_early_is_noticed() -> None:
     inbox = Inbox()
-    assert inbox.is_new(1)
-    inbox.note(1, 0.0)
-    assert not inbox.is_new(1)
+    assert inbox.take(1, 0.0)
+    assert not inbox.take(1, 0.0)
     with pytest.raises(BadMessage, match="seq 3 came after 1"):
-        inbox.is_new(3)
+        inbox.take(3, 0.0)
+    assert inbox.take(2, 0.0)
+
+
+def test_what_has_come_is_acknowledged_only_when_it_is_dealt_with() -> None:
+    inbox = Inbox()
+    for seq in range(1, 20):
+        assert inbox.take(seq, 0.0)
+    # It came again, over another connection.
+    assert not inbox.take(1, 0.0)
+    assert not inbox.ack_due(100.0)
+    assert (inbox.taken, inbox.last, inbox.take_ack()) == (19, 0, None)
+    inbox.note(3, 100.0)
+    assert (inbox.taken, inbox.last) == (19, 3)
+    assert not inbox.take(2, 100.0)
+    assert inbox.take_ack() == 3
 
 
 def test_acknowledges_every_second_or_sixteen_messages() -> None:
@@ -71,28 +85,35 @@ def test_acknowledges_every_second_or_sixteen_messages() -> None:
 
 def test_what_came_again_is_acknowledged_again() -> None:
     inbox = Inbox(5)
-    inbox.note(3, 0.0)
+    assert not inbox.take(3, 0.0)
     assert (inbox.last, inbox.ack_due(1.0), inbox.take_ack()) == (5, True, 5)
 
 
-@given(st.lists(st.tuples(st.sampled_from(["send", "carry", "cut", "ack"]), st.integers(1, 5))))
+@given(
+    st.lists(st.tuples(st.sampled_from(["send", "carry", "take", "cut", "ack"]), st.integers(1, 5)))
+)
 def test_everything_arrives_once_and_in_order(steps: list[tuple[str, int]]) -> None:
     """Whatever is cut off, and whenever."""
     outbox, inbox = Outbox(10_000, 10_000), Inbox()
-    sent, numbers, received = 0, 0, []
-    for step, count in [*steps, ("cut", 1), ("carry", 10_000)]:
+    sent, numbers = 0, 0
+    waiting: list[tuple[int, int]] = []
+    received: list[int] = []
+    for step, count in [*steps, ("cut", 1), ("carry", 10_000), ("take", 10_000)]:
         if step == "send":
             for _ in range(count):
                 numbers += 1
                 outbox.append(str(numbers))
         elif step == "carry":
-            for seq, text in list(outbox.after(sent))[:count]:
-                sent = seq
-                if inbox.is_new(seq):
-                    received.append(int(text))
+            carried = list(outbox.after(sent))[:count]
+            sent += len(carried)
+            waiting += [(seq, int(text)) for seq, text in carried if inbox.take(seq, 0.0)]
+        elif step == "take":
+            for seq, number in waiting[:count]:
+                received.append(number)
                 inbox.note(seq, 0.0)
+            del waiting[:count]
         elif step == "cut":
-            # The receiver says what it has seen, and the sender goes on from there.
+            # The receiver says what it has dealt with, and the sender goes on from there.
             assert outbox.covers(inbox.last)
             sent = inbox.last
         elif (ack := inbox.take_ack()) is not None:
