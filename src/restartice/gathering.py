@@ -22,19 +22,16 @@ from .interfaces import allowed_addresses
 from .internals import AioiceConnection, abandon_allocation
 from .settings import IceSettings
 
-__all__ = ["GatheringConnection"]
+__all__ = ["PACE", "GatheringConnection"]
 
 COMPONENT: Final = 1
 LOOPBACK: Final = "127.0.0.1"
 RECEIVE_BUFFER: Final = 262144
 # "If the server could not be reached, errorCode will be set to 701."
 UNREACHABLE: Final = 701
-# How long a server is waited for, in seconds, when another one of its kind has answered.
-GRACE: Final = 0.25
-# How long there must be between two checks, in seconds, if aioice doesn't see to that.
+# How long there must be between two checks, in seconds, if aioice doesn't see to that. (RFC 8445
+# section 14.2)
 PACE: Final = 0.02
-# How long a TURN server may take, in seconds, to confirm that a relayed address is given back.
-RELEASE_TIMEOUT: Final = 2.0
 
 logger = logging.getLogger(__name__)
 
@@ -102,7 +99,7 @@ class GatheringConnection(AioiceConnection):
             async with asyncio.timeout(self.settings.gathering_timeout):
                 await self._wait_until(lambda: set(self._asked.values()) <= self._answered)
         with suppress(TimeoutError):
-            async with asyncio.timeout(GRACE if self._answered else 0):
+            async with asyncio.timeout(self.settings.server_grace if self._answered else 0):
                 await self._wait_until(lambda: not self._asked)
         await self.end_gathering()
 
@@ -143,7 +140,7 @@ class GatheringConnection(AioiceConnection):
         self.protocols = [p for p in self.protocols if p not in relays]
         await super().close()
         for protocol in relays:
-            task = asyncio.ensure_future(_release(protocol))
+            task = asyncio.ensure_future(_release(protocol, self.settings.release_timeout))
             _being_released.add(task)
             task.add_done_callback(_being_released.discard)
 
@@ -348,10 +345,10 @@ def _bind(address: str, ports: tuple[int, int]) -> socket.socket | None:
     return None
 
 
-async def _release(protocol: Any) -> None:
+async def _release(protocol: Any, timeout: float) -> None:
     """Give a relayed address back, which a dead server never confirms."""
     closing = asyncio.ensure_future(protocol.close())
-    _, pending = await asyncio.wait([closing], timeout=RELEASE_TIMEOUT)
+    _, pending = await asyncio.wait([closing], timeout=timeout)
     if pending:
         abandon_allocation(protocol.transport)
     await closing

@@ -11,7 +11,7 @@ from aioice import stun
 
 from .consent import PathState, Timings
 from .credentials import IceCredentials
-from .gathering import GatheringConnection
+from .gathering import PACE, GatheringConnection
 from .internals import CandidatePair, ice_connection_base, repeat_requests
 from .pathwatch import PathWatch
 from .settings import IceSettings
@@ -20,10 +20,6 @@ from .stats import CheckCounter
 __all__ = ["IceConnection", "Observer", "consent_timings", "ice_connection_class"]
 
 COMPONENT: Final = 1
-# How many seconds pass between repetitions of a check, and of how many at a time, so that they
-# keep the pace of one in 20 ms (RFC 8445 section 14.2).
-INSISTENCE: Final = 0.5
-INSISTENCE_LIMIT: Final = 25
 
 
 class Observer(Protocol):
@@ -83,9 +79,10 @@ class IceConnection(GatheringConnection):
 
     async def _insist(self) -> None:
         while True:
-            await asyncio.sleep(INSISTENCE)
+            interval = self.settings.check_repetition
+            await asyncio.sleep(interval)
             unanswered = (p for p in self.check_list if p.state is CandidatePair.State.IN_PROGRESS)
-            for pair in itertools.islice(unanswered, INSISTENCE_LIMIT):
+            for pair in itertools.islice(unanswered, max(1, int(interval / PACE))):
                 repeat_requests(pair)
 
     def data_received(self, data: bytes, component: int) -> None:  # noqa: ARG002  aioice's interface

@@ -11,8 +11,6 @@ if TYPE_CHECKING:
 __all__ = ["JitterBuffer"]
 
 CLOCK_RATE: Final = 90000
-# How long a missing packet is waited for, in the time of the media.
-PATIENCE: Final = int(0.6 * CLOCK_RATE)
 # aiortc's senders can repeat no more packets than that, so a longer hole stays one.
 REPEATABLE: Final = 128
 
@@ -22,12 +20,17 @@ class JitterBuffer(AiortcJitterBuffer):
 
     aiortc's waits until 512 packets have come in behind the hole, which after an outage is ten
     seconds and more of frozen video. This one gives up when the sender can't repeat what is
-    missing, or didn't in 0.6 s. It goes on with the newest frame, and asks for a picture that needs
+    missing, or didn't in time. It goes on with the newest frame, and asks for a picture that needs
     no other.
+
+    Args:
+        capacity: How many packets it holds; a power of two.
+        patience: How long a missing packet is waited for, in seconds of the media's time.
     """
 
-    def __init__(self, capacity: int) -> None:
+    def __init__(self, capacity: int, patience: float) -> None:
         super().__init__(capacity=capacity, is_video=True)
+        self._patience = int(patience * CLOCK_RATE)
         # When what was handed out last, or else came first, was taken, by the sender's clock.
         self._handed_out: int | None = None
 
@@ -44,14 +47,15 @@ class JitterBuffer(AiortcJitterBuffer):
 
     def _is_stuck(self, packet: "RtpPacket") -> bool:
         assert self._handed_out is not None
-        if elapsed(self._handed_out, packet.timestamp) < PATIENCE:
+        if elapsed(self._handed_out, packet.timestamp) < self._patience:
             return False
         # Where pictures are rare nothing needs to be missing.
         first, behind = self._hole(packet.sequence_number)
         if behind is None:
             return False
         length = (behind.sequence_number - first) % (1 << 16)
-        return length > REPEATABLE or elapsed(behind.timestamp, packet.timestamp) >= PATIENCE
+        waited = elapsed(behind.timestamp, packet.timestamp)
+        return length > REPEATABLE or waited >= self._patience
 
     def _hole(self, newest: int) -> "tuple[int, RtpPacket | None]":
         """Return the first sequence number that is missing, and the packet behind the hole."""

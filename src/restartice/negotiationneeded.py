@@ -48,7 +48,7 @@ class NegotiationNeeded(CandidateAnnouncer):
         sender = RTCRtpSender(sender_track or kind, transport)
         # Departure: without streams given, the track is in one of the connection's, as in aiortc.
         sender.stream_ids = (self.stream_id,)
-        receiver = RTCRtpReceiver(kind, transport)
+        receiver = RTCRtpReceiver(kind, transport, self.ice_settings)
         transceiver = RTCRtpTransceiver(kind, receiver, sender, direction, self)
         sender.transceiver = transceiver
         pair(transceiver, receiver.remote_track, shared=shared)

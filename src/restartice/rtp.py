@@ -14,6 +14,7 @@ from .icetransport import RTCIceTransport
 from .internals import AiortcRtpReceiver, AiortcRtpSender
 from .jitterbuffer import JitterBuffer
 from .parameters import RTCRtpSendParameters, check_modification, usable_encodings
+from .settings import IceSettings
 
 if TYPE_CHECKING:
     from aiortc.rtcrtpsender import RTCEncodedFrame
@@ -124,14 +125,22 @@ class RTCRtpSender(AiortcRtpSender):
 class RTCRtpReceiver(AiortcRtpReceiver):
     """aiortc's receiver, which doesn't wait for packets that got lost in an outage.
 
+    Args:
+        kind: `"audio"` or `"video"`.
+        transport: The DTLS transport.
+        settings: Those of the connection, which say how long a missing packet is waited for.
+
     Spec: https://w3c.github.io/webrtc-pc/#rtcrtpreceiver-interface
     """
 
-    def __init__(self, kind: str, transport: aiortc.RTCDtlsTransport) -> None:
+    def __init__(
+        self, kind: str, transport: aiortc.RTCDtlsTransport, settings: IceSettings | None = None
+    ) -> None:
         super().__init__(kind, transport)
         self._negotiated = RTCRtpParameters()
         if kind == "video":
-            self.jitter_buffer = JitterBuffer(CAPACITY)
+            patience = (settings or IceSettings()).video_patience
+            self.jitter_buffer = JitterBuffer(CAPACITY, patience)
 
     def getParameters(self) -> RTCRtpParameters:
         """Return what is negotiated to be received.

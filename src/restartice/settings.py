@@ -11,6 +11,7 @@ __all__ = ["IceSettings"]
 
 TIMES: Final = (
     "check_timeout",
+    "check_repetition",
     "drain_time",
     "drain_silence",
     "silence_timeout",
@@ -18,6 +19,9 @@ TIMES: Final = (
     "stall_tolerance",
     "gathering_timeout",
     "server_timeout",
+    "server_grace",
+    "release_timeout",
+    "video_patience",
 )
 OPTIONAL_TIMES: Final = ("consent_interval", "consent_lifetime")
 
@@ -29,6 +33,8 @@ class IceSettings:
     Attributes:
         check_timeout: How long the connectivity checks of a generation may take before it has
             failed.
+        check_repetition: After how long a check that wasn't answered is repeated, again and again,
+            once it was sent twice in shorter intervals.
         drain_time: How long the previous generation's sockets stay open, at least, after a restart
             has selected a new pair, so that packets under way still arrive.
         drain_silence: How long they must have been silent, then, before they are closed.
@@ -47,6 +53,12 @@ class IceSettings:
         gathering_timeout: How long setLocalDescription() waits, at most, for STUN and TURN servers,
             where it waits for them, which is where nothing listens to `icecandidate`.
         server_timeout: How long they may take to answer otherwise.
+        server_grace: How long setLocalDescription() waits for the others when one server of each
+            kind has answered.
+        release_timeout: How long a TURN server may take to confirm that it has got a relayed
+            address back, which goes on after close().
+        video_patience: How long a missing packet of video is waited for before its picture is
+            given up and a whole one is asked for.
         port_range: The first and the last of the UDP ports that host candidates are on, None for
             any that is free. A restart needs another one for each address, beside the one in use.
         interfaces: The names of the network interfaces that candidates are gathered on, or a
@@ -62,6 +74,7 @@ class IceSettings:
     """
 
     check_timeout: float = 15.0
+    check_repetition: float = 0.5
     drain_time: float = 3.0
     drain_silence: float = 1.0
     silence_timeout: float = 1.0
@@ -72,6 +85,9 @@ class IceSettings:
     stall_tolerance: float = 0.25
     gathering_timeout: float = 3.0
     server_timeout: float = 10.0
+    server_grace: float = 0.25
+    release_timeout: float = 2.0
+    video_patience: float = 0.6
     port_range: tuple[int, int] | None = None
     interfaces: InterfaceFilter | None = None
     loopback_candidates: bool = False

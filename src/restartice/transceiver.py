@@ -11,6 +11,7 @@ from . import rtp
 from .internals import AiortcRtpTransceiver, RemoteStreamTrack, set_track_id
 from .mediastream import MediaStream, stream_ids
 from .operations import OperationsChain
+from .settings import IceSettings
 
 __all__ = ["RTCRtpReceiver", "RTCRtpSender", "RTCRtpTransceiver", "RemoteTrack"]
 
@@ -85,8 +86,10 @@ class RTCRtpReceiver(rtp.RTCRtpReceiver):
     Spec: https://w3c.github.io/webrtc-pc/#rtcrtpreceiver-interface
     """
 
-    def __init__(self, kind: str, transport: aiortc.RTCDtlsTransport) -> None:
-        super().__init__(kind, transport)
+    def __init__(
+        self, kind: str, transport: aiortc.RTCDtlsTransport, settings: IceSettings | None = None
+    ) -> None:
+        super().__init__(kind, transport, settings)
         self.streams: tuple[MediaStream, ...] = ()
         self.receptive = False
         self.remote_track = RemoteTrack(kind, self)

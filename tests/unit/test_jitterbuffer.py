@@ -5,16 +5,17 @@ import random
 import pytest
 from aiortc.rtp import RtpPacket
 
-from restartice.jitterbuffer import PATIENCE, REPEATABLE, JitterBuffer, elapsed
+from restartice.jitterbuffer import CLOCK_RATE, REPEATABLE, JitterBuffer, elapsed
 
 FRAME = 3000  # at 30 frames a second
+PATIENCE = int(0.6 * CLOCK_RATE)
 
 
 class Stream:
     """Packets of frames, three to a frame, into a jitter buffer."""
 
     def __init__(self, number: int = 65530, timestamp: int = (1 << 32) - 5 * FRAME) -> None:
-        self.buffer = JitterBuffer(512)
+        self.buffer = JitterBuffer(512, patience=PATIENCE / CLOCK_RATE)
         self.number = number
         self.timestamp = timestamp
         self.frames: list[int] = []

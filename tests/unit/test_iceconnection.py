@@ -1,0 +1,110 @@
+"""A generation's connection, by itself: how it insists, and whose timings are in force."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import aioice
+import aioice.ice
+import aiortc.rtcicetransport
+import pytest
+
+from restartice import IceSettings
+from restartice.iceconnection import IceConnection, consent_timings, ice_connection_class
+
+LOOPBACK = "127.0.0.1"
+DEADLINE = 20.0
+
+
+class Silent(asyncio.DatagramProtocol):
+    """Counts the requests that come in, and answers none."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.changed = asyncio.Event()
+
+    def datagram_received(self, *_: object) -> None:
+        self.count += 1
+        self.changed.set()
+
+    async def wait_for(self, count: int) -> None:
+        async with asyncio.timeout(DEADLINE):
+            while self.count < count:
+                self.changed.clear()
+                await self.changed.wait()
+
+
+@pytest.fixture
+async def silent() -> AsyncIterator[tuple[Silent, int]]:
+    transport, protocol = await asyncio.get_running_loop().create_datagram_endpoint(
+        Silent, local_addr=(LOOPBACK, 0)
+    )
+    yield protocol, transport.get_extra_info("sockname")[1]
+    transport.close()
+
+
+async def test_checks_are_repeated_at_the_pace_of_the_settings(silent: tuple[Silent, int]) -> None:
+    far, port = silent
+    connection = IceConnection(ice_controlling=True)
+    connection.settings = IceSettings(check_repetition=0.05)
+    connection.remote_username, connection.remote_password = "far", "x" * 22
+    await connection.begin_gathering([])
+    await connection.add_remote_candidate(
+        aioice.Candidate("1", 1, "udp", 1, LOOPBACK, port, "host")
+    )
+    connecting = asyncio.ensure_future(connection.connect())
+    # aioice alone sends seven in all, within 32 seconds.
+    await far.wait_for(15)
+    connecting.cancel()
+    await asyncio.wait([connecting])
+    await connection.close()
+
+
+def test_aioices_constants_are_read_when_they_are_needed(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = IceSettings()
+    assert consent_timings(settings).consent_lifetime == 30
+    monkeypatch.setattr(aioice.ice, "CONSENT_INTERVAL", 2)
+    monkeypatch.setattr(aioice.ice, "CONSENT_FAILURES", 4)
+    timings = consent_timings(settings)
+    assert (timings.consent_interval, timings.consent_lifetime) == (2, 8)
+    own = consent_timings(IceSettings(consent_interval=3, consent_lifetime=9))
+    assert (own.consent_interval, own.consent_lifetime) == (3, 9)
+
+
+def test_liveness_timings_are_those_of_the_settings() -> None:
+    timings = consent_timings(
+        IceSettings(silence_timeout=7, probe_timeout=8, probes=9, stall_tolerance=10)
+    )
+    assert (timings.silence, timings.probe_timeout) == (7, 8)
+    assert (timings.probes, timings.stall) == (9, 10)
+
+
+def test_a_patched_class_is_the_base(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert ice_connection_class() is IceConnection
+
+    class Patched(aioice.Connection):
+        pass
+
+    monkeypatch.setattr(aiortc.rtcicetransport, "Connection", Patched)
+    made = ice_connection_class()
+    assert issubclass(made, IceConnection)
+    assert issubclass(made, Patched)
+    monkeypatch.setattr(aiortc.rtcicetransport, "Connection", object)
+    with pytest.raises(TypeError, match="must subclass"):
+        ice_connection_class()
+
+
+async def test_given_up_it_selects_nothing_and_checks_nothing(silent: tuple[Silent, int]) -> None:
+    _, port = silent
+    connection = IceConnection(ice_controlling=True)
+    await connection.begin_gathering([])
+    await connection.add_remote_candidate(
+        aioice.Candidate("1", 1, "udp", 1, LOOPBACK, port, "host")
+    )
+    connection.pair_remote_candidates()
+    (pair,) = connection.check_list
+    connection.nominated[1] = pair
+    assert connection.selected_pair is pair
+    connection.give_up()
+    assert connection.selected_pair is None
+    assert connection.given_up
+    await connection.close()
