@@ -2,9 +2,11 @@
 
 import asyncio
 import logging
+import re
+from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Final, Self
 
 import aiortc
 
@@ -27,6 +29,10 @@ from .recovery import RecoverySettings, RestartEvent
 __all__ = ["Negotiator"]
 
 logger = logging.getLogger(__name__)
+
+UFRAG: Final = re.compile(r"^a=ice-ufrag:(\S+)", re.MULTILINE)
+# How many of the other peer's generations are remembered, to tell late candidates from wrong ones.
+REMEMBERED: Final = 32
 
 
 class Negotiator:
@@ -77,11 +83,16 @@ class Negotiator:
         self._sending = asyncio.Lock()
         self._tasks: list[asyncio.Task[None]] = []
         self._instances: set[str] = set()
+        # Whether no description is being dealt with.
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._described: deque[str] = deque(maxlen=REMEMBERED)
         # The three variables of the specification's program.
         self.making_offer = False
         self.ignore_offer = False
         self.is_setting_remote_answer_pending = False
         pc.on("negotiationneeded", self._needed.set)
+        pc.on("signalingstatechange", self._forget_need)
         pc.on("icecandidate", self._candidates.put_nowait)
 
     @property
@@ -113,6 +124,7 @@ class Negotiator:
     async def close(self) -> None:
         """Stop negotiating. Neither the connection nor the signaling is closed."""
         self._stop_listening("negotiationneeded", self._needed.set)
+        self._stop_listening("signalingstatechange", self._forget_need)
         self._stop_listening("icecandidate", self._candidates.put_nowait)
         tasks, self._tasks = self._tasks, []
         for task in tasks:
@@ -138,22 +150,33 @@ class Negotiator:
             await self._needed.wait()
             # Nobody could answer before.
             await self._signaling.wait_for_peer()
+            # In a browser nothing can come between the event and its handler. Here a description
+            # may have come in, which is dealt with first.
+            while not self._idle.is_set():
+                await self._idle.wait()
+            needed = self._needed.is_set() and self._pc.signalingState == "stable"
             self._needed.clear()
-            await self._report(self._make_offer())
+            if needed:
+                await self._report(self._make_offer())
+
+    def _forget_need(self) -> None:
+        # On its way back to stable the connection finds out anew if negotiation is needed.
+        if self._pc.signalingState == "stable":
+            self._needed.clear()
 
     async def _make_offer(self) -> None:
         # pc.onnegotiationneeded
         try:
             self.making_offer = True
             await self._pc.setLocalDescription()
-            await self._send_local_description()
+            await self._send_offer()
         finally:
             self.making_offer = False
 
     async def _handle_events(self) -> None:
         async for event in self._signaling.events():
             if isinstance(event, DescriptionReceived):
-                await self._report(self._handle_description(event.description))
+                await self._report(self._handle_alone(event.description))
             elif isinstance(event, CandidateReceived):
                 await self._report(self._handle_candidate(event))
             elif isinstance(event, PeerJoined):
@@ -166,6 +189,14 @@ class Negotiator:
                 self._on_custom(event.value)
             elif isinstance(event, Refused):
                 self._on_error(event.error)
+
+    async def _handle_alone(self, description: aiortc.RTCSessionDescription) -> None:
+        self._described.extend(set(UFRAG.findall(description.sdp)))
+        self._idle.clear()
+        try:
+            await self._handle_description(description)
+        finally:
+            self._idle.set()
 
     async def _handle_description(self, description: aiortc.RTCSessionDescription) -> None:
         # signaler.onmessage, with a description.
@@ -187,7 +218,7 @@ class Negotiator:
             self.is_setting_remote_answer_pending = False
         if description.type == "offer":
             await pc.setLocalDescription()
-            await self._send_local_description()
+            await self._send(lambda: pc.currentLocalDescription)
 
     async def _handle_candidate(self, event: CandidateReceived) -> None:
         # signaler.onmessage, with a candidate.
@@ -195,21 +226,31 @@ class Negotiator:
             await self._pc.addIceCandidate(event.candidate)
         except Exception:
             # Candidates of an offer that was ignored fit nothing.
-            if not self.ignore_offer:
+            if not (self.ignore_offer or self._is_late(event.candidate)):
                 raise
+
+    def _is_late(self, candidate: RTCIceCandidate | None) -> bool:
+        """Say if a candidate is of a description that was ignored, replaced or refused meanwhile.
+
+        Such candidates are to be discarded. (RFC 8838 section 10, RFC 8840 section 4.4)
+        """
+        ufrag = None if candidate is None else candidate.usernameFragment
+        in_use = (self._pc.remoteDescription, self._pc.currentRemoteDescription)
+        ufrags = {found for d in in_use if d is not None for found in UFRAG.findall(d.sdp)}
+        return ufrag in self._described and ufrag not in ufrags
 
     async def _greet(self, event: PeerJoined) -> None:
         # An offer that the peer before it didn't answer is for this one.
         newcomer = event.info.instance not in self._instances
         self._instances.add(event.info.instance)
         if newcomer and not self.making_offer and self._pc.signalingState == "have-local-offer":
-            await self._send_local_description()
+            await self._send_offer()
 
     async def _begin_anew(self) -> None:
         # What was under way may or may not have arrived, in either direction.
         pc = self._pc
         if pc.signalingState == "have-local-offer" and not self.making_offer:
-            await self._send_local_description()
+            await self._send_offer()
         if pc.connectionState not in {"connected", "new", "closed"}:
             pc.restartIce()
 
@@ -220,10 +261,13 @@ class Negotiator:
             configuration.iceServers = list(servers)
             self._pc.setConfiguration(configuration)
 
-    async def _send_local_description(self) -> None:
+    async def _send_offer(self) -> None:
+        await self._send(lambda: self._pc.pendingLocalDescription)
+
+    async def _send(self, find: Callable[[], aiortc.RTCSessionDescription | None]) -> None:
         # An operation that came in between may have taken the description back.
         async with self._sending:
-            if (description := self._pc.localDescription) is not None:
+            if (description := find()) is not None:
                 await self._signaling.send_description(description)
 
     async def _send_candidates(self) -> None:

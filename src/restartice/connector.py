@@ -1,6 +1,7 @@
 """Starting DTLS, RTP and SCTP on transports that have become usable."""
 
 import asyncio
+from collections.abc import Iterator
 from typing import Final
 
 import aiortc
@@ -52,25 +53,35 @@ class Connector:
             del self._tasks[transport]
 
     async def _start(self, transport: RTCDtlsTransport) -> None:
-        connection = self._connection
-        transceivers = [
-            t
-            for t in connection.transceivers
-            if t.receiver.transport is transport and t in connection.remote_dtls and not t.stopping
-        ]
-        sctp = connection.sctp_transport
-        has_sctp = (
-            sctp is not None and sctp.transport is transport and sctp in connection.remote_dtls
-        )
-        users: list[object] = [*transceivers, *([sctp] if has_sctp else [])]
-        if users and transport.state == "new":
-            await transport.start(connection.remote_dtls[users[0]])
+        remote = self._connection.remote_dtls
+        first = next(self._users_of(transport), None)
+        if first is not None and transport.state == "new":
+            await transport.start(remote[first])
         if transport.state != "connected":
             return
-        for transceiver in transceivers:
-            await self._start_media(transceiver)
-        if has_sctp and sctp is not None:
-            await sctp.start(connection.sctp_remote_caps, connection.sctp_remote_port)
+        # Looked at again, because what was stopped during the handshake must not be started.
+        for user in list(self._users_of(transport)):
+            if isinstance(user, aiortc.RTCRtpTransceiver):
+                await self._start_media(user)
+            else:
+                await self._start_data(user)
+
+    def _users_of(
+        self, transport: RTCDtlsTransport
+    ) -> Iterator[aiortc.RTCRtpTransceiver | aiortc.RTCSctpTransport]:
+        """Yield what rides on a transport and is negotiated, the SCTP transport last."""
+        connection = self._connection
+        for transceiver in connection.transceivers:
+            rides = transceiver.receiver.transport is transport
+            if rides and transceiver in connection.remote_dtls and not transceiver.stopping:
+                yield transceiver
+        sctp = connection.sctp_transport
+        if sctp is not None and sctp.transport is transport and sctp in connection.remote_dtls:
+            yield sctp
+
+    async def _start_data(self, sctp: aiortc.RTCSctpTransport) -> None:
+        connection = self._connection
+        await sctp.start(connection.sctp_remote_caps, connection.sctp_remote_port)
 
     async def _start_media(self, transceiver: aiortc.RTCRtpTransceiver) -> None:
         direction = transceiver.currentDirection

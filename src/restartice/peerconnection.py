@@ -32,7 +32,8 @@ class RTCPeerConnection(LocalDescriptionSetter, RemoteDescriptionSetter):
 
     Events, beside aiortc's:
 
-    - `negotiationneeded`, without payload.
+    - `negotiationneeded`, without payload. A listener that is a coroutine function begins in a
+      later turn, when an offer may be coming in; it has to look at that and at `signalingState`.
     - `icecandidate`, with a candidate to be sent to the remote peer. One whose `candidate` is empty
       ends those of its generation; None says that all gathering is done, and needn't be sent.
     - `icecandidateerror`, with a `RTCPeerConnectionIceErrorEvent`.

@@ -3,7 +3,8 @@
 import asyncio
 
 from conftest import Factory
-from connecting import DEADLINE, negotiate
+from connecting import DEADLINE, negotiate, wait_connected, wait_for_state
+from restartice import AudioStreamTrack
 
 
 async def test_the_track_of_a_stopped_transceiver_ends_later(make_pc: Factory) -> None:
@@ -39,3 +40,18 @@ async def test_what_the_remote_side_stops_is_associated_until_the_answer(make_pc
     assert theirs.mid is stopped.mid is None
     assert theirs not in far.getTransceivers()
     assert near.getTransceivers() == [kept]
+
+
+async def test_what_is_stopped_during_the_handshake_is_never_started(make_pc: Factory) -> None:
+    near, far = make_pc(), make_pc()
+    near.createDataChannel("chat")
+    near.addTrack(AudioStreamTrack())
+    stopped = near.getTransceivers()[0]
+    transport = stopped.sender.transport
+    await negotiate(near, far)
+    await wait_for_state(transport, "state", "connecting")
+    stopped.stop()
+    await wait_connected(near, far)
+    await negotiate(near, far)
+    assert near.getTransceivers() == []
+    # The end of the test looks for tasks that nobody would end.

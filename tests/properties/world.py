@@ -50,7 +50,9 @@ class Peer:
         self.sent: list[str] = []
         self.received: list[str] = []
         self.arrived = asyncio.Event()
+        # The username fragments that restartIce() was to replace, and all that were negotiated.
         self.replaced: set[str] = set()
+        self.negotiated: set[str] = set()
         self.violations: list[str] = []
         self.pc.on("negotiationneeded", self._note_need)
         self.pc.on("datachannel", self._listen)
@@ -106,6 +108,14 @@ class Peer:
         if description.type == "offer":
             await pc.setLocalDescription()
             self.other.inbox.append(pc.localDescription)
+        self._note_conclusion()
+
+    def _note_conclusion(self) -> None:
+        # What was only offered, and is replaced by what was negotiated instead, may come back.
+        current = _ufrags(self.pc.currentLocalDescription)
+        self.negotiated |= current
+        if not self.replaced & current:
+            self.replaced &= self.negotiated
 
     async def _receive_candidate(self, candidate: RTCIceCandidate) -> None:
         try:
@@ -118,12 +128,12 @@ class Peer:
 
     def restart(self) -> None:
         self.pc.restartIce()
-        self.replaced |= self.ufrags()
+        for description in (self.pc.currentLocalDescription, self.pc.pendingLocalDescription):
+            self.replaced |= _ufrags(description)
 
     def ufrags(self) -> set[str]:
         """Return the username fragments of the local description."""
-        lines = _credentials(self.pc.localDescription)
-        return {line for line in lines if line.startswith("a=ice-ufrag:")}
+        return _ufrags(self.pc.localDescription)
 
     def open_channel(self) -> None:
         self.channel = self.channel or self.pc.createDataChannel("chat")
@@ -223,6 +233,10 @@ def _is_open(channel: aiortc.RTCDataChannel) -> bool:
 
 def _negotiated(pc: RTCPeerConnection) -> dict[str, str]:
     return {str(t.mid): str(t.currentDirection) for t in pc.getTransceivers()}
+
+
+def _ufrags(description: RTCSessionDescription | None) -> set[str]:
+    return {line for line in _credentials(description) if line.startswith("a=ice-ufrag:")}
 
 
 def _credentials(description: RTCSessionDescription | None) -> list[str]:
