@@ -62,6 +62,7 @@ class DescriptionCreator(LocalTracks):
 
         Spec: https://w3c.github.io/webrtc-pc/#dfn-create-an-offer
         """
+        self.leave_dead_transports()
         old = self._offered_before()
         live = [place for place, media in old.items() if self.user_of(media.rtp.muxId)]
         with kept_codecs(self.transceivers), self.show(live):
@@ -74,7 +75,7 @@ class DescriptionCreator(LocalTracks):
         restart = bool(self.local_ice_credentials_to_replace) or (ice_restart and described)
         placed = self._place(old, live, len(created.media))
         used = {placed[n]: (users[n], media) for n, media in enumerate(created.media)}
-        restarted = self.transports_by_use() if restart else []
+        restarted = map(ice_transport, self.active_users()) if restart else []
         fresh = dict.fromkeys(restarted, IceCredentials.generate())
         return self._assemble(
             created, used, old, fresh, {} if restart else self.section_credentials

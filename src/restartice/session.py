@@ -22,7 +22,7 @@ from .sections import described_streams
 from .settings import IceSettings
 from .states import Side, SignalingState, next_signaling_state
 from .transceiver import SENDING, RTCRtpTransceiver
-from .transports import dtls_transport, stop_transports
+from .transports import dtls_transport, ice_transport, stop_transports
 
 __all__ = ["Session", "as_final"]
 
@@ -121,7 +121,7 @@ class Session(CandidateReceiver):
         self.restart_ignored = False
         if self.current_local is not None and self.current_remote is not None:
             self.numbering.learn(self.current_local, self.current_remote)
-        for transport in self.transports_by_use():
+        for transport in self._negotiated_transports():
             asked = transport.restarting
             if not transport.commit():
                 self._restart_failed(transport, asked=asked)
@@ -132,6 +132,12 @@ class Session(CandidateReceiver):
         if not self.restart_ignored:
             self._note_section_credentials()
             self._note_replaced_credentials()
+
+    def _negotiated_transports(self) -> list[RTCIceTransport]:
+        """Return the ICE transports of the sections that neither side rejects."""
+        rejected = _rejected_mids(self.current_local) | _rejected_mids(self.current_remote)
+        users = [user for user in self.users() if user.mid is None or user.mid not in rejected]
+        return list(dict.fromkeys(map(ice_transport, users)))
 
     def conclude_provisionally(self) -> None:
         """Let transports connect that a provisional answer says enough about.

@@ -64,8 +64,9 @@ class TransportOwner(AiortcPeerConnection):
 
         Once a group is negotiated, what is added later rides on its transport. (RFC 9143 section 7)
         """
-        if (bundle := self._bundle_transport()) is not None:
-            return bundle
+        return self._bundle_transport() or self._make_dtls_transport()
+
+    def _make_dtls_transport(self) -> RTCDtlsTransport:
         credentials = next((t.credentials for t in self.transports_by_use()), None)
         gatherer = RTCIceGatherer(
             iceServers=self.configuration.iceServers,
@@ -176,6 +177,18 @@ class TransportOwner(AiortcPeerConnection):
             if user.mid is None:
                 move(user, bundle)
 
+    def leave_dead_transports(self) -> None:
+        """Let what has no media section yet ride on no transport whose sections are all stopped.
+
+        Such a transport ends with them, and the remote side makes another one for a new section.
+        """
+        users = self.users()
+        alive = {dtls_transport(user) for user in users if user.mid and not is_stopping(user)}
+        dead = {dtls_transport(user) for user in users if user.mid} - alive
+        for user in users:
+            if user.mid is None and dtls_transport(user) in dead:
+                move(user, self._make_dtls_transport())
+
     # The states.
 
     def update_transport_states(self) -> None:
@@ -221,7 +234,8 @@ class TransportOwner(AiortcPeerConnection):
         remote = self.applying_remote
         if remote is not None and {m.rtp.muxId for m in remote.media} - {*bundled_mids(remote)}:
             return None
-        return next((dtls_transport(user) for user in self.users() if user.mid in group), None)
+        users = (u for u in self.users() if u.mid in group and not is_stopping(u))
+        return next(map(dtls_transport, users), None)
 
 
 def dtls_transport(user: aiortc.RTCRtpTransceiver | aiortc.RTCSctpTransport) -> RTCDtlsTransport:
@@ -235,6 +249,11 @@ def dtls_transport(user: aiortc.RTCRtpTransceiver | aiortc.RTCSctpTransport) -> 
 def ice_transport(user: aiortc.RTCRtpTransceiver | aiortc.RTCSctpTransport) -> RTCIceTransport:
     """Return the ICE transport below it."""
     return dtls_transport(user).transport
+
+
+def is_stopping(user: aiortc.RTCRtpTransceiver | aiortc.RTCSctpTransport) -> bool:
+    """Say if a user of a transport is one that was stopped."""
+    return isinstance(user, aiortc.RTCRtpTransceiver) and bool(user.stopped)
 
 
 def move(

@@ -2,8 +2,17 @@
 
 import asyncio
 
+import pytest
+
 from conftest import Factory
-from connecting import DEADLINE, negotiate, wait_connected, wait_for_state
+from connecting import (
+    DEADLINE,
+    Echo,
+    negotiate,
+    transports,
+    wait_connected,
+    wait_for_state,
+)
 from restartice import AudioStreamTrack
 
 
@@ -55,3 +64,28 @@ async def test_what_is_stopped_during_the_handshake_is_never_started(make_pc: Fa
     await negotiate(near, far)
     assert near.getTransceivers() == []
     # The end of the test looks for tasks that nobody would end.
+
+
+@pytest.mark.parametrize("restart", [False, True])
+async def test_what_is_added_after_all_was_stopped_gets_a_new_transport(
+    make_pc: Factory, restart: bool
+) -> None:
+    near, far = make_pc(), make_pc()
+    near.addTrack(AudioStreamTrack())
+    await negotiate(near, far)
+    await wait_connected(near, far)
+    old = transports(near)
+    # It rides on the transport that is there, until nothing negotiated is left on that.
+    echo = Echo(near, far)
+    near.getTransceivers()[0].stop()
+    if restart:
+        near.restartIce()
+    await negotiate(near, far)
+    await echo.check()
+    assert near.getTransceivers() == far.getTransceivers() == []
+    assert not set(old) & set(transports(near))
+    assert old[0].state == "closed"
+    # A restart is over when the credentials are gone, and this one is.
+    assert not near.local_ice_credentials_to_replace
+    await negotiate(far, near)
+    await echo.check("after")
