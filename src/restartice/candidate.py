@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any, Self
 
 import aiortc
@@ -41,9 +41,8 @@ class RTCIceCandidate(aiortc.RTCIceCandidate, metaclass=_AnyCandidate):
     @classmethod
     def extend(cls, candidate: aiortc.RTCIceCandidate, ufrag: str | None) -> Self:
         """Copy aiortc's candidate and add the username fragment, unless it has one already."""
-        values = {field.name: getattr(candidate, field.name) for field in fields(candidate)}
-        values["usernameFragment"] = values.get("usernameFragment") or ufrag
-        return cls(**values)
+        values = vars(candidate)
+        return cls(**{**values, "usernameFragment": values.get("usernameFragment") or ufrag})
 
     @classmethod
     def end(cls, ufrag: str | None, mid: str | None = None, index: int | None = None) -> Self:

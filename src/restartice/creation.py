@@ -199,9 +199,7 @@ class DescriptionCreator(LocalTracks):
         users: Mapping[int, User],
     ) -> RTCSessionDescription:
         created.ice_options = sdp.OUR_ICE_OPTIONS
-        self.origin.stamp(created)
-        session = sdp.render(created)
-        assert session is not None
+        session = RTCSessionDescription(self.origin.stamp(created), str(created.type))
         self.last_created[session.type] = sdp.CreatedDescription(session.sdp, created, fresh, users)
         return session
 

@@ -79,6 +79,7 @@ class Description(SessionDescription):
 
     ice_options: str | None = None
     rejected: frozenset[int] = frozenset()
+    _rendered: tuple[object, str] = None, ""
 
     @classmethod
     def extend(cls, description: SessionDescription, ice_options: str | None) -> Self:
@@ -86,6 +87,7 @@ class Description(SessionDescription):
         extended = cls()
         vars(extended).update(vars(description))
         extended.ice_options = ice_options
+        extended._rendered = None, ""
         for media in extended.media:
             if media.ice_options == ice_options:
                 media.ice_options = None
@@ -97,6 +99,14 @@ class Description(SessionDescription):
             head, time, rest = text.partition(f"t={self.time}\r\n")
             text = f"{head}{time}a=ice-options:{self.ice_options}\r\n{rest}"
         return text
+
+    def text_so_far(self) -> str:
+        """Return the text of a description that was applied, to which only candidates are added."""
+        # Programs and ourselves ask for it again and again, and rendering takes long.
+        added = [(m.port, len(m.ice_candidates), m.ice_candidates_complete) for m in self.media]
+        if self._rendered[0] != added:
+            self._rendered = added, str(self)
+        return self._rendered[1]
 
 
 @dataclass(frozen=True)
@@ -127,28 +137,31 @@ class Origin:
         self._session_id = randbits(62)
         self._version = 0
         self._content = ""
-        self._stamped: tuple[SessionDescription | None, str] = (None, "")
+        self._stamped = ("", "")
 
-    def stamp(self, description: SessionDescription) -> None:
-        """Write the line into a description that was created."""
-        content = _content(description)
-        version = self._version + (self._content != content)
-        description.origin = f"- {self._session_id} {version} IN IP4 0.0.0.0"
-        self._stamped = description, content
+    def stamp(self, description: SessionDescription) -> str:
+        """Write the line into a description that was created; return that as text."""
+        description.origin = before = self._line(self._version)
+        text = str(description)
+        content = VARIABLE.sub("", text)
+        if self._content != content:
+            description.origin = self._line(self._version + 1)
+            text = text.replace(before, description.origin, 1)
+        self._stamped = text, content
+        return text
 
-    def applied(self, description: SessionDescription) -> None:
-        """Note that a description was set locally."""
+    def applied(self, description: SessionDescription, text: str) -> None:
+        """Note that a description was set locally, which was given as that text."""
         # Rendering takes long, and is done already for a description that was created last.
         stamped, content = self._stamped
-        if description is not stamped:
-            content = _content(description)
+        if text != stamped:
+            content = VARIABLE.sub("", str(description))
         if self._content != content:
             self._version += 1
             self._content = content
 
-
-def _content(description: SessionDescription) -> str:
-    return VARIABLE.sub("", str(description))
+    def _line(self, version: int) -> str:
+        return f"- {self._session_id} {version} IN IP4 0.0.0.0"
 
 
 def alike(one: str, other: str) -> bool:
@@ -324,4 +337,6 @@ def render(description: SessionDescription | None) -> RTCSessionDescription | No
     """Return a description as text, with the candidates added meanwhile."""
     if description is None:
         return None
-    return RTCSessionDescription(sdp=str(description), type=str(description.type))
+    if isinstance(description, Description):
+        return RTCSessionDescription(description.text_so_far(), str(description.type))
+    return RTCSessionDescription(str(description), str(description.type))

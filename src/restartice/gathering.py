@@ -32,6 +32,7 @@ UNREACHABLE: Final = 701
 # How long there must be between two checks, in seconds, if aioice doesn't see to that. (RFC 8445
 # section 14.2)
 PACE: Final = 0.02
+DEFAULTS: Final = IceSettings()
 
 logger = logging.getLogger(__name__)
 
@@ -52,7 +53,7 @@ class GatheringConnection(AioiceConnection):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.settings = IceSettings()
+        self.settings = DEFAULTS
         self.gathered = False
         self.on_candidate: Callable[[aioice.Candidate], None] = _ignore
         self.on_server_error: Callable[[RTCPeerConnectionIceErrorEvent], None] = _ignore

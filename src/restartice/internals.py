@@ -10,8 +10,9 @@ import asyncio
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
+from operator import attrgetter
 from types import ModuleType
-from typing import Any, Final, Generic, Protocol, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeVar
 
 import aioice
 import aioice.ice
@@ -108,24 +109,18 @@ def check(required: Iterable[tuple[type | ModuleType, str]]) -> None:
         )
 
 
-class Private(Generic[T]):
+class Private(property, Generic[T]):
     """A private attribute of a base class, under a name of ours."""
 
     def __init__(self, owner: type, name: str) -> None:
-        self._name = require(owner, name)
+        private = require(owner, name)
+        # Not by __get__() in Python: hundreds are read in each negotiation.
+        super().__init__(attrgetter(private), lambda self, value: setattr(self, private, value))
 
-    @overload
-    def __get__(self, instance: None, owner: type) -> "Private[T]": ...
-    @overload
-    def __get__(self, instance: object, owner: type) -> T: ...
-    def __get__(self, instance: object | None, owner: type) -> "T | Private[T]":
-        if instance is None:
-            return self
-        value: T = getattr(instance, self._name)
-        return value
+    if TYPE_CHECKING:
 
-    def __set__(self, instance: object, value: T) -> None:
-        setattr(instance, self._name, value)
+        def __get__(self, instance: object, owner: type | None = None) -> T: ...  # type: ignore[override]
+        def __set__(self, instance: object, value: T) -> None: ...
 
 
 _PC = aiortc.RTCPeerConnection

@@ -63,7 +63,7 @@ class LocalDescriptionSetter(Session):
                 self.conclude(we_offered=False)
             elif session.type == "pranswer":
                 self.conclude_provisionally()
-        self.origin.applied(description)
+        self.origin.applied(description, session.sdp)
         await self.enter(state)
 
     def _parse(self, session: RTCSessionDescription) -> sdp.Description:

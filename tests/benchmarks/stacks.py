@@ -120,6 +120,7 @@ class Link:
         self._trickle = trickle
         self._waiting: dict[Any, list[Any]] = {self.near: [], self.far: []}
         self._adding: set[asyncio.Future[None]] = set()
+        self._switches: dict[Any, asyncio.Event] = {}
         if trickle:
             for pc in (self.near, self.far):
                 stack.on(pc, "icecandidate", partial(self._pass_on, pc))
@@ -162,8 +163,10 @@ class Link:
 
     async def _switched(self, pc: Any) -> None:
         transport = self.stack.ice(pc)
-        switched = asyncio.Event()
-        self.stack.on(transport, "selectedcandidatepairchange", lambda _: switched.set())
+        if pc not in self._switches:
+            switched = self._switches[pc] = asyncio.Event()
+            self.stack.on(transport, "selectedcandidatepairchange", lambda _: switched.set())
+        switched = self._switches[pc]
         while True:
             pair = transport.getSelectedCandidatePair()
             if pair is not None and pair.local.usernameFragment == ufrag(pc.localDescription):

@@ -7,7 +7,7 @@ from aiortc.sdp import SessionDescription
 from hypothesis import given
 from hypothesis import strategies as st
 
-from restartice import RTCPeerConnection, RTCSessionDescription
+from restartice import RTCIceCandidate, RTCPeerConnection, RTCSessionDescription
 from restartice import description as sdp
 from restartice.credentials import IceCredentials
 
@@ -69,11 +69,52 @@ async def test_origin_keeps_its_id_and_counts_changes(offer: RTCSessionDescripti
     for change in ("", "", "a=sendonly", "a=sendonly", "a=sendrecv"):
         text = offer.sdp.replace("a=sendrecv", change) if change else offer.sdp
         description = sdp.parse(RTCSessionDescription(text, "offer"))
-        origin.stamp(description)
-        origin.applied(description)
+        stamped = origin.stamp(description)
+        assert stamped == str(description)
+        origin.applied(description, stamped)
         numbers.append(str(description.origin).split()[1:3])
     assert len({session_id for session_id, _ in numbers}) == 1
     assert [int(version) for _, version in numbers] == [1, 1, 2, 2, 3]
+
+
+async def test_origin_counts_what_was_edited_before_it_was_applied(
+    offer: RTCSessionDescription,
+) -> None:
+    origin = sdp.Origin()
+    created = sdp.parse(offer)
+    stamped = origin.stamp(created)
+    edited = stamped.replace("a=sendrecv", "a=sendonly")
+    origin.applied(sdp.parse(RTCSessionDescription(edited, "offer")), edited)
+    origin.stamp(created)
+    assert str(created.origin).split()[2] == "2"
+
+
+async def test_what_is_added_to_a_description_shows(offer: RTCSessionDescription) -> None:
+    description = sdp.parse(offer)
+    section = description.media[1]
+    texts = [shown(description)]
+    for port in (5001, 5002):
+        candidate = RTCIceCandidate.fromJSON(
+            {"candidate": f"candidate:1 1 udp 1 10.0.0.1 {port} typ host", "sdpMid": "1"}
+        )
+        assert candidate is not None
+        sdp.add_candidate(section, candidate)
+        texts.append(shown(description))
+    section.ice_candidates_complete = True
+    texts.append(shown(description))
+    assert texts[-1] == shown(description) == str(description)
+    assert len(set(texts)) == 4
+    assert len(SessionDescription.parse(texts[-1]).media[1].ice_candidates) == 2
+    # A copy doesn't follow what it was copied from, nor the other way round.
+    copied = sdp.copied(description, "offer")
+    copied.media[1].direction = "inactive"
+    assert shown(copied) == str(copied) != shown(description)
+
+
+def shown(description: sdp.Description) -> str:
+    session = sdp.render(description)
+    assert session is not None
+    return session.sdp
 
 
 async def test_other_credentials_take_the_candidates_along(offer: RTCSessionDescription) -> None:
