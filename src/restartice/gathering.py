@@ -3,7 +3,6 @@
 import asyncio
 import ipaddress
 import logging
-import random
 import socket
 from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -19,14 +18,23 @@ from aiortc.exceptions import OperationError
 
 from .iceservers import RTCPeerConnectionIceErrorEvent, StunServer, TurnServer
 from .interfaces import allowed_addresses
-from .internals import AioiceConnection, abandon_allocation
+from .internals import AioiceConnection
+from .relaying import (
+    RECEIVE_BUFFER,
+    Address,
+    allocate,
+    family_of,
+    hidden_address,
+    ports_to_try,
+    release,
+    vantage_points,
+)
 from .settings import IceSettings
 
 __all__ = ["PACE", "GatheringConnection"]
 
 COMPONENT: Final = 1
 LOOPBACK: Final = "127.0.0.1"
-RECEIVE_BUFFER: Final = 262144
 # "If the server could not be reached, errorCode will be set to 701."
 UNREACHABLE: Final = 701
 # How long there must be between two checks, in seconds, if aioice doesn't see to that. (RFC 8445
@@ -141,7 +149,7 @@ class GatheringConnection(AioiceConnection):
         self.protocols = [p for p in self.protocols if p not in relays]
         await super().close()
         for protocol in relays:
-            task = asyncio.ensure_future(_release(protocol, self.settings.release_timeout))
+            task = asyncio.ensure_future(release(protocol, self.settings.release_timeout))
             _being_released.add(task)
             task.add_done_callback(_being_released.discard)
 
@@ -209,16 +217,20 @@ class GatheringConnection(AioiceConnection):
         if not hosts:
             return
         try:
-            families = await _resolve(server.address)
+            families = await self._resolve(server)
         except OSError as error:
             self._report(server, error)
             return
         queries = [
             self._query_from(protocol, server, families[family])
             for protocol in hosts
-            if (family := _family(protocol.local_candidate.host)) in families
+            if (family := family_of(protocol.local_candidate.host)) in families
         ]
         await asyncio.gather(*queries)
+
+    async def _resolve(self, server: StunServer | TurnServer) -> dict[int, Address]:
+        async with asyncio.timeout(self.settings.server_timeout):
+            return await _resolve(server.address)
 
     async def _query_from(
         self, protocol: Any, server: StunServer, address: tuple[str, int]
@@ -235,22 +247,31 @@ class GatheringConnection(AioiceConnection):
             self._found(_server_reflexive(base, mapped), StunServer)
 
     async def _allocate(self, server: TurnServer) -> None:
-        """Ask a TURN server for a relayed address, and check from there, too."""
+        """Ask a TURN server for relayed addresses, from wherever it may be asked."""
+        try:
+            addresses = await self._resolve(server)
+            bases = vantage_points(addresses, self.settings)
+        except OSError as error:
+            self._report(server, error)
+            return
+        await asyncio.gather(
+            *(self._allocate_from(base, server, addresses[family_of(base)]) for base in bases)
+        )
+
+    async def _allocate_from(self, base: str, server: TurnServer, address: Address) -> None:
+        """Ask for a relayed address from one of ours, and check from there, too."""
+        protocol = aioice.ice.StunProtocol(self)
+        ports = self.settings.port_range
         try:
             async with asyncio.timeout(self.settings.server_timeout):
-                candidate, protocol = await aioice.ice.relayed_candidate(
-                    component=COMPONENT,
-                    hide_related_address=self.relay_only,
-                    protocol_factory=lambda: aioice.ice.StunProtocol(self),
-                    turn_server=server.address,
-                    turn_username=server.username,
-                    turn_password=server.password,
-                    turn_ssl=server.ssl,
-                    turn_transport=server.transport,
-                )
+                relayed, mapped = await allocate(server, address, base, ports, protocol)
         except (stun.TransactionError, OSError) as error:
             self._report(server, error)
             return
+        related = hidden_address(relayed) if self.relay_only else mapped
+        candidate = _candidate("relay", COMPONENT, relayed[0], relayed)
+        candidate.related_address, candidate.related_port = related
+        protocol.local_candidate = candidate
         self.protocols.append(protocol)
         self._found(candidate, TurnServer)
         self.pair_remote_candidates()
@@ -316,27 +337,23 @@ def _is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-def _family(address: str) -> socket.AddressFamily:
-    return socket.AF_INET6 if ":" in address else socket.AF_INET
-
-
-async def _resolve(address: tuple[str, int]) -> dict[int, tuple[str, int]]:
-    """Return the first address of each family."""
+async def _resolve(address: Address) -> dict[int, Address]:
+    """Return the first address of each family, the preferred family first."""
     loop = asyncio.get_running_loop()
     look_up = partial(socket.getaddrinfo, *address, type=socket.SOCK_DGRAM)
     found = await loop.run_in_executor(_lookups, look_up)
-    return {family: (str(to[0]), int(to[1])) for family, _, _, _, to in reversed(found)}
+    addresses: dict[int, Address] = {}
+    for family, _, _, _, to in found:
+        addresses.setdefault(family, (str(to[0]), int(to[1])))
+    return addresses
 
 
 def _bind(address: str, ports: tuple[int, int]) -> socket.socket | None:
-    """Return a socket on a free port of the range, or None. The search begins anywhere in it."""
-    first, last = ports
-    count = last - first + 1
-    start = random.randrange(count)  # noqa: S311  no secret
-    for offset in range(count):
-        sock = socket.socket(_family(address), socket.SOCK_DGRAM)
+    """Return a socket on a free port of the range, or None."""
+    for port in ports_to_try(ports):
+        sock = socket.socket(family_of(address), socket.SOCK_DGRAM)
         try:
-            sock.bind((address, first + (start + offset) % count))
+            sock.bind((address, port))
         except OSError:
             sock.close()
             continue
@@ -344,12 +361,3 @@ def _bind(address: str, ports: tuple[int, int]) -> socket.socket | None:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
         return sock
     return None
-
-
-async def _release(protocol: Any, timeout: float) -> None:
-    """Give a relayed address back, which a dead server never confirms."""
-    closing = asyncio.ensure_future(protocol.close())
-    _, pending = await asyncio.wait([closing], timeout=timeout)
-    if pending:
-        abandon_allocation(protocol.transport)
-    await closing

@@ -9,6 +9,7 @@ with one sentence that says which, instead of a connection that fails in mid-cal
 import asyncio
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from importlib.metadata import version
 from operator import attrgetter
 from types import ModuleType
@@ -54,6 +55,7 @@ __all__ = [
     "mark_bundled",
     "mline_index",
     "oldest_unacknowledged",
+    "open_allocation",
     "pair",
     "repeat_data",
     "repeat_requests",
@@ -65,6 +67,7 @@ __all__ = [
     "set_track_id",
     "transport_policy",
     "transport_stats",
+    "turn_client",
 ]
 
 SUPPORTED: Final = "aiortc >= 1.16, < 1.17 and aioice >= 0.12, < 0.14"
@@ -342,13 +345,56 @@ def transport_stats(transport: aiortc.RTCDtlsTransport) -> aiortc.RTCTransportSt
     return stats
 
 
+require(aioice.turn.TurnTransport, "_connect")
+for _name in ("DEFAULT_ALLOCATION_LIFETIME", "DEFAULT_CHANNEL_REFRESH_TIME"):
+    require(aioice.turn, _name)
+for _name in ("TurnClientTcpProtocol", "TurnClientUdpProtocol"):
+    require(aioice.turn, _name)
+
+
+def turn_client(
+    transport: str, server: tuple[str, int], username: str | None, password: str | None
+) -> Callable[[], Any]:
+    """Return what makes the client of a TURN server, by the transport that leads there."""
+    tcp = transport == "tcp"
+    return partial(
+        aioice.turn.TurnClientTcpProtocol if tcp else aioice.turn.TurnClientUdpProtocol,
+        server,
+        username=username,
+        password=password,
+        lifetime=aioice.turn.DEFAULT_ALLOCATION_LIFETIME,
+        channel_refresh_time=aioice.turn.DEFAULT_CHANNEL_REFRESH_TIME,
+    )
+
+
+async def open_allocation(
+    client: Any, receiver: StunProtocol
+) -> tuple[tuple[str, int], tuple[str, int]]:
+    """Let a connected client ask for a relayed address, which the receiver then has as its own.
+
+    Returns:
+        The relayed address, and that of the client as the server sees it.
+    """
+    transport = aioice.turn.TurnTransport(client)
+    try:
+        await transport._connect(receiver)
+    except BaseException:
+        # Also when it was cancelled, as nobody else knows of the socket.
+        client.transport.close()
+        raise
+    return transport.get_extra_info("sockname"), transport.get_extra_info("related_address")
+
+
 _TURN_CLOSE_TASK = require(aioice.turn.TurnTransport, "__close_task")
+_TURN_CLIENT = require(aioice.turn.TurnTransport, "__inner_protocol")
 
 
 def abandon_allocation(transport: Any) -> None:
     """Stop telling a TURN server, which doesn't answer, that its allocation isn't needed."""
     task: asyncio.Task[None] = getattr(transport, _TURN_CLOSE_TASK)
     task.cancel()
+    # aioice 0.12 doesn't do that by itself then.
+    getattr(transport, _TURN_CLIENT).transport.close()
 
 
 for _name in ("send_stun", "transactions"):

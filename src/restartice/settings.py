@@ -59,11 +59,12 @@ class IceSettings:
             address back, which goes on after close().
         video_patience: How long a missing packet of video is waited for before its picture is
             given up and a whole one is asked for.
-        port_range: The first and the last of the UDP ports that host candidates are on, None for
-            any that is free. A restart needs another one for each address, beside the one in use.
-        interfaces: The names of the network interfaces that candidates are gathered on, or a
-            function that is given the name and an address and says whether it is used; None for
-            all. An address that is found on no interface has the empty name.
+        port_range: The first and the last of the UDP ports that are used on this host, for host
+            candidates and towards TURN servers; None for any that is free. A restart needs another
+            one for each address, and for each TURN server, beside the one in use.
+        interfaces: The names of the network interfaces that candidates are gathered on and TURN
+            servers asked from, or a function that is given the name and an address and says whether
+            it is used; None for all. An address that is found on no interface has the empty name.
         loopback_candidates: Whether 127.0.0.1 is a candidate, too, which lets two programs on a
             machine without network talk to each other.
 

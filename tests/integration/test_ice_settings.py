@@ -13,7 +13,7 @@ from conftest import Factory
 from connecting import connect, negotiate, transports, wait_for_state, wait_sending_on_new_pair
 from restartice import IceSettings, RTCConfiguration, RTCIceTransportPolicy, RTCPeerConnection
 from restartice.interfaces import InterfaceFilter, interface_names
-from servers import MAPPED, stun_server
+from servers import MAPPED, free_ports, stun_server
 
 LOOPBACK = "127.0.0.1"
 
@@ -24,25 +24,6 @@ def host_ports(pc: RTCPeerConnection) -> list[int]:
 
 def addresses(pc: RTCPeerConnection) -> list[str]:
     return [c.ip for transport in transports(pc) for c in transport.getLocalCandidates()]
-
-
-def free_ports(count: int) -> tuple[int, int]:
-    """Return a range of UDP ports of which all are free."""
-    while True:
-        with socket.socket(type=socket.SOCK_DGRAM) as first:
-            first.bind((LOOPBACK, 0))
-            start: int = first.getsockname()[1]
-        opened = []
-        try:
-            for port in range(start, start + count):
-                opened.append(socket.socket(type=socket.SOCK_DGRAM))
-                opened[-1].bind((LOOPBACK, port))
-        except (OSError, OverflowError):
-            continue
-        finally:
-            for each in opened:
-                each.close()
-        return start, start + count - 1
 
 
 async def test_ports_of_a_range_also_for_restarts(make_pc: Factory) -> None:

@@ -4,7 +4,9 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
+import aioice.ice
 import aiortc
 import pytest
 
@@ -25,7 +27,8 @@ from restartice import (
     RTCPeerConnection,
     RTCPeerConnectionIceErrorEvent,
 )
-from turnserver import TurnServer, turn_server
+from servers import free_ports
+from turnserver import LOOPBACK, TurnServer, turn_server
 
 
 @pytest.fixture
@@ -119,6 +122,54 @@ async def test_changed_credentials_are_for_the_next_restart(
     near.setConfiguration(relayed(coturn.turn("alice")))
     await restart(near, far)
     await echo.check("alice")
+
+
+async def test_the_way_to_the_server_keeps_to_the_range_of_ports(
+    coturn: TurnServer, make_pc: Factory
+) -> None:
+    ports = free_ports(2)
+    pc = make_pc(
+        RTCConfiguration(iceServers=[coturn.turn()]), iceSettings=IceSettings(port_range=ports)
+    )
+    pc.createDataChannel("x")
+    errors = listen_for_errors(pc)
+    await pc.setLocalDescription()
+    host, relay = transports(pc)[0].getLocalCandidates()
+    assert (host.type, relay.type) == ("host", "relay")
+    # The address behind the relay is that of our socket, which nothing translates here.
+    assert {host.port, relay.relatedPort} == {*ports}
+    assert errors == []
+    with_none = make_pc(
+        relayed(coturn.turn()), iceSettings=IceSettings(port_range=(ports[0], ports[0]))
+    )
+    with_none.createDataChannel("x")
+    errors = listen_for_errors(with_none)
+    await with_none.setLocalDescription()
+    assert [error.errorCode for error in errors] == [701]
+
+
+@pytest.mark.parametrize("transport", ["udp", "tcp"])
+async def test_the_way_to_the_server_keeps_to_the_interfaces(
+    coturn: TurnServer, make_pc: Factory, monkeypatch: pytest.MonkeyPatch, transport: str
+) -> None:
+    other = "127.0.0.2"
+    monkeypatch.setattr(aioice.ice, "get_host_addresses", lambda **_: [LOOPBACK, other])
+    cases: list[tuple[Any, list[str]]] = [
+        (None, [LOOPBACK]),
+        (lambda _, address: address == other, [other]),
+        ([], []),
+    ]
+    for interfaces, expected in cases:
+        pc = make_pc(
+            RTCConfiguration(iceServers=[coturn.turn(transport=transport)]),
+            iceSettings=IceSettings(interfaces=interfaces),
+        )
+        pc.createDataChannel("x")
+        errors = listen_for_errors(pc)
+        await pc.setLocalDescription()
+        candidates = transports(pc)[0].getLocalCandidates()
+        assert [c.relatedAddress for c in candidates if c.type == "relay"] == expected
+        assert [error.errorCode for error in errors] == ([] if expected else [701])
 
 
 @pytest.mark.parametrize("transport", ["udp", "tcp"])

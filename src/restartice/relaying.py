@@ -1,0 +1,162 @@
+"""Relayed addresses: where a TURN server is asked from, asking it, and giving back what it gave."""
+
+import asyncio
+import random
+import socket
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Final
+
+import aioice
+import aioice.ice
+
+from .iceservers import TurnServer
+from .interfaces import allowed_addresses
+from .internals import abandon_allocation, host_addresses, open_allocation, turn_client
+from .settings import IceSettings
+
+__all__ = [
+    "RECEIVE_BUFFER",
+    "Address",
+    "allocate",
+    "family_of",
+    "hidden_address",
+    "ports_to_try",
+    "release",
+    "vantage_points",
+]
+
+Address = tuple[str, int]
+
+RECEIVE_BUFFER: Final = 262144
+
+# What a relayed candidate says in place of the address behind it, where that is to be hidden.
+# (RFC 8839 section 5.1)
+HIDDEN: Final = {
+    socket.AF_INET: ("0.0.0.0", 9),  # noqa: S104  nothing is bound to it
+    socket.AF_INET6: ("::", 9),
+}
+
+
+def vantage_points(addresses: Mapping[int, Address], settings: IceSettings) -> list[str]:
+    """Return the addresses of this host from which to reach a server, which has these itself.
+
+    It is the one that the system would choose, if the settings allow it, and otherwise all that
+    they do, of the same family.
+
+    Raises:
+        OSError: There is no such address.
+    """
+    for family, address in addresses.items():
+        chosen = route_to(address, family)
+        if chosen is None:
+            continue
+        if allowed := allowed_addresses([chosen], settings.interfaces):
+            return allowed
+        others = (other for other in host_addresses() if family_of(other) == family)
+        if allowed := allowed_addresses(list(others), settings.interfaces):
+            return allowed
+    raise OSError("The server can't be reached from any interface that is used")
+
+
+def route_to(address: Address, family: int) -> str | None:
+    """Return the address from which the system would send to another one, None if it can't."""
+    with socket.socket(family, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(address)
+        except OSError:
+            return None
+        return str(probe.getsockname()[0])
+
+
+def family_of(address: str) -> socket.AddressFamily:
+    """Return the family of an address."""
+    return socket.AF_INET6 if ":" in address else socket.AF_INET
+
+
+def ports_to_try(ports: tuple[int, int] | None) -> Iterator[int]:
+    """Yield the ports of a range, beginning anywhere in it; 0, which is any, without a range."""
+    if ports is None:
+        yield 0
+        return
+    first, last = ports
+    count = last - first + 1
+    start = random.randrange(count)  # noqa: S311  no secret
+    for offset in range(count):
+        yield first + (start + offset) % count
+
+
+async def allocate(
+    server: TurnServer,
+    address: Address,
+    base: str,
+    ports: tuple[int, int] | None,
+    receiver: aioice.ice.StunProtocol,
+) -> tuple[Address, Address]:
+    """Ask a TURN server for a relayed address, from one of ours.
+
+    Args:
+        server: The server.
+        address: Its address, of the same family as ours.
+        base: Our address.
+        ports: The range of our UDP ports.
+        receiver: What is connected to the relayed address.
+
+    Returns:
+        The relayed address, and how the server sees ours.
+
+    Raises:
+        OSError: The server can't be reached, or no port is free.
+        aioice.stun.TransactionError: It refuses, or doesn't answer.
+    """
+    make_client = turn_client(server.transport, address, server.username, server.password)
+    if server.transport == "tcp":
+        inner = await _connect_tcp(server, address, base, make_client)
+    else:
+        inner = await _open_udp(address, base, ports, make_client)
+    return await open_allocation(inner, receiver)
+
+
+def hidden_address(relayed: Address) -> Address:
+    """Return what to tell in place of the address behind a relayed one."""
+    return HIDDEN[family_of(relayed[0])]
+
+
+async def release(protocol: Any, timeout: float) -> None:
+    """Give a relayed address back, which a dead server never confirms."""
+    closing = asyncio.ensure_future(protocol.close())
+    _, pending = await asyncio.wait([closing], timeout=timeout)
+    if pending:
+        abandon_allocation(protocol.transport)
+    await closing
+
+
+async def _connect_tcp(
+    server: TurnServer, address: Address, base: str, make_client: Callable[[], Any]
+) -> Any:
+    _, client = await asyncio.get_running_loop().create_connection(
+        make_client,
+        *address,
+        ssl=server.ssl,
+        server_hostname=server.address[0] if server.ssl else None,
+        local_addr=(base, 0),
+    )
+    return client
+
+
+async def _open_udp(
+    address: Address, base: str, ports: tuple[int, int] | None, make_client: Callable[[], Any]
+) -> Any:
+    loop = asyncio.get_running_loop()
+    problem = OSError("there are no ports")
+    for port in ports_to_try(ports):
+        try:
+            transport, client = await loop.create_datagram_endpoint(
+                make_client, local_addr=(base, port), remote_addr=address
+            )
+        except OSError as error:
+            problem = error
+        else:
+            sock = transport.get_extra_info("socket")
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
+            return client
+    raise problem
