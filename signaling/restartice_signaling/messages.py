@@ -182,7 +182,12 @@ class IceRequest:
 
 @dataclass(frozen=True)
 class Heartbeat:
-    """How often something must be heard, and when to give up, in seconds."""
+    """How often something must be heard, and when to give up, in seconds.
+
+    Attributes:
+        interval: From one `ping` to the next.
+        timeout: After how long a silence the other side is given up.
+    """
 
     interval: float = 10.0
     timeout: float = 25.0
@@ -194,7 +199,15 @@ class Heartbeat:
 
 @dataclass(frozen=True)
 class Limits:
-    """What a client must keep to: sizes in bytes, and messages per second."""
+    """What a client must keep to.
+
+    Attributes:
+        max_message_size: The size of a message, in bytes.
+        max_unacknowledged: How many messages may wait for an acknowledgment.
+        max_buffered: The size of those, in characters.
+        rate: How many messages a second may be sent in the long run.
+        burst: How many at once.
+    """
 
     max_message_size: int = 65536
     max_unacknowledged: int = 1024

@@ -1,4 +1,4 @@
-"""What counts as a sign of life, and what doesn't."""
+"""What counts as a sign of life, and what doesn't. (I6)."""
 
 import asyncio
 import time

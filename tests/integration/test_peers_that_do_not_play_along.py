@@ -1,4 +1,4 @@
-"""Peers with the wrong key, or the same role as ours, do no harm."""
+"""Peers with the wrong key, or the same role as ours, do no harm. (I2)."""
 
 import asyncio
 import re

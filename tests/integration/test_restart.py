@@ -1,4 +1,4 @@
-"""An ICE restart, from either side, at any time. (W4, W5, W11, W22)."""
+"""An ICE restart, from either side, at any time. (S1, S2, S3, S4, W4, W5, W11, W22, I1)."""
 
 import asyncio
 from typing import Any

@@ -1,4 +1,4 @@
-"""A path that is lost ends nothing: a restart brings the connection back. (W24)."""
+"""A path that is lost ends nothing: a restart brings the connection back. (S5, W24)."""
 
 import asyncio
 from functools import partial

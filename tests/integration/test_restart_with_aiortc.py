@@ -1,4 +1,4 @@
-"""A plain aiortc peer ignores restarts: it goes on with what it has, and so do we."""
+"""A plain aiortc peer ignores restarts: it goes on with what it has, and so do we. (I3)."""
 
 import asyncio
 import logging

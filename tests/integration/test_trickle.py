@@ -1,6 +1,6 @@
 """Candidates that follow the description, for programs that listen to `icecandidate`.
 
-(W21, W23)
+(W21, W23, I5)
 """
 
 import asyncio

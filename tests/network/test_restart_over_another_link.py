@@ -1,4 +1,4 @@
-"""The program that MDN shows for restartIce(): the network fails, and the call comes back."""
+"""The program that MDN shows for restartIce(): the network fails, and the call comes back. (S5)."""
 
 import time
 

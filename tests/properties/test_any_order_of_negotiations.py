@@ -1,6 +1,6 @@
 """Whatever two peers do, in whatever order, they end up stable and of one mind.
 
-(W1, W4, W9, W12, W13, W17, W18, W19, W27)
+(S4, W1, W4, W9, W12, W13, W17, W18, W19, W27)
 
 `RESTARTICE_EXAMPLES` is how many sequences are tried, of up to 40 steps each.
 """

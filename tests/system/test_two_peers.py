@@ -1,4 +1,4 @@
-"""The demo: a call between two processes goes on while ICE is restarted from each side in turn."""
+"""The demo: a call between two processes goes on while ICE is restarted from each side. (S3)."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""Consent and liveness, at times that the tests make up."""
+"""Consent and liveness, at times that the tests make up. (I6)."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""ICE credentials."""
+"""ICE credentials. (I1)."""
 
 import re
 

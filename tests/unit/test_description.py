@@ -1,4 +1,4 @@
-"""Reading and writing session descriptions."""
+"""Reading and writing session descriptions. (I4)."""
 
 from contextlib import suppress
 

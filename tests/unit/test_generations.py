@@ -1,4 +1,7 @@
-"""Which generation sends, what state they make up, which ones go, whose a candidate is."""
+"""Which generation sends, what state they make up, which ones go, whose a candidate is.
+
+(I2, I5)
+"""
 
 import pytest
 

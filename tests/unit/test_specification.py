@@ -3,10 +3,15 @@
 import re
 from pathlib import Path
 
+import pytest
+
+from specification_page import Code, Item, read_items, read_tests
+
 ROOT = Path(__file__).parents[2]
 ANCHOR = re.compile(r"https://((?:w3c\.github\.io|webidl\.spec\.whatwg\.org)/[\w/-]*#[\w-]+)")
-ROW = re.compile(r"^\| (W\d+) \| [^|]+ \| ([^|]+) \|$", re.MULTILINE)
-ITEM = re.compile(r"\bW\d+\b")
+ITEM = re.compile(r"\b[SWI]\d+\b")
+# promised by MDN's page, asked by the W3C and by the IETF
+ITEMS = [f"{kind}{n + 1}" for kind, count in (("S", 5), ("W", 28), ("I", 7)) for n in range(count)]
 
 
 def test_cited_anchors_exist() -> None:
@@ -20,19 +25,31 @@ def test_cited_anchors_exist() -> None:
     assert len(cited) > 50
 
 
-def rows() -> dict[str, list[str]]:
-    table = (ROOT / "tests" / "README.md").read_text()
-    return {item: re.findall(r"`([\w/.]+)`", cell) for item, cell in ROW.findall(table)}
+def test_each_item_of_the_specification_has_code_and_tests() -> None:
+    code, items, tests = Code(), read_items(), read_tests()
+    assert list(items) == list(tests) == ITEMS
+    for number, item in items.items():
+        assert code.places_of(item), number
+        assert tests[number], number
 
 
-def test_each_item_of_the_specification_has_a_test() -> None:
-    assert sorted(rows(), key=lambda item: int(item[1:])) == [f"W{n}" for n in range(1, 29)]
-    for item, files in rows().items():
-        assert files, item
+def test_places_in_the_code_are_what_they_say() -> None:
+    places = [place for item in read_items().values() for place in Code().places_of(item)]
+    for place in places:
+        line = (ROOT / place.path).read_text().splitlines()[place.line - 1]
+        name = place.name.rpartition(".")[2]
+        assert not name or "#" in line or re.search(rf"\b(def|class) {name}\b", line), place
+
+
+def test_an_item_that_nothing_does_is_noticed() -> None:
+    code = Code()
+    for item in (Item("", anchors=("RFC 1",)), Item("", code=("RTCPeerConnection.fly",))):
+        with pytest.raises(LookupError):
+            code.places_of(item)
 
 
 def test_each_test_in_the_table_names_its_items() -> None:
-    for item, files in rows().items():
+    for item, files in read_tests().items():
         for file in files:
             text = (ROOT / "tests" / file).read_text()
             assert item in ITEM.findall(text), f"{file} doesn't say that it tests {item}"

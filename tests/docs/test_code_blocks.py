@@ -1,0 +1,153 @@
+"""Every block of code in the documentation runs, on loopback, and does what the page says."""
+
+import ast
+import asyncio
+import inspect
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import connecting
+from conftest import leave_nothing, open_sockets
+from docs import running
+from docs.markdown import PAGES, READMES, ROOT, Block, blocks
+from restartice import RTCPeerConnection
+from signalingnode import node
+
+Setting = Callable[[], AbstractAsyncContextManager[dict[str, Any]]]
+AWAIT = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
+SERVER = "ws://127.0.0.1:8765"
+FILES = [path for path in (*READMES, *PAGES) if blocks(path, "python")]
+# What a page's code stands in; a page that isn't here has what it needs.
+SETTINGS: dict[str, Setting] = {
+    "README.md": running.own_signaling,
+    "signaling/README.md": running.other_in_room,
+    "examples/docs/pages/negotiation.md": running.other_in_room,
+    "examples/docs/pages/recovery.md": running.member_of_room,
+    "examples/docs/pages/restart.md": running.connected_pair,
+    "examples/docs/pages/troubleshooting.md": running.connected_pair,
+}
+
+
+def name_of(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+def is_program(block: Block) -> bool:
+    return "asyncio.run(" in block.text
+
+
+@pytest.mark.parametrize("path", FILES, ids=name_of)
+async def test_blocks_of_a_page_run_one_after_the_other(path: Path) -> None:
+    sockets = open_sockets()
+    setting = SETTINGS.get(name_of(path), running.nothing)
+    async with setting() as names:
+        page: dict[str, Any] = {
+            "asyncio": asyncio,
+            "json": json,
+            "negotiate": connecting.negotiate,
+            "connected": connecting.wait_connected,
+            **names,
+        }
+        try:
+            for block in blocks(path, "python"):
+                if not is_program(block):
+                    await run(block, page)
+            await check(name_of(path), page)
+        finally:
+            await clean_up(page)
+    await leave_nothing(sockets)
+
+
+async def run(block: Block, page: dict[str, Any]) -> None:
+    """Run a block where those before it have left off."""
+    text = block.text.replace(SERVER, page.get("URL", SERVER))
+    tree = compile("\n" * (block.line - 1) + text, str(block.path), "exec", AWAIT)
+    async with asyncio.timeout(running.DEADLINE):
+        result = eval(tree, page)  # noqa: S307  it is our own documentation
+        if inspect.isawaitable(result):
+            await result
+
+
+async def clean_up(page: dict[str, Any]) -> None:
+    """End what a reader would end by ending the program."""
+    jobs = page.get("jobs", [])
+    for job in jobs:
+        job.cancel()
+    await asyncio.gather(*jobs, return_exceptions=True)
+    connections = {pc for pc in page.values() if isinstance(pc, RTCPeerConnection)}
+    await asyncio.gather(*(pc.close() for pc in connections))
+
+
+async def check(name: str, page: dict[str, Any]) -> None:
+    """Check what a page promises and its code can't show."""
+    if name.endswith("migrating.md"):
+        await connecting.wait_connected(page["pc"], page["peer"])
+    elif name.endswith("recovery.md"):
+        assert type(page["event"]).__name__ == "RestartSucceeded"
+        assert page["patient"] is not page["nervous"]
+    elif name.endswith("negotiation.md"):
+        near, far = page["near"], page["far"]
+        await connecting.wait_sending_on_new_pair(near, far)
+        for pc in (near, far):
+            await connecting.wait_for_state(pc, "signalingState", "stable")
+            assert pc.sctp is not None
+    elif name == "README.md":
+        await check_trickle(page)
+
+
+async def check_trickle(page: dict[str, Any]) -> None:
+    pc, sent = page["pc"], page["signaling"].sent
+    pc.restartIce()
+    await pc.setLocalDescription()
+    await connecting.wait_until(pc, "icecandidate", lambda: len(sent) > 1)
+    await page["peer"].setRemoteDescription(pc.localDescription)
+    page["pc"] = page["peer"]
+    for message in sent:
+        await page["receive"](message)
+    page["pc"] = pc
+    assert page["recover"]
+
+
+PROGRAMS = [block for path in FILES for block in blocks(path, "python") if is_program(block)]
+
+
+@pytest.mark.parametrize("block", [b for b in PROGRAMS if SERVER not in b.text], ids=str)
+def test_programs_on_their_own(block: Block) -> None:
+    result = subprocess.run(
+        [sys.executable, "-W", "error", "-c", block.text],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (result.returncode, result.stderr) == (0, "")
+    assert result.stdout.splitlines() == ["hello", "hello again, on the same channel"]
+
+
+@pytest.mark.parametrize("block", [b for b in PROGRAMS if SERVER in b.text], ids=str)
+async def test_programs_that_are_started_twice(block: Block) -> None:
+    async with node() as server:
+        text = block.text.replace(SERVER, server.url)
+        outputs = await asyncio.gather(*(output_of(text, name) for name in ("Alice", "Bob")))
+    assert outputs == ["hello from Bob\n", "hello from Alice\n"]
+
+
+async def output_of(program: str, *arguments: str) -> str:
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-W", "error", "-c", program, *arguments), stdout=asyncio.subprocess.PIPE
+    )
+    output, _ = await process.communicate()
+    assert process.returncode == 0
+    return output.decode()
+
+
+def test_there_are_programs_and_pages() -> None:
+    assert len(PROGRAMS) >= 3
+    assert {name_of(path) for path in FILES} >= SETTINGS.keys()

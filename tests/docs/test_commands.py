@@ -1,0 +1,77 @@
+"""The commands in the documentation exist, and take the options that they are shown with."""
+
+import re
+import shlex
+import subprocess
+import sys
+import tomllib
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from docs.markdown import PAGES, READMES, ROOT, commands
+
+OPTION = re.compile(r"--[a-z][\w-]*")
+FILES = [path for path in (*READMES, *PAGES) if commands(path)]
+# Programs of others, which the documentation of this one needn't explain.
+OTHERS = {"redis-server", "mkdocs", "pytest"}
+
+
+def words_of(command: str) -> list[str]:
+    """Return the words of a command, without the variables before it and what comes after it."""
+    if command.startswith("export "):
+        return []
+    words = shlex.split(re.split(r"\s[>|]\s?|\s#", command)[0].replace("…", "x"))
+    while words and re.match(r"[A-Z_]+=", words[0]):
+        words = words[1:]
+    return words
+
+
+@cache
+def help_of(*program: str) -> str:
+    result = subprocess.run(
+        [*program, "--help"], cwd=ROOT, capture_output=True, text=True, timeout=60, check=True
+    )
+    return result.stdout
+
+
+def program_of(words: list[str]) -> tuple[str, ...]:
+    """Return how to start the program that a command runs, to ask it for help."""
+    if words[:2] == ["python", "-m"]:
+        subcommand = words[3:4] if words[3:4] == ["token"] else []
+        return (sys.executable, "-m", words[2], *subcommand)
+    if words[0] == "./examples/demo":
+        return (sys.executable, "examples/two_peers.py")
+    return (sys.executable, words[1])
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_commands_exist_and_have_their_options(path: Path) -> None:
+    for command in commands(path):
+        words = words_of(command)
+        if not words or words[0] in OTHERS or (words[0] == "python" and words[2] in OTHERS):
+            continue
+        options = OPTION.findall(command)
+        if words[0] == "pip":
+            check_extras(command)
+        elif words[0] == "python" or words[0] == "./examples/demo":
+            program = program_of(words)
+            assert program[-1] == "token" or "/" not in program[1] or (ROOT / program[1]).exists()
+            if options:
+                known = OPTION.findall(help_of(*program))
+                assert set(options) <= set(known), command
+        else:
+            assert (ROOT / words[0]).exists(), command
+
+
+def check_extras(command: str) -> None:
+    with (ROOT / "pyproject.toml").open("rb") as file:
+        project = tomllib.load(file)["project"]
+    assert "install" in command
+    for extra in re.findall(r"\[(\w+)\]", command):
+        assert extra in project["optional-dependencies"], command
+
+
+def test_there_are_commands() -> None:
+    assert sum(len(commands(path)) for path in FILES) > 15

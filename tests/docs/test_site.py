@@ -1,0 +1,98 @@
+"""The documentation is built without a warning, is complete, and loads nothing from elsewhere."""
+
+import os
+import re
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+import restartice
+import restartice_signaling
+import settings_page
+from docs.markdown import ROOT
+from drawing import draw, read
+from requiring import require
+
+CONFIG = ROOT / "examples" / "docs" / "mkdocs.yml"
+LOADED = re.compile(r"<(?:script|img|iframe|source)\b[^>]*\bsrc=\"([^\"]+)\"|<link\b([^>]+)>")
+HREF = re.compile(r'href="([^"]+)"')
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Build the documentation."""
+    require(find_spec("mkdocs") and find_spec("mkdocstrings"), "the dependency group docs")
+    folder = tmp_path_factory.mktemp("site")
+    result = subprocess.run(
+        [sys.executable, "-m", "mkdocs", "build", "--strict", "-q", f"-d{folder}", f"-f{CONFIG}"],
+        cwd=ROOT,
+        env={**os.environ, "NO_MKDOCS_2_WARNING": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (result.returncode, result.stdout + result.stderr) == (0, "")
+    return folder
+
+
+def test_nothing_is_loaded_from_elsewhere(site: Path) -> None:
+    pages = list(site.rglob("*.html"))
+    assert len(pages) > 50
+    for page in pages:
+        for source, link in LOADED.findall(page.read_text()):
+            for target in [source] if source else HREF.findall(link):
+                assert not re.match(r"(https?:)?//", target), f"{page.name} loads {target}"
+    for sheet in site.rglob("*.css"):
+        assert not re.search(r"url\(\s*[\"']?(https?:)?//|@import", sheet.read_text()), sheet.name
+
+
+def test_links_within_lead_to_a_place(site: Path) -> None:
+    """What --strict doesn't look at: the lines of the code, and parts of generated pages."""
+    checked = 0
+    for page in (site / "specification.html", site / "settings.html", site / "restart.html"):
+        for target in HREF.findall(page.read_text()):
+            name, _, anchor = target.partition("#")
+            if not anchor or name.startswith("http"):
+                continue
+            text = ((page.parent / name) if name else page).read_text()
+            assert f'id="{anchor}"' in text, f"{page.name}: {target}"
+            checked += 1
+    assert checked > 100
+
+
+def test_reference_has_every_public_name_of_ours(site: Path) -> None:
+    for module, page in ((restartice, "api.html"), (restartice_signaling, "api-signaling.html")):
+        text = (site / page).read_text()
+        for name in module.__all__:
+            if getattr(module, name).__module__.startswith(module.__name__):
+                assert f'id="{module.__name__}.{name}"' in text, name
+
+
+def test_drawings_are_drawn(site: Path) -> None:
+    for page in ("restart.html", "signaling.html"):
+        assert '<svg class="drawing"' in (site / page).read_text()
+        assert "sequenceDiagram" not in (site / page).read_text()
+
+
+def test_drawing_has_every_text_once() -> None:
+    source = "sequenceDiagram\nparticipant A as One\nparticipant B\nA->>B: <hi>\nNote over A,B: x\n"
+    picture = draw(f"{source}B-->>A: back\nB->>B: self")
+    for text in ("One", "&lt;hi&gt;", ">x<", "back", "self"):
+        assert picture.count(text) == 1 + (text == "One"), text
+
+
+@pytest.mark.parametrize("source", ["graph TD", "sequenceDiagram\nA=>B: what"])
+def test_what_can_t_be_drawn_is_told(source: str) -> None:
+    with pytest.raises(ValueError, match=r"drawn|draw"):
+        read(source)
+
+
+def test_settings_are_complete() -> None:
+    page = settings_page.make_page()
+    for cls, _ in settings_page.CLASSES:
+        for field in cls.__dataclass_fields__:
+            assert re.search(rf"^\| `{field}` \| [^|]+ \| [^|]* \| [^|]+ \|$", page, re.MULTILINE)
+    assert "| `check_timeout` | `15.0` | s | How long the connectivity checks" in page
