@@ -1,0 +1,170 @@
+"""A call between Python and a browser that goes on while ICE is restarted and paths are cut.
+
+Starts a signaling server and a web server; open the address that is printed. Each page gets a
+Python peer of its own.
+"""
+
+import argparse
+import asyncio
+import secrets
+import ssl
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from cuttable import CuttableLoop
+from peer import Peer
+from restartice import IceSettings
+from restartice_signaling import ServerSettings, make_token, serve
+from website import website
+
+LOOPBACK = {"127.0.0.1", "localhost", "::1"}
+MOST_CALLS = 8
+DAY = 86400.0
+NO_CAMERA = """\
+Without --cert and --key, browsers on other machines get this page by http, where they allow no
+camera: it sends a drawing instead. With a certificate that they trust it is https, and they do.
+"""
+
+
+def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (%(default)s)")
+    parser.add_argument(
+        "--port", type=int, default=8080, help="of the page (%(default)s); the next is signaling's"
+    )
+    parser.add_argument(
+        "--public", action="store_true", help="let other machines in; without --host, on all"
+    )
+    parser.add_argument("--cert", metavar="FILE", help="certificate chain, for https and wss")
+    parser.add_argument("--key", metavar="FILE", help="private key, if it isn't in the same file")
+    parser.add_argument(
+        "--interface",
+        action="append",
+        metavar="NAME",
+        help="network interface for ICE; can be given several times (all)",
+    )
+    options = parser.parse_args(arguments)
+    check(parser, options)
+    return options
+
+
+def check(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
+    """End with status 2 if the options make no sense."""
+    if options.public and options.host in LOOPBACK:
+        options.host = "0.0.0.0"  # noqa: S104  asked for
+    if options.host not in LOOPBACK and not options.public:
+        parser.error(f"others may reach {options.host}, and make calls: add --public if they shall")
+    if not 0 <= options.port < 65535:
+        parser.error("--port must be from 0, for any, to 65534")
+    for file in (options.cert, options.key):
+        if file and not Path(file).is_file():
+            parser.error(f"there is no file {file}")
+    if options.key and not options.cert:
+        parser.error("--key needs --cert")
+
+
+class Certificate:
+    """TLS for the servers, and for our own client, if there is a certificate."""
+
+    server: ssl.SSLContext | None = None
+    client: ssl.SSLContext | None = None
+
+    def __init__(self, cert: str | None, key: str | None) -> None:
+        if cert is not None:
+            self.server = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+            self.server.load_cert_chain(cert, key)
+            # The peers talk to this very server, whatever name the certificate is for.
+            self.client = ssl.create_default_context(cafile=cert)
+            self.client.check_hostname = False
+            self.client.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+
+
+class Calls:
+    """The calls that there are, each in a room of its own, to which only its page has a token."""
+
+    def __init__(
+        self, url: str, secret: str, settings: IceSettings, certificate: Certificate
+    ) -> None:
+        self._url, self._secret = url, secret
+        self._settings, self._certificate = settings, certificate
+        self._loop = asyncio.get_running_loop()
+        self._running: set[asyncio.Task[None]] = set()
+
+    def begin(self) -> dict[str, Any]:
+        """Begin a call; return what the page needs to know. For other threads.
+
+        Raises:
+            RuntimeError: There are too many.
+        """
+        return asyncio.run_coroutine_threadsafe(self._begin(), self._loop).result(10)
+
+    async def _begin(self) -> dict[str, Any]:
+        if len(self._running) >= MOST_CALLS:
+            raise RuntimeError("too many calls")
+        room = f"call-{secrets.token_hex(8)}"
+        token = make_token(self._secret, room=room, lifetime=DAY)
+        peer = Peer(self._url, room, token, self._settings, self._certificate.client)
+        task = asyncio.create_task(peer.run())
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+        return {"room": room, "token": token, "port": int(self._url.rpartition(":")[2])}
+
+    async def close(self) -> None:
+        """End all."""
+        running = list(self._running)
+        for task in running:
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
+
+
+async def run(options: argparse.Namespace) -> None:
+    """Serve until interrupted."""
+    certificate = Certificate(options.cert, options.key)
+    settings = IceSettings(
+        interfaces=options.interface, loopback_candidates=options.host in LOOPBACK
+    )
+    secret = secrets.token_urlsafe(32)
+    signaling_port = options.port + 1 if options.port else 0
+    async with serve(
+        options.host, signaling_port, ServerSettings(secret=secret), ssl=certificate.server
+    ) as signaling:
+        calls = Calls(signaling.url, secret, settings, certificate)
+        try:
+            with website(options.host, options.port, calls.begin, certificate.server) as site:
+                announce(options, site.server_port)
+                await asyncio.Event().wait()
+        finally:
+            await calls.close()
+
+
+def announce(options: argparse.Namespace, port: int) -> None:
+    """Say where the page is."""
+    scheme = "https" if options.cert else "http"
+    host = "localhost" if options.host in LOOPBACK else options.host
+    host = "the name of this machine" if host == "0.0.0.0" else host  # noqa: S104  no binding
+    print(f"Open {scheme}://{host}:{port}/", flush=True)
+    if options.public and not options.cert:
+        print(NO_CAMERA, flush=True)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the program; return the exit status."""
+    options = parse_arguments(arguments)
+    try:
+        with asyncio.Runner(loop_factory=CuttableLoop) as runner:
+            runner.run(run(options))
+    except KeyboardInterrupt:
+        return 0
+    except OSError as error:
+        print(f"can't run: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
