@@ -89,7 +89,10 @@ class Attendant(Protocol):
     """The connection of a seat, as a backend sees it."""
 
     def wake(self) -> None:
-        """There is something to send."""
+        """There may be something to send."""
+
+    def tell(self, seq: int, text: str) -> None:
+        """A message has just been added to what is to be sent; this is it."""
 
     def dismiss(self, code: int, reason: str) -> None:
         """The seat is gone: close."""

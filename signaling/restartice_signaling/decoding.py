@@ -45,6 +45,7 @@ from .messages import (
 
 __all__ = ["decode", "decode_with_ack"]
 
+DATA: Final = frozenset({"description", "candidate", "custom"})
 DESCRIPTION_TYPES: Final = frozenset({"offer", "pranswer", "answer", "rollback"})
 PEER_EVENTS: Final = frozenset({"joined", "away", "back", "left"})
 MAX_TOKEN: Final = 8192
@@ -66,17 +67,22 @@ def decode_with_ack(frame: str | bytes) -> tuple[Message, int | None]:
         BadMessage: It isn't one of the protocol's.
     """
     fields = load(frame)
-    kind, ref = fields.get("type"), fields.get("seq")
-    ref = ref if isinstance(ref, int) and not isinstance(ref, bool) else None
-    if not isinstance(kind, str):
-        raise BadMessage("type must be of type string", ref)
-    read = READERS.get(kind)
-    if read is None:
-        raise BadMessage(f"unknown type {kind[:40]!r}", ref)
     try:
-        return read(fields), non_negative(fields, "ack", None)
+        return _reader(fields)(fields), non_negative(fields, "ack", None)
     except BadMessage as error:
-        raise BadMessage(str(error), ref) from None
+        ref = fields.get("seq")
+        is_number = isinstance(ref, int) and not isinstance(ref, bool)
+        raise BadMessage(str(error), ref if is_number else None) from None
+
+
+def _reader(fields: JsonObject) -> Callable[[JsonObject], Message]:
+    kind = fields.get("type")
+    if not isinstance(kind, str):
+        raise BadMessage("type must be of type string")
+    reader = READERS.get(kind)
+    if reader is None:
+        raise BadMessage(f"unknown type {kind[:40]!r}")
+    return reader
 
 
 def _read_hello(fields: JsonObject) -> Hello:
@@ -182,12 +188,11 @@ def _read_signal(fields: JsonObject) -> Signal:
 
 
 def _read_data(data: JsonObject) -> Data:
-    present = [name for name in ("description", "candidate", "custom") if name in data]
-    if len(present) != 1:
+    if len(data.keys() & DATA) != 1:
         raise BadMessage("data must have one of description, candidate, custom")
-    if present == ["custom"]:
+    if "custom" in data:
         return Custom(data["custom"])
-    return _read_description(data) if present == ["description"] else _read_candidate(data)
+    return _read_description(data) if "description" in data else _read_candidate(data)
 
 
 def _read_description(data: JsonObject) -> Description:

@@ -43,12 +43,14 @@ def load(frame: str | bytes) -> JsonObject:
     if not isinstance(frame, str):
         raise BadMessage("a message must be a text frame")
     try:
-        fields = json.loads(frame, parse_constant=_refuse_constant, parse_float=_finite)
+        fields = _decoder.decode(frame)
     except (ValueError, RecursionError):
         raise BadMessage("a message must be JSON") from None
     if not isinstance(fields, dict):
         raise BadMessage("a message must be a JSON object")
-    if _depth_exceeds(fields, MAX_DEPTH):
+    # What has no more brackets can't be nested any deeper.
+    may_exceed = frame.count("{") + frame.count("[") > MAX_DEPTH
+    if may_exceed and _depth_exceeds(fields, MAX_DEPTH):
         raise BadMessage(f"a message must not be nested deeper than {MAX_DEPTH}")
     return fields
 
@@ -63,6 +65,9 @@ def _finite(text: str) -> float:
     if math.isinf(value):
         raise ValueError(f"{text} is too large")
     return value
+
+
+_decoder = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_finite)
 
 
 def _depth_exceeds(value: object, limit: int) -> bool:
@@ -93,8 +98,12 @@ def take(fields: JsonObject, name: str, kind: type, default: Any = ...) -> Any:
 
 def identifier(fields: JsonObject, name: str, default: Any = ...) -> Any:
     """Return a field that names something."""
-    value = take(fields, name, str, default)
-    if isinstance(value, str) and not IDENTIFIER.fullmatch(value):
+    value = fields.get(name)
+    if value is None and default is not ...:
+        return default
+    if not isinstance(value, str):
+        raise BadMessage(f"{name} must be of type string")
+    if not IDENTIFIER.fullmatch(value):
         raise BadMessage(f"{name} must be 1 to 64 of A-Z a-z 0-9 . _ ~ -")
     return value
 

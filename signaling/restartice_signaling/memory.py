@@ -188,11 +188,10 @@ class MemoryBackend:
         if recipients is None:
             session.last = seq
             return Outcome.NO_PEER
-        full = [other for other in recipients if not self._has_room(other, text)]
-        if full and not force:
-            self._freed.clear()
-            return Outcome.FULL
-        for other in full:
+        for other in [other for other in recipients if not self._has_room(other, text)]:
+            if not force:
+                self._freed.clear()
+                return Outcome.FULL
             self._give_up(other)
         for other in recipients:
             self._append(other, text)
@@ -220,10 +219,10 @@ class MemoryBackend:
         return session.outbox.has_room(text)
 
     def _append(self, session: _Session, text: str) -> None:
-        session.outbox.append(text)
+        seq = session.outbox.append(text)
         self._buffered += len(text)
         if session.attendant is not None:
-            session.attendant.wake()
+            session.attendant.tell(seq, text)
 
     def _forget(self, session: _Session, seq: int) -> None:
         before = session.outbox.size

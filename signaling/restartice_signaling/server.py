@@ -17,11 +17,12 @@ from websockets.typing import Origin, Subprotocol
 
 from .backend import Backend, BackendDown
 from .closing import CLOSE_GOING_AWAY
-from .connection import ClientConnection, Service
+from .connection import ClientConnection
 from .logs import event
 from .memory import MemoryBackend
 from .messages import SUBPROTOCOL, GoAway
 from .metrics import CONTENT_TYPE, Metrics
+from .service import Service
 from .settings import ServerSettings
 from .tokens import check_secret
 

@@ -6,9 +6,11 @@ from pathlib import Path
 import pytest
 
 from benchmarks.figures import Summary
+from benchmarks.load import run, table
 from benchmarks.measurements import MEASUREMENTS
 from benchmarks.plan import TARGETS, plan
-from benchmarks.report import Results, summarize, table, targets_table
+from benchmarks.report import Results, summarize, targets_table
+from benchmarks.report import table as report_table
 from benchmarks.stacks import load
 
 
@@ -34,6 +36,15 @@ async def test_each_measurement_measures(
     assert measured.get("lost (messages)", [0.0]) == [0.0]
 
 
+async def test_the_load_on_the_signaling_server_is_measured_beside_an_echo() -> None:
+    figures = await run(rooms=3, rates=[20.0], seconds=0.5, rounds=1)
+    for of_one in figures.values():
+        assert of_one["at most (messages/s)"] > 60
+        assert 30 < of_one["of 60 messages/s (messages/s)"] <= 60.1
+        assert of_one["of 60 messages/s, latency, median (ms)"] > 0
+    assert "ratio" in table(figures)
+
+
 def test_the_plan_runs_programs_that_are_there() -> None:
     for case in plan(1.0):
         assert case.command[0] == sys.executable
@@ -56,7 +67,7 @@ def test_tables() -> None:
     }
     summaries = summarize(results)
     assert summaries["restart"]["restartice"]["time (ms)"] == Summary(3, 2.0, 3.0, 2.0)
-    assert table(summaries).splitlines()[2:] == [
+    assert report_table(summaries).splitlines()[2:] == [
         "| restart: time (ms) | restartice | 2 | 3 | 2 | 3 |",
         "| restart: time (ms) | libwebrtc | 200 | 300 | 100 | 2 |",
         "| set-up: time (ms) | aiortc | never | never | never | 0 |",

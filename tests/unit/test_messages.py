@@ -13,6 +13,7 @@ from restartice_signaling.messages import (
     Bye,
     Candidate,
     Custom,
+    Data,
     Description,
     Error,
     Hello,
@@ -25,6 +26,7 @@ from restartice_signaling.messages import (
     Signal,
     Welcome,
     encode,
+    told,
 )
 
 CANDIDATE = {
@@ -211,6 +213,14 @@ def check_read_or_refused(frame: str | bytes) -> None:
     except BadMessage:
         return
     assert decode(encode(message)) == message
+
+
+@pytest.mark.parametrize(
+    "data", [Custom({"a": '\u00e9"'}), Candidate(None), Description("offer", "v=0")]
+)
+def test_a_signal_is_told_as_it_would_be_encoded(data: Data) -> None:
+    signal = Signal(0, data, sender="a.b", instance="0f")
+    assert json.loads(told(data, "a.b", "0f")) == json.loads(encode(signal))
 
 
 def test_nothing_that_is_not_json_is_sent() -> None:

@@ -1,0 +1,95 @@
+"""How a client gets its seat: the hello, tokens, resuming and joining."""
+
+import asyncio
+
+import websockets.asyncio.server as ws
+
+from .backend import Arrival, Attendant, Claim, Seat
+from .closing import CLOSE_AUTH, CLOSE_PROTOCOL, CLOSE_ROOM_FULL, CLOSE_TOO_LARGE
+from .decoding import decode
+from .errors import BadMessage, ServerError
+from .messages import PROTOCOL_VERSION, SUBPROTOCOL, Hello
+from .service import Service, refusal
+from .tokens import Grant, read_token
+
+__all__ = ["Reception"]
+
+
+class Reception:
+    """Lets clients in, or not. All of it may raise Refusal, BackendDown, and ConnectionClosed."""
+
+    def __init__(self, service: Service) -> None:
+        self._settings = service.settings
+        self._backend = service.backend
+        self._metrics = service.metrics
+
+    async def receive_hello(self, socket: ws.ServerConnection) -> Hello:
+        """Wait for a client's first message."""
+        try:
+            async with asyncio.timeout(self._settings.hello_timeout):
+                hello = decode(await socket.recv())
+        except BadMessage as error:
+            raise refusal("protocol", str(error), CLOSE_PROTOCOL) from None
+        except TimeoutError:
+            raise refusal("protocol", "no hello in time", CLOSE_PROTOCOL) from None
+        if not isinstance(hello, Hello) or hello.protocol != PROTOCOL_VERSION:
+            reason = f"the first message must be a hello of {SUBPROTOCOL}"
+            raise refusal("protocol", reason, CLOSE_PROTOCOL)
+        if len(str(hello.meta)) > self._settings.max_meta:
+            reason = f"meta must not be larger than {self._settings.max_meta}"
+            raise refusal("too-large", reason, CLOSE_TOO_LARGE)
+        return hello
+
+    async def take_seat(self, hello: Hello, attendant: Attendant) -> Seat:
+        """Go on with a client's session, or begin one.
+
+        Raises:
+            Overloaded: There are too many rooms or sessions.
+        """
+        seat = await self._resume(hello, attendant)
+        if seat is not None:
+            self._metrics.resumed += 1
+            return seat
+        seat = await self._join(hello, attendant)
+        self._metrics.joined += 1
+        if hello.resume is not None:
+            self._metrics.not_resumed += 1
+        return seat
+
+    async def _resume(self, hello: Hello, attendant: Attendant) -> Seat | None:
+        resume = hello.resume
+        if resume is None:
+            return None
+        # The key says enough: a token lets in, and doesn't throw out.
+        seat = await self._backend.resume(resume.session, resume.key, resume.last, attendant)
+        if seat is not None and seat.room != hello.room:
+            await self._backend.detach(seat)
+            raise refusal("protocol", "the session is in another room", CLOSE_PROTOCOL)
+        return seat
+
+    async def _join(self, hello: Hello, attendant: Attendant) -> Seat:
+        try:
+            grant = await self._authenticate(hello)
+            return await self._backend.join(_arrival(hello, grant), attendant)
+        except ServerError as error:
+            code = CLOSE_ROOM_FULL if error.code == "room-full" else CLOSE_AUTH
+            raise refusal(error.code, error.reason, code) from None
+
+    async def _authenticate(self, hello: Hello) -> Grant | None:
+        if self._settings.secret is None:
+            return None
+        grant = read_token(self._settings.secret, hello.token, hello.room)
+        if grant.peer is not None and hello.peer not in {None, grant.peer}:
+            raise ServerError("auth", "the token is for another peer")
+        if grant.once is not None and not await self._backend.use_once(grant.once, grant.expire):
+            raise ServerError("auth", "the token has been used")
+        return grant
+
+
+def _arrival(hello: Hello, grant: Grant | None) -> Arrival:
+    if grant is None:
+        # Who claims to be a peer may not be it, if it has not lost its place by a resume.
+        claim = Claim.IF_AWAY if hello.resume is None else Claim.NONE
+        return Arrival(hello.room, hello.peer, hello.meta, claim)
+    claim = Claim.NONE if grant.peer is None else Claim.ALWAYS
+    return Arrival(hello.room, grant.peer or hello.peer, hello.meta, claim, grant.rights)
