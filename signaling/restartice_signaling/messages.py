@@ -121,9 +121,9 @@ class Welcome:
     last: int = 0
     peers: tuple[PeerInfo, ...] = ()
     ice: IceServers | None = None
-    heartbeat: Heartbeat = Heartbeat()
+    heartbeat: Heartbeat = field(default_factory=Heartbeat)
     resume_window: float = 0.0
-    limits: Limits = Limits()
+    limits: Limits = field(default_factory=Limits)
 
     def to_json(self) -> JsonObject:
         """Return the message as JSON."""
