@@ -213,3 +213,6 @@ def _announce(transceiver: RTCRtpTransceiver, media: MediaDescription) -> None:
     sends = transceiver.wanted_direction in SENDING
     streams = transceiver.sender.stream_ids
     media.msid = streams_as_msid(streams, track_id) if sends else None
+    if not sends:
+        # Without an msid, some take each source for a track of its own, and refuse two of them.
+        media.ssrc, media.ssrc_group = [], []

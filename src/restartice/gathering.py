@@ -55,8 +55,8 @@ _being_released: set[asyncio.Task[None]] = set()
 class GatheringConnection(AioiceConnection):
     """aioice's connection, which reports candidates as they are found, from any number of servers.
 
-    Candidates that are found late join the checks under way, and neither an early end nor an early
-    failure of those is declared while some may still be found.
+    Candidates that are found late join the checks under way, which don't end before a pair is
+    nominated.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -70,10 +70,6 @@ class GatheringConnection(AioiceConnection):
         self._answered: set[type[StunServer | TurnServer]] = set()
         self._progress = asyncio.Event()
         self._prompted = 0.0
-
-    def candidates_expected(self) -> bool:
-        """Return whether candidates may still come up, on either side."""
-        return not self.gathered or super().candidates_expected()
 
     async def begin_gathering(self, servers: Sequence[StunServer | TurnServer]) -> None:
         """Gather host candidates, and ask the servers, whose answers are not waited for.
@@ -197,7 +193,6 @@ class GatheringConnection(AioiceConnection):
 
     def _end(self) -> None:
         self.gathered = True
-        self.conclude_checks()
         self.on_gathered()
 
     def _found(self, candidate: aioice.Candidate, kind: type[StunServer | TurnServer]) -> None:

@@ -51,6 +51,7 @@ class IceConnection(GatheringConnection):
         self.observer: Observer | None = None
         self.heard = False
         self.given_up = False
+        self.asked = asyncio.Event()
         self.timings: Callable[[], Timings] = Timings
         self.watch: PathWatch | None = None
         self._checks: dict[CandidatePair, CheckCounter] = {}
@@ -102,6 +103,13 @@ class IceConnection(GatheringConnection):
         super().check_complete(pair)
         if self.selected_pair is not before and self.observer is not None:
             self.observer.pair_nominated(self)
+
+    def request_received(
+        self, message: stun.Message, addr: tuple[str, int], protocol: object
+    ) -> None:
+        """Take note that the other side has begun, and answer it."""
+        self.asked.set()
+        super().request_received(message, addr, protocol)  # type: ignore[arg-type]
 
     def check_incoming(
         self, message: stun.Message, addr: tuple[str, int], protocol: object

@@ -34,7 +34,6 @@ class RemoteIce:
 
     parameters: RTCIceParameters
     candidates: list[aiortc.RTCIceCandidate] = field(default_factory=list)
-    complete: bool = False
 
     @property
     def credentials(self) -> IceCredentials:
@@ -114,13 +113,9 @@ class IceGeneration:
         while self.found:
             self.next_found()
 
-    async def add_remote_candidate(self, candidate: aiortc.RTCIceCandidate | None) -> None:
-        """Check a candidate of the remote side; None ends them. Late ones are ignored."""
-        if self.connection.remote_candidates_end:
-            return
-        if candidate is None:
-            await self._end_remote_candidates()
-        elif candidate.ip.endswith(".local"):
+    async def add_remote_candidate(self, candidate: aiortc.RTCIceCandidate) -> None:
+        """Check a candidate of the remote side."""
+        if candidate.ip.endswith(".local"):
             # The name is resolved by multicast DNS, which must not hold anything up.
             self._in_background(self._resolve(candidate))
         else:
@@ -149,17 +144,6 @@ class IceGeneration:
             await self._add(candidate)
         except OSError as error:
             logger.info("The name %s can't be resolved: %s", candidate.ip, error)
-
-    async def _end_remote_candidates(self) -> None:
-        if self._resolving:
-            self._in_background(self._end_when_resolved(set(self._resolving)))
-        else:
-            await self.connection.add_remote_candidate(None)
-
-    async def _end_when_resolved(self, resolving: set[asyncio.Task[None]]) -> None:
-        await asyncio.wait(resolving)
-        if not self.connection.remote_candidates_end:
-            await self.connection.add_remote_candidate(None)
 
     def _in_background(self, job: Coroutine[Any, Any, None]) -> None:
         task = asyncio.ensure_future(job)

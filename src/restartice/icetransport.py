@@ -27,6 +27,8 @@ __all__ = ["RTCIceCandidatePair", "RTCIceTransport"]
 
 # How many generations may drain at a time, so that a storm of restarts doesn't pile up sockets.
 DRAINING_LIMIT: Final = 8
+# How many seconds the side that answers a restart lets the other one go first.
+PRECEDENCE: Final = 1.0
 PHASES: Final = {
     PathState.ALIVE: Phase.NOMINATED,
     PathState.LOST: Phase.LOST,
@@ -78,7 +80,7 @@ class RTCIceTransport(aiortc.RTCIceTransport):
         self._pending: IceGeneration | None = None
         self.remote: RemoteIce | None = None
         self.pending_remote: RemoteIce | None = None
-        self._early: list[aiortc.RTCIceCandidate | None] = []
+        self._early: list[aiortc.RTCIceCandidate] = []
         self._trickled = False
         self._datagrams: asyncio.Queue[bytes | None] = asyncio.Queue()
         self._adopt(gatherer.generation)
@@ -150,7 +152,7 @@ class RTCIceTransport(aiortc.RTCIceTransport):
         ufrag = None if self.remote is None else self.remote.credentials.ufrag
         if generation.remote is None:
             waiting = self._early if self.remote is None else self.remote.candidates
-            return [RTCIceCandidate.extend(c, ufrag) for c in waiting if c is not None]
+            return [RTCIceCandidate.extend(c, ufrag) for c in waiting]
         return [
             RTCIceCandidate.extend(candidate_from_aioice(candidate), ufrag)
             for candidate in generation.connection.remote_candidates
@@ -194,21 +196,24 @@ class RTCIceTransport(aiortc.RTCIceTransport):
     async def addRemoteCandidate(self, candidate: aiortc.RTCIceCandidate | None) -> None:
         """Add a remote candidate, or the end of those of a generation; None for the newest one's.
 
+        Departure: after the end, candidates are still taken, because there are peers that tell the
+        end too early. (RFC 8838 section 14)
+
         Raises:
             LookupError: No generation has the candidate's username fragment.
         """
         remotes = [remote for remote in (self.remote, self.pending_remote) if remote is not None]
         if not remotes:
-            self._early.append(None if is_end(candidate) else candidate)
+            if candidate is not None and not is_end(candidate):
+                self._early.append(candidate)
             return
         ufrag = getattr(candidate, "usernameFragment", None)
         self._trickled = self._trickled or ufrag is not None
-        if is_end(candidate):
-            candidate = None
         place = find_generation(ufrag, [remote.credentials.ufrag for remote in remotes])
         if place is None:
             raise LookupError(f"no generation has the username fragment {ufrag!r}")
-        await self._add_remote_candidate(remotes[place], candidate)
+        if candidate is not None and not is_end(candidate):
+            await self._add_remote_candidate(remotes[place], candidate)
 
     async def stop(self) -> None:
         """Irreversibly stop the transport and close all its sockets."""
@@ -291,8 +296,6 @@ class RTCIceTransport(aiortc.RTCIceTransport):
         self.pending_remote = None
         for candidate in remote.candidates:
             await self._add_remote_candidate(self.remote, candidate)
-        if remote.complete:
-            await self._add_remote_candidate(self.remote, None)
 
     def commit(self) -> bool:
         """Conclude what offer and answer agreed on.
@@ -311,18 +314,22 @@ class RTCIceTransport(aiortc.RTCIceTransport):
         self.remote = remote or self.remote
         return True
 
-    async def start_checks(self) -> None:
-        """Check the pairs of the newest generation, unless that was begun already."""
+    async def start_checks(self, *, first: bool = True) -> None:
+        """Check the pairs of the newest generation, unless that was begun already.
+
+        Args:
+            first: Whether not to wait until the other side has begun, which a restart does that the
+                other side has asked for, as long as the pair in use works.
+        """
         generation, remote = self._generations[-1], self.remote
         if generation.remote is not None or remote is None:
             return
         generation.use_remote(remote)
         early, self._early = self._early, []
-        end = [None] if remote.complete else []
-        for candidate in [*early, *remote.candidates, *end]:
+        for candidate in [*early, *remote.candidates]:
             await generation.add_remote_candidate(candidate)
         generation.phase = Phase.CHECKING
-        generation.check_task = asyncio.ensure_future(self._check(generation))
+        generation.check_task = asyncio.ensure_future(self._check(generation, first=first))
         generation.check_task.add_done_callback(lambda _: self._update_state())
         self._in_background(self._watch(generation.connection))
         self._drop_superfluous()
@@ -373,9 +380,11 @@ class RTCIceTransport(aiortc.RTCIceTransport):
         generation.connection.observer = self
         generation.connection.deliver = self._datagrams.put_nowait
 
-    async def _check(self, generation: IceGeneration) -> None:
+    async def _check(self, generation: IceGeneration, *, first: bool) -> None:
         try:
             async with asyncio.timeout(self._settings.check_timeout):
+                if not first:
+                    await self._give_precedence(generation)
                 await generation.connection.connect()
         except (ConnectionError, TimeoutError):
             if generation.phase is Phase.CHECKING:
@@ -386,22 +395,29 @@ class RTCIceTransport(aiortc.RTCIceTransport):
             if generation.phase is Phase.CHECKING:
                 self.pair_nominated(generation.connection)
 
+    async def _give_precedence(self, generation: IceGeneration) -> None:
+        # A check that arrives before our candidates are known makes a peer-reflexive one of lower
+        # priority than the one in use, which libwebrtc then prefers for good: it doesn't check
+        # the new pair, and as it controls, as whoever offers a restart does there, never nominates
+        # it. Its first check tells that it knows our candidates.
+        if generation is not self._carrier and not self.path_lost:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(PRECEDENCE):
+                    await generation.connection.asked.wait()
+
     async def _watch(self, connection: IceConnection) -> None:
         # Nothing here closes a connection in use, but a program may, which then is a lost path.
         if isinstance(await connection.get_event(), ConnectionClosed):
             self.path_changed(connection, PathState.EXPIRED)
 
     async def _add_remote_candidate(
-        self, remote: RemoteIce, candidate: aiortc.RTCIceCandidate | None
+        self, remote: RemoteIce, candidate: aiortc.RTCIceCandidate
     ) -> None:
         for generation in self._generations:
             if generation.remote is remote:
                 await generation.add_remote_candidate(candidate)
                 return
-        if candidate is None:
-            remote.complete = True
-        elif not remote.complete:
-            remote.candidates.append(candidate)
+        remote.candidates.append(candidate)
 
     def _carry(self, place: int) -> None:
         lossy = self.path_lost

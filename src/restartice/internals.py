@@ -27,7 +27,7 @@ from aiortc.rtcdtlstransport import RTCDtlsParameters
 from aiortc.rtcrtpparameters import RTCRtpReceiveParameters, RTCRtpSendParameters
 from aiortc.rtcrtpreceiver import RemoteStreamTrack
 from aiortc.rtcrtpsender import RTCEncodedFrame
-from aiortc.rtp import RtpPacket
+from aiortc.rtp import AnyRtcpPacket, RtcpByePacket, RtpPacket
 from aiortc.sdp import SessionDescription
 
 __all__ = [
@@ -264,8 +264,6 @@ for _method in (
 ):
     require(_CONNECTION, _method)
 for _method in (
-    "_check_list_maybe_complete",
-    "_check_list_maybe_fail",
     "_pair_remote_candidate",
     "_remote_candidates_expected",
     "sort_check_list",
@@ -288,19 +286,12 @@ class AioiceConnection(aioice.Connection):
     check_list = Private[list[CandidatePair]](_CONNECTION, "_check_list")
     nominated = Private[dict[int, CandidatePair]](_CONNECTION, "_nominated")
     protocols = Private[list[Any]](_CONNECTION, "_protocols")
-    remote_candidates_end = Private[bool](_CONNECTION, "_remote_candidates_end")
     consent_task = Private[asyncio.Task[None] | None](_CONNECTION, "_query_consent_task")
     tie_breaker = Private[int](_CONNECTION, "_tie_breaker")
     local_candidates_start = Private[bool](_CONNECTION, "_local_candidates_start")
     checks_begun = Private[bool](_CONNECTION, "_early_checks_done")
     all_local_candidates = Private[list[aioice.Candidate]](_CONNECTION, "_local_candidates")
     transport_policy = Private[aioice.TransportPolicy](_CONNECTION, "_transport_policy")
-
-    # What a subclass overrides.
-
-    def candidates_expected(self) -> bool:
-        """Return whether more candidates may come up, so that it is too early to give up."""
-        return super()._remote_candidates_expected()
 
     # What a subclass calls.
 
@@ -324,15 +315,12 @@ class AioiceConnection(aioice.Connection):
         if self.checks_begun:
             getattr(self, _CHECK_PERIODIC)()
 
-    def conclude_checks(self) -> None:
-        """Let the checks fail if they have only waited for more candidates, of which none come."""
-        if self.checks_begun and not self._check_list_maybe_complete():
-            self._check_list_maybe_fail()
-
     # What aioice calls.
 
     def _remote_candidates_expected(self) -> bool:
-        return self.candidates_expected()
+        # Peer-reflexive ones may come up even where each side has told all of its candidates, and
+        # all pairs of them have failed, until the time for checks is over. (RFC 8863 section 4)
+        return True
 
 
 require(aiortc.RTCDtlsTransport, "_get_stats")
@@ -621,7 +609,7 @@ class AiortcRtpSender(aiortc.RTCRtpSender):
 
 
 class AiortcRtpReceiver(aiortc.RTCRtpReceiver):
-    """aiortc's receiver, whose jitter buffer can be replaced, and which tells that media comes."""
+    """aiortc's receiver, whose jitter buffer can be replaced, and which tells what comes."""
 
     jitter_buffer = Private[JitterBuffer](_RECEIVER, "__jitter_buffer")
 
@@ -635,8 +623,18 @@ class AiortcRtpReceiver(aiortc.RTCRtpReceiver):
 
         vars(self)["_handle_rtp_packet"] = handle
 
+    def source_left(self) -> None:
+        """Take note of an RTCP BYE, by which the other side says that a source sends no more."""
 
-for _name in ("_handle_rtp_packet", "_set_rtcp_ssrc", "_track"):
+    async def _handle_rtcp_packet(self, packet: AnyRtcpPacket) -> None:
+        # It isn't handed on, because the track would end, and never come back.
+        if isinstance(packet, RtcpByePacket):
+            self.source_left()
+        else:
+            await super()._handle_rtcp_packet(packet)
+
+
+for _name in ("_handle_rtcp_packet", "_handle_rtp_packet", "_set_rtcp_ssrc", "_track"):
     require(_RECEIVER, _name)
 
 

@@ -201,5 +201,4 @@ def _remote_ice(sections: list[MediaDescription]) -> RemoteIce:
     return RemoteIce(
         sections[0].ice or RTCIceParameters(),
         [candidate for section in alike for candidate in section.ice_candidates],
-        complete=any(section.ice_candidates_complete for section in alike),
     )

@@ -220,7 +220,7 @@ class Session(CandidateReceiver):
             await self._stop(unneeded)
         finally:
             for transport in self.transports_by_use():
-                await transport.start_checks()
+                await transport.start_checks(first=self.we_offered)
             self.connector.connect_soon()
 
     # What is rejected.

@@ -102,6 +102,18 @@ class RTCRtpReceiver(rtp.RTCRtpReceiver):
             loop = asyncio.get_running_loop()
             self.call_at_next_packet(lambda: loop.call_soon(self._media_comes))
 
+    def source_left(self) -> None:
+        """Mute the track until media comes again.
+
+        In aiortc the track ends. But libwebrtc says goodbye for its sources when a negotiation
+        makes it rebuild their streams, which then go on.
+
+        Spec: https://w3c.github.io/webrtc-pc/#mediastreamtrack-network-use
+        """
+        if self.receptive:
+            self.remote_track.set_muted_state(True)
+            self.expect_media()
+
     def _media_comes(self) -> None:
         if self.receptive:
             self.remote_track.set_muted_state(False)

@@ -15,6 +15,7 @@ from restartice import (
     RTCPeerConnection,
     RTCSessionDescription,
     SdpSyntaxError,
+    VideoStreamTrack,
 )
 
 
@@ -183,3 +184,16 @@ async def test_errors_of_candidates(make_pc: Factory) -> None:
             await far.addIceCandidate(RTCIceCandidate(*values, **wrong))
     await far.addIceCandidate(RTCIceCandidate(*values, sdpMid="0"))
     assert "127.0.0.1 9 typ host" in far.remoteDescription.sdp
+
+
+async def test_what_is_not_sent_has_no_sources(make_pc: Factory) -> None:
+    near, far = make_pc(), make_pc()
+    sender = near.addTrack(VideoStreamTrack())
+    offer = await near.createOffer()
+    assert "a=ssrc:" in offer.sdp
+    assert "a=ssrc-group:FID" in offer.sdp
+    await negotiate(near, far)
+    near.removeTrack(sender)
+    offer = await near.createOffer()
+    assert "a=msid:" not in offer.sdp
+    assert "a=ssrc" not in offer.sdp

@@ -3,6 +3,7 @@
 import asyncio
 
 from aiortc import AudioStreamTrack
+from aiortc.rtp import RtcpByePacket
 
 from conftest import Factory
 from connecting import DEADLINE, negotiate
@@ -48,3 +49,21 @@ async def test_an_offer_mutes_a_track_before_it_is_answered(make_pc: Factory) ->
     await near.setLocalDescription()
     await far.setRemoteDescription(near.localDescription)
     assert track.muted
+
+
+async def test_a_goodbye_mutes_a_track_until_media_comes_again(make_pc: Factory) -> None:
+    near, far = make_pc(), make_pc()
+    sender = near.addTrack(AudioStreamTrack())
+    await negotiate(near, far)
+    track = far.getReceivers()[0].remote_track
+    told: asyncio.Queue[str] = asyncio.Queue()
+    for event in ("mute", "unmute", "ended"):
+        track.on(event, lambda event=event: told.put_nowait(event))
+    async with asyncio.timeout(DEADLINE):
+        assert await told.get() == "unmute"
+        # It is known whose goodbye that is once a packet was received.
+        await track.recv()
+        await sender.transport._send_rtp(bytes(RtcpByePacket(sources=[sender._ssrc])))
+        assert [await told.get(), await told.get()] == ["mute", "unmute"]
+        await track.recv()
+    assert track.readyState == "live"

@@ -8,6 +8,7 @@ from aiortc.sdp import SessionDescription
 
 from conftest import Factory
 from connecting import (
+    DEADLINE,
     Echo,
     connect,
     negotiate,
@@ -29,6 +30,8 @@ from restartice import (
     RTCSessionDescription,
     VideoStreamTrack,
 )
+from restartice.consent import PathState
+from restartice.icetransport import PRECEDENCE
 
 
 def credentials_and_ports(description: RTCSessionDescription | None) -> list[tuple[Any, ...]]:
@@ -409,3 +412,41 @@ async def test_what_is_still_under_way_on_the_old_pair_arrives(make_pc: Factory)
         while not late.is_set():
             await pair.protocol.send_data(b"still under way", pair.remote_addr)
             await asyncio.sleep(0.01)
+
+
+@pytest.mark.parametrize("lost", [False, True])
+async def test_who_answers_lets_the_other_side_check_first_while_the_pair_works(
+    make_pc: Factory, *, lost: bool
+) -> None:
+    near, far = make_pc(), make_pc()
+    echo = await connect(near, far)
+    (transport,) = transports(far)
+    if lost:
+        transport.path_changed(ice_connection(far), PathState.LOST)
+    near.restartIce()
+    await near.setLocalDescription()
+    await far.setRemoteDescription(near.localDescription)
+    await far.setLocalDescription()
+    checked = transports(near)[0].gatherer.generation.connection.asked
+    if lost:
+        async with asyncio.timeout(DEADLINE):
+            await checked.wait()
+    else:
+        with pytest.raises(TimeoutError):
+            # It would go on after twice as long, but not before this, however late the loop is.
+            async with asyncio.timeout(PRECEDENCE / 2):
+                await checked.wait()
+    await near.setRemoteDescription(far.localDescription)
+    await wait_sending_on_new_pair(near, far)
+    await echo.check("after")
+
+
+async def test_who_answers_checks_by_itself_if_the_other_side_does_not(make_pc: Factory) -> None:
+    near, far = make_pc(), make_pc()
+    await connect(near, far)
+    near.restartIce()
+    await near.setLocalDescription()
+    await far.setRemoteDescription(near.localDescription)
+    await far.setLocalDescription()
+    async with asyncio.timeout(DEADLINE):
+        await transports(near)[0].gatherer.generation.connection.asked.wait()

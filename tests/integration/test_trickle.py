@@ -298,24 +298,39 @@ async def test_no_failure_while_candidates_may_still_come(make_pc: Factory) -> N
         await echo.check()
 
 
-async def test_an_end_of_all_candidates_without_a_pair_fails_at_once(make_pc: Factory) -> None:
-    near, far = make_pc(), make_pc()
-    near.createDataChannel("x")
+async def negotiate_without_candidates_of(
+    far: RTCPeerConnection, near: RTCPeerConnection
+) -> list[str]:
+    """Negotiate, and tell near the end of candidates; return those that the answer would have."""
     trickle = Trickle(near)
+    near.createDataChannel("x")
     await near.setLocalDescription()
     await far.setRemoteDescription(near.localDescription)
     await far.setLocalDescription()
     assert far.localDescription is not None
-    lines = [
-        line
-        for line in far.localDescription.sdp.splitlines(keepends=True)
-        if not line.startswith(("a=candidate", "a=end"))
-    ]
-    await near.setRemoteDescription(RTCSessionDescription("".join(lines), "answer"))
+    answer = far.localDescription.sdp.splitlines(keepends=True)
+    kept = [line for line in answer if not line.startswith(("a=candidate", "a=end"))]
+    await near.setRemoteDescription(RTCSessionDescription("".join(kept), "answer"))
     await trickle.wait_done()
-    assert near.iceConnectionState == "checking"
     await near.addIceCandidate({"candidate": "", "usernameFragment": ufrags(far)[0]})
+    return [line for line in answer if line.startswith("a=candidate")]
+
+
+async def test_an_end_of_all_candidates_fails_when_the_time_for_checks_is_over(
+    make_pc: Factory,
+) -> None:
+    near, far = make_pc(iceSettings=IceSettings(check_timeout=2)), make_pc()
+    await negotiate_without_candidates_of(far, near)
+    assert near.iceConnectionState == "checking"
     await wait_for_state(near, "iceConnectionState", "failed")
+
+
+async def test_candidates_after_the_end_of_them_are_taken(make_pc: Factory) -> None:
+    near, far = make_pc(), make_pc()
+    lines = await negotiate_without_candidates_of(far, near)
+    for line in lines:
+        await near.addIceCandidate({"candidate": line.strip().removeprefix("a="), "sdpMid": "0"})
+    await wait_for_state(near, "connectionState", "connected")
 
 
 @pytest.mark.parametrize("listen", ["on", "decorator", "once"])

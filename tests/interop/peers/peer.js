@@ -113,6 +113,21 @@ globalThis.createPeer = (platform, tell) => {
       return Object.fromEntries(STATES.map((state) => [state, this.pc[state]]));
     }
 
+    async pairs() {
+      const report = await this.pc.getStats();
+      const ice = (id) => {
+        const { candidateType, address, port, priority } = report.get(id) ?? {};
+        return [candidateType, address, port, priority].join(" ");
+      };
+      return [...report.values()]
+        .filter(({ type }) => type === "candidate-pair")
+        .map(({ localCandidateId, remoteCandidateId, ...rest }) => ({
+          local: ice(localCandidateId),
+          remote: ice(remoteCandidateId),
+          ...rest,
+        }));
+    }
+
     async close() {
       await this.pc.close();
       for (const stop of this.stops) stop?.();
