@@ -3,7 +3,6 @@
 import asyncio
 import random
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Protocol
 
 from aioice import stun
@@ -84,7 +83,8 @@ class PathWatch:
         self._pair: CandidatePair | None = None
         self._state = PathState.ALIVE
         self._resumptions = 0
-        self._wake = asyncio.Event()
+        self._alarm: asyncio.TimerHandle | None = None
+        self._expired: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._pending: dict[bytes, PendingRequest] = {}
         self._liveness = self._fresh_liveness()
 
@@ -95,28 +95,28 @@ class PathWatch:
 
     async def run(self) -> None:
         """Watch until consent has expired."""
-        loop = asyncio.get_running_loop()
         try:
-            while self._look(loop.time()) is not PathState.EXPIRED:
-                self._wake.clear()
-                with suppress(TimeoutError):
-                    async with asyncio.timeout_at(self._liveness.wake_at):
-                        await self._wake.wait()
+            self._look()
+            await self._expired
         finally:
+            self._set_alarm()
             for transaction_id in list(self._pending):
                 self._forget(transaction_id)
 
     def packet_came(self) -> None:
         """Take note of the first packet since the last look."""
         if self._liveness.attentive:
-            self._wake.set()
+            asyncio.get_running_loop().call_soon(self._look)
 
     def request_came(self) -> None:
         """Take note of a valid request of the other end."""
         self._liveness.hear(asyncio.get_running_loop().time(), traffic=False)
         self._report()
 
-    def _look(self, now: float) -> PathState:
+    def _look(self) -> None:
+        if self._expired.done():
+            return
+        now = asyncio.get_running_loop().time()
         pair = self._connection.selected_pair
         if pair is not self._pair:
             self._pair, self._liveness = pair, self._fresh_liveness()
@@ -127,9 +127,21 @@ class PathWatch:
         timings = self._timings()
         if self._liveness.advance(now, timings) and pair is not None:
             self._ask(pair, now, timings)
-        return self._report()
+        self._report()
+        if self._state is PathState.EXPIRED and not self._expired.done():
+            self._expired.set_result(None)
+        self._set_alarm()
 
-    def _report(self) -> PathState:
+    def _set_alarm(self) -> None:
+        # A callback instead of a task that sleeps: this is all that an idle connection does.
+        if self._alarm is not None:
+            self._alarm.cancel()
+            self._alarm = None
+        if not self._expired.done():
+            loop = asyncio.get_running_loop()
+            self._alarm = loop.call_at(self._liveness.wake_at, self._look)
+
+    def _report(self) -> None:
         liveness = self._liveness
         if liveness.resumptions != self._resumptions:
             self._resumptions = liveness.resumptions
@@ -137,7 +149,6 @@ class PathWatch:
         if liveness.state is not self._state:
             self._state = liveness.state
             self._on_change(self._state)
-        return self._state
 
     def _fresh_liveness(self) -> Liveness:
         return Liveness(asyncio.get_running_loop().time(), randomize=vary)
@@ -163,7 +174,7 @@ class PathWatch:
             now = asyncio.get_running_loop().time()
             self._connection.checks_of(request.pair).took(now - request.asked_at)
             self._liveness.answer(now, request.asked_at)
-            self._report()
+            self._look()
         elif error_code(response) == ROLE_CONFLICT:
             controlled = "ICE-CONTROLLED" in request.request.attributes
             self._connection.switch_role(ice_controlling=controlled)
