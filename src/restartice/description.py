@@ -4,6 +4,7 @@ import copy
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from hashlib import sha256
 from secrets import randbits
 from typing import Final, Generic, Self, TypeVar
 
@@ -85,7 +86,8 @@ class Description(SessionDescription):
     def extend(cls, description: SessionDescription, ice_options: str | None) -> Self:
         """Make one of aiortc's, which has given every section the options of the session level."""
         extended = cls()
-        vars(extended).update(vars(description))
+        for name, value in vars(description).items():
+            setattr(extended, name, value)
         extended.ice_options = ice_options
         extended._rendered = None, ""
         for media in extended.media:
@@ -136,32 +138,37 @@ class Origin:
     def __init__(self) -> None:
         self._session_id = randbits(62)
         self._version = 0
-        self._content = ""
-        self._stamped = ("", "")
+        # Digests, because texts are long, and kept as long as the connection.
+        self._content = b""
+        self._stamped = b"", b""
 
     def stamp(self, description: SessionDescription) -> str:
         """Write the line into a description that was created; return that as text."""
         description.origin = before = self._line(self._version)
         text = str(description)
-        content = VARIABLE.sub("", text)
+        content = _digest(VARIABLE.sub("", text))
         if self._content != content:
             description.origin = self._line(self._version + 1)
             text = text.replace(before, description.origin, 1)
-        self._stamped = text, content
+        self._stamped = _digest(text), content
         return text
 
     def applied(self, description: SessionDescription, text: str) -> None:
         """Note that a description was set locally, which was given as that text."""
         # Rendering takes long, and is done already for a description that was created last.
         stamped, content = self._stamped
-        if text != stamped:
-            content = VARIABLE.sub("", str(description))
+        if _digest(text) != stamped:
+            content = _digest(VARIABLE.sub("", str(description)))
         if self._content != content:
             self._version += 1
             self._content = content
 
     def _line(self, version: int) -> str:
         return f"- {self._session_id} {version} IN IP4 0.0.0.0"
+
+
+def _digest(text: str) -> bytes:
+    return sha256(text.encode()).digest()
 
 
 def alike(one: str, other: str) -> bool:

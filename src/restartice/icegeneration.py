@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -52,9 +51,8 @@ class IceGeneration:
         self.on_news: Callable[[], None] = _ignore
         self.remote: RemoteIce | None = None
         self.check_task: asyncio.Task[None] | None = None
-        self.drained = asyncio.Event()
         # Candidates that were found, but not yet made known, which waits for the description.
-        self.found: deque[RTCIceCandidate] = deque()
+        self.found: list[RTCIceCandidate] = []
         self._known: list[RTCIceCandidate] = []
         self._gather_task: asyncio.Task[None] | None = None
         self._resolving: set[asyncio.Task[None]] = set()
@@ -76,7 +74,7 @@ class IceGeneration:
 
     def next_found(self) -> RTCIceCandidate:
         """Make the next candidate known, and return it."""
-        candidate = self.found.popleft()
+        candidate = self.found.pop(0)
         self._known.append(candidate)
         return candidate
 

@@ -15,6 +15,7 @@ from aiortc import InvalidStateError, RTCIceParameters
 from .candidate import RTCIceCandidate, is_end
 from .consent import PathState
 from .credentials import IceCredentials
+from .datagrams import DatagramQueue
 from .generations import Phase, find_generation, superfluous, transport_state
 from .iceconnection import IceConnection, consent_timings
 from .icegatherer import RTCIceGatherer
@@ -71,7 +72,8 @@ class RTCIceTransport(aiortc.RTCIceTransport):
         self._transport_state = "new"
         self._generations = [gatherer.generation]
         self._carrier = gatherer.generation
-        self._draining: list[IceGeneration] = []
+        # Each with what ends its draining early.
+        self._draining: dict[IceGeneration, asyncio.Event] = {}
         self._background: set[asyncio.Task[None]] = set()
         self._selected: CandidatePair | None = None
         self.selected_pair_changes = 0
@@ -82,11 +84,11 @@ class RTCIceTransport(aiortc.RTCIceTransport):
         self.pending_remote: RemoteIce | None = None
         self._early: list[aiortc.RTCIceCandidate] = []
         self._trickled = False
-        self._datagrams: asyncio.Queue[bytes | None] = asyncio.Queue()
+        self._datagrams = DatagramQueue()
         self._adopt(gatherer.generation)
         gatherer.listeners_internal.append(self._gathering_state_changed)
         # aiortc sets these as attributes of the instance, which is why methods won't do.
-        self._recv = self._receive_datagram
+        self._recv = self._datagrams.get
         self._send = self._send_datagram
 
     # The specification's interface.
@@ -225,7 +227,7 @@ class RTCIceTransport(aiortc.RTCIceTransport):
             task.cancel()
         generations = [*self._generations, *self._draining]
         await asyncio.gather(*(generation.close() for generation in generations))
-        self._datagrams.put_nowait(None)
+        self._datagrams.close()
 
     # What statistics are made of.
 
@@ -378,7 +380,7 @@ class RTCIceTransport(aiortc.RTCIceTransport):
     def _adopt(self, generation: IceGeneration) -> None:
         generation.connection.timings = functools.partial(consent_timings, self._settings)
         generation.connection.observer = self
-        generation.connection.deliver = self._datagrams.put_nowait
+        generation.connection.deliver = self._datagrams.put
 
     async def _check(self, generation: IceGeneration, *, first: bool) -> None:
         try:
@@ -446,23 +448,23 @@ class RTCIceTransport(aiortc.RTCIceTransport):
 
     def _retire(self, generation: IceGeneration) -> None:
         generation.connection.end_consent()
-        self._draining.append(generation)
-        self._in_background(self._drain(generation))
-        for oldest in self._draining[:-DRAINING_LIMIT]:
-            oldest.drained.set()
+        enough = self._draining[generation] = asyncio.Event()
+        self._in_background(self._drain(generation, enough))
+        for oldest in list(self._draining.values())[:-DRAINING_LIMIT]:
+            oldest.set()
 
-    async def _drain(self, generation: IceGeneration) -> None:
+    async def _drain(self, generation: IceGeneration, enough: asyncio.Event) -> None:
         # "Every candidate of the latest exchange can receive": what the remote side sent on the
         # old pair may still be under way, and it may go on with that a little longer than we do.
         connection, delay = generation.connection, self._settings.drain_time
         connection.heard = True
-        while connection.heard and not generation.drained.is_set():
+        while connection.heard and not enough.is_set():
             connection.heard = False
             with suppress(TimeoutError):
                 async with asyncio.timeout(delay):
-                    await generation.drained.wait()
+                    await enough.wait()
             delay = self._settings.drain_silence
-        self._draining.remove(generation)
+        del self._draining[generation]
         await generation.close()
 
     def _in_background(self, job: Coroutine[Any, Any, None]) -> None:
@@ -489,15 +491,8 @@ class RTCIceTransport(aiortc.RTCIceTransport):
             self.gatherer.remove_all_listeners()
             self.remove_all_listeners()
 
-    # These replace aiortc's, which raise ConnectionError when a path is lost, whereupon DTLS and
-    # all above it would end. A lost path is what a restart recovers from.
-
-    async def _receive_datagram(self) -> bytes:
-        datagram = await self._datagrams.get()
-        if datagram is None:
-            self._datagrams.put_nowait(None)
-            raise ConnectionError("RTCIceTransport is closed")
-        return datagram
+    # What sends and receives replaces aiortc's, which raises ConnectionError when a path is lost,
+    # whereupon DTLS and all above it would end. A lost path is what a restart recovers from.
 
     async def _send_datagram(self, data: bytes) -> None:
         pair = self._selected

@@ -1,7 +1,6 @@
 """The operations chain."""
 
 import asyncio
-from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
@@ -20,7 +19,7 @@ class OperationsChain:
 
     def __init__(self, on_empty: Callable[[], None]) -> None:
         self._on_empty = on_empty
-        self._turns: deque[asyncio.Future[None]] = deque()
+        self._turns: list[asyncio.Future[None]] = []
         self._running: asyncio.Task[Any] | None = None
         self._closed = False
 
