@@ -43,8 +43,8 @@ export class Call extends EventTarget {
   /** Goes to the signaling server, and calls Python when it is there. */
   async start(track) {
     await this.#signaling.connect();
-    this.#tell("signaling", { state: "connected" });
     await this.#pythonPresent();
+    this.#tellSignaling();
     const sender = this.#pc.addTrack(track, new MediaStream([track]));
     // Both sides make the same channel. What is late is of no use, so nothing is repeated.
     this.#pulse = this.#pc.createDataChannel("pulse", {
@@ -226,7 +226,14 @@ export class Call extends EventTarget {
     });
   }
 
+  /** Tells whether Python can be reached by signaling. */
+  #tellSignaling() {
+    const isThere = this.#signaling.peers.get(PYTHON)?.state === "joined";
+    this.#tell("signaling", { state: isThere ? "connected" : "Python is away" });
+  }
+
   #greet({ peer, event, instance }) {
+    this.#tellSignaling();
     const newcomer = peer === PYTHON && event === "joined" && !this.#instances.has(instance);
     this.#instances.add(instance);
     // An offer that was made while it wasn't there is for this one.
@@ -234,10 +241,14 @@ export class Call extends EventTarget {
   }
 
   #resume({ resumed }) {
-    this.#noteSignaling("connected", "good");
+    this.#log(`signaling ${resumed ? "goes on" : "begins anew"}`, "good");
+    this.#tellSignaling();
     if (resumed) return;
-    // What was under way may or may not have arrived, in either direction.
-    if (this.#pc.signalingState === "have-local-offer") this.#sendDescription();
+    // What was under way may or may not have arrived, in either direction. If Python isn't back
+    // yet, it gets the offer when it is.
+    const offered = this.#pc.signalingState === "have-local-offer" && !this.#makingOffer;
+    for (const { instance } of this.#signaling.peers.values()) this.#instances.add(instance);
+    if (offered && this.#signaling.peers.has(PYTHON)) this.#sendDescription();
     if (["disconnected", "failed"].includes(this.#pc.connectionState)) this.restart();
   }
 

@@ -77,6 +77,7 @@ function showStatus(pc, signaling) {
   if (pc.connectionState === "failed" || pc.connectionState === "disconnected") show("status", "Path lost, recovering", "bad");
   else if (pc.connectionState === "closed") show("status", "Ended", "bad");
   else if (pc.connectionState !== "connected") show("status", "Connecting", "busy");
+  else if (signaling.startsWith("closed")) show("status", "Signaling is lost", "bad");
   else if (signaling !== "connected") show("status", "Signaling reconnects", "busy");
   else if (stalled) show("status", "Path lost, recovering", "bad");
   else show("status", "Connected", "good");
@@ -136,7 +137,7 @@ class View {
     });
     on("signaling", ({ state }) => {
       this.#signaling = state;
-      show("state-signaling", state, { connected: "good", reconnecting: "busy" }[state] ?? "bad");
+      show("state-signaling", state, state === "connected" ? "good" : state.startsWith("closed") ? "bad" : "busy");
     });
     this.#press("restart-here", () => call.restart());
     this.#press("restart-python", () => call.ask("restart"));
@@ -228,9 +229,11 @@ async function useCamera(sender) {
 async function begin() {
   const answer = await fetch("call", { method: "POST", headers: { "Content-Type": "application/json" }, body: "{}" });
   if (!answer.ok) throw new Error(answer.status === 503 ? "too many calls at the moment" : answer.statusText);
-  const { room, token, port } = await answer.json();
+  const { room, token, signaling } = await answer.json();
   const scheme = location.protocol === "https:" ? "wss" : "ws";
-  const call = new Call(`${scheme}://${location.hostname}:${port}`, { room, token });
+  // A port is one of the machine that this page is from.
+  const url = Number.isInteger(signaling) ? `${scheme}://${location.hostname}:${signaling}` : signaling;
+  const call = new Call(url, { room, token });
   const view = new View(call);
   addEventListener("pagehide", () => call.close());
   const track = drawing(190);

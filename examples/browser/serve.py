@@ -6,10 +6,13 @@ Python peer of its own.
 
 import argparse
 import asyncio
+import os
 import secrets
 import ssl
 import sys
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +25,7 @@ from website import website
 LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 MOST_CALLS = 8
 DAY = 86400.0
+SECRET = "RESTARTICE_SIGNALING_SECRET"  # noqa: S105  a name
 NO_CAMERA = """\
 Without --cert and --key, browsers on other machines get this page by http, where they allow no
 camera: it sends a drawing instead. With a certificate that they trust it is https, and they do.
@@ -48,6 +52,11 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
         metavar="NAME",
         help="network interface for ICE; can be given several times (all)",
     )
+    parser.add_argument(
+        "--signaling",
+        metavar="URL",
+        help=f"a server that runs already, whose secret is in {SECRET}, instead of one of our own",
+    )
     options = parser.parse_args(arguments)
     check(parser, options)
     return options
@@ -66,6 +75,8 @@ def check(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
             parser.error(f"there is no file {file}")
     if options.key and not options.cert:
         parser.error("--key needs --cert")
+    if options.signaling and len(os.environ.get(SECRET, "")) < 32:
+        parser.error(f"--signaling needs {SECRET}, of 32 characters at least")
 
 
 class Certificate:
@@ -84,14 +95,40 @@ class Certificate:
             self.client.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
 
 
+@dataclass(frozen=True)
+class Signaling:
+    """A signaling server.
+
+    Attributes:
+        url: Where our peers find it.
+        secret: What room tokens are signed with.
+        shown: What pages are told: its URL, or its port if it is where they come from.
+    """
+
+    url: str
+    secret: str
+    shown: str | int
+
+
+@asynccontextmanager
+async def signaling(
+    options: argparse.Namespace, tls: ssl.SSLContext | None
+) -> AsyncIterator[Signaling]:
+    """Run a server, unless there is one."""
+    if options.signaling:
+        yield Signaling(options.signaling, os.environ[SECRET], options.signaling)
+        return
+    secret = secrets.token_urlsafe(32)
+    port = options.port + 1 if options.port else 0
+    async with serve(options.host, port, ServerSettings(secret=secret), ssl=tls) as server:
+        yield Signaling(server.url, secret, server.port)
+
+
 class Calls:
     """The calls that there are, each in a room of its own, to which only its page has a token."""
 
-    def __init__(
-        self, url: str, secret: str, settings: IceSettings, certificate: Certificate
-    ) -> None:
-        self._url, self._secret = url, secret
-        self._settings, self._certificate = settings, certificate
+    def __init__(self, place: Signaling, settings: IceSettings, tls: ssl.SSLContext | None) -> None:
+        self._place, self._settings, self._tls = place, settings, tls
         self._loop = asyncio.get_running_loop()
         self._running: set[asyncio.Task[None]] = set()
 
@@ -107,12 +144,12 @@ class Calls:
         if len(self._running) >= MOST_CALLS:
             raise RuntimeError("too many calls")
         room = f"call-{secrets.token_hex(8)}"
-        token = make_token(self._secret, room=room, lifetime=DAY)
-        peer = Peer(self._url, room, token, self._settings, self._certificate.client)
+        token = make_token(self._place.secret, room=room, lifetime=DAY)
+        peer = Peer(self._place.url, room, token, self._settings, self._tls)
         task = asyncio.create_task(peer.run())
         self._running.add(task)
         task.add_done_callback(self._running.discard)
-        return {"room": room, "token": token, "port": int(self._url.rpartition(":")[2])}
+        return {"room": room, "token": token, "signaling": self._place.shown}
 
     async def close(self) -> None:
         """End all."""
@@ -128,12 +165,8 @@ async def run(options: argparse.Namespace) -> None:
     settings = IceSettings(
         interfaces=options.interface, loopback_candidates=options.host in LOOPBACK
     )
-    secret = secrets.token_urlsafe(32)
-    signaling_port = options.port + 1 if options.port else 0
-    async with serve(
-        options.host, signaling_port, ServerSettings(secret=secret), ssl=certificate.server
-    ) as signaling:
-        calls = Calls(signaling.url, secret, settings, certificate)
+    async with signaling(options, certificate.server) as place:
+        calls = Calls(place, settings, certificate.client)
         try:
             with website(options.host, options.port, calls.begin, certificate.server) as site:
                 announce(options, site.server_port)

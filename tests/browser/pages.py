@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import json
+import os
 import shutil
 import signal
 import sys
@@ -142,10 +143,12 @@ async def read_url(process: Process) -> str:
 
 
 @asynccontextmanager
-async def served(*options: str) -> AsyncIterator[str]:
+async def served(*options: str, **environment: str) -> AsyncIterator[str]:
     """Run the program; yields the address of its page."""
     arguments = [sys.executable, str(PROGRAM), "--port=0", "--interface=lo", *options]
-    process = await asyncio.create_subprocess_exec(*arguments, stdout=PIPE)
+    process = await asyncio.create_subprocess_exec(
+        *arguments, stdout=PIPE, env=os.environ | environment
+    )
     try:
         yield await read_url(process)
         process.send_signal(signal.SIGINT)

@@ -1,0 +1,56 @@
+"""The signaling server is killed in mid-call, and comes back without any memory."""
+
+import asyncio
+import os
+import signal
+import sys
+from asyncio.subprocess import PIPE, Process
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+
+from browser.pages import DEADLINE, FAKE_CAMERA, chromium, opened, served, text
+from requiring import require
+
+SECRET = {"RESTARTICE_SIGNALING_SECRET": "a secret that is long enough for a test"}
+
+
+@asynccontextmanager
+async def signaling(port: int) -> AsyncIterator[tuple[Process, int]]:
+    """Run a signaling server until the block ends, or it is killed; yields its port, too."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "restartice_signaling", f"--port={port}", "--log-level=error"),
+        env=os.environ | SECRET,
+        stdout=PIPE,
+    )
+    assert process.stdout is not None
+    try:
+        async with asyncio.timeout(DEADLINE):
+            line = (await process.stdout.readline()).decode()
+        yield process, int(line.rpartition(":")[2])
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.communicate()
+
+
+@pytest.mark.browser
+@pytest.mark.timeout(180)
+async def test_a_call_goes_on_and_negotiates_again() -> None:
+    require(chromium(), "chromium")
+    async with (
+        signaling(0) as (first, port),
+        served(f"--signaling=ws://127.0.0.1:{port}", **SECRET) as url,
+        opened(url, *FAKE_CAMERA) as page,
+    ):
+        await page.wait_connected()
+        first.send_signal(signal.SIGKILL)
+        await page.wait_for(f"{text('status')} === 'Signaling reconnects'")
+        await page.wait_for_frames(30)
+        async with signaling(port):
+            await page.wait_for(f"{text('state-signaling')} === 'connected'")
+            assert "signaling begins anew" in await page.evaluate(text("log"))
+            await page.evaluate("document.getElementById('restart-python').click()")
+            await page.wait_for(f"{text('took')}.endsWith(' ms')")
+            await page.wait_for_frames(30)
