@@ -67,7 +67,10 @@ class TransportOwner(AiortcPeerConnection):
         return self._bundle_transport() or self._make_dtls_transport()
 
     def _make_dtls_transport(self) -> RTCDtlsTransport:
-        credentials = next((t.credentials for t in self.transports_by_use()), None)
+        # All of a BUNDLE group have the same credentials, but not those of what has ended.
+        dead = self._dead_transports()
+        alive = (user for user in self.users() if dtls_transport(user) not in dead)
+        credentials = next((ice_transport(user).credentials for user in alive), None)
         gatherer = RTCIceGatherer(
             iceServers=self.configuration.iceServers,
             iceTransportPolicy=self.configuration.iceTransportPolicy,
@@ -182,12 +185,15 @@ class TransportOwner(AiortcPeerConnection):
 
         Such a transport ends with them, and the remote side makes another one for a new section.
         """
-        users = self.users()
-        alive = {dtls_transport(user) for user in users if user.mid and not is_stopping(user)}
-        dead = {dtls_transport(user) for user in users if user.mid} - alive
-        for user in users:
+        dead = self._dead_transports()
+        for user in self.users():
             if user.mid is None and dtls_transport(user) in dead:
                 move(user, self._make_dtls_transport())
+
+    def _dead_transports(self) -> set[RTCDtlsTransport]:
+        users = [user for user in self.users() if user.mid is not None]
+        alive = {dtls_transport(user) for user in users if not is_stopping(user)}
+        return {dtls_transport(user) for user in users} - alive
 
     # The states.
 

@@ -10,6 +10,7 @@ from connecting import (
     Echo,
     negotiate,
     transports,
+    ufrags,
     wait_connected,
     wait_for_state,
 )
@@ -74,7 +75,7 @@ async def test_what_is_added_after_all_was_stopped_gets_a_new_transport(
     near.addTrack(AudioStreamTrack())
     await negotiate(near, far)
     await wait_connected(near, far)
-    old = transports(near)
+    old, before = transports(near), ufrags(near)
     # It rides on the transport that is there, until nothing negotiated is left on that.
     echo = Echo(near, far)
     near.getTransceivers()[0].stop()
@@ -85,6 +86,7 @@ async def test_what_is_added_after_all_was_stopped_gets_a_new_transport(
     assert near.getTransceivers() == far.getTransceivers() == []
     assert not set(old) & set(transports(near))
     assert old[0].state == "closed"
+    assert not set(before) & set(ufrags(near))
     # A restart is over when the credentials are gone, and this one is.
     assert not near.local_ice_credentials_to_replace
     await negotiate(far, near)

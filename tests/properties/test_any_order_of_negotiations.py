@@ -1,6 +1,6 @@
 """Whatever two peers do, in whatever order, they end up stable and of one mind.
 
-(S4, W1, W4, W9, W12, W13, W17, W18, W19, W27)
+(S4, W1, W4, W9, W12, W13, W17, W18, W19, W20, W27)
 
 `RESTARTICE_EXAMPLES` is how many sequences are tried, of up to 40 steps each.
 """
@@ -150,6 +150,11 @@ class Negotiation(RuleBasedStateMachine):
     def deliver(self, side: int) -> None:
         if self.peer(side).inbox:
             self.run(self.peer(side).receive())
+
+    @precondition(lambda self: any(peer.inbox for peer in self.world.peers))
+    @rule(side=sides)
+    def delay_candidates(self, side: int) -> None:
+        self.peer(side).delay_candidates()
 
     @rule(side=sides)
     def offer_while_a_message_comes_in(self, side: int) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import aiortc
+from aiortc.exceptions import OperationError
 
 from connecting import DEADLINE, wait_until
 from restartice import (
@@ -54,6 +55,7 @@ class Peer:
         self.replaced: set[str] = set()
         self.negotiated: set[str] = set()
         self.violations: list[str] = []
+        self.delayed = False
         self.pc.on("negotiationneeded", self._note_need)
         self.pc.on("datachannel", self._listen)
         if trickle:
@@ -93,6 +95,13 @@ class Peer:
         else:
             await self._receive_description(message)
 
+    def delay_candidates(self) -> None:
+        """Let descriptions overtake the candidates that were sent before them."""
+        self.delayed = True
+        descriptions = [m for m in self.inbox if isinstance(m, RTCSessionDescription)]
+        candidates = [m for m in self.inbox if isinstance(m, RTCIceCandidate)]
+        self.inbox = deque([*descriptions, *candidates])
+
     async def _receive_description(self, description: RTCSessionDescription) -> None:
         pc = self.pc
         ready_for_offer = not self.making_offer and (
@@ -120,8 +129,10 @@ class Peer:
     async def _receive_candidate(self, candidate: RTCIceCandidate) -> None:
         try:
             await self.pc.addIceCandidate(candidate)
-        except Exception:
-            if not self.ignore_offer:
+        except Exception as error:
+            # Those of a description that was replaced meanwhile fit nothing either.
+            late = self.delayed and isinstance(error, OperationError)
+            if not (self.ignore_offer or late):
                 raise
 
     # What an application does.
