@@ -191,9 +191,11 @@ class TransportOwner(AiortcPeerConnection):
                 move(user, self._make_dtls_transport())
 
     def _dead_transports(self) -> set[RTCDtlsTransport]:
-        users = [user for user in self.users() if user.mid is not None]
-        alive = {dtls_transport(user) for user in users if not is_stopping(user)}
-        return {dtls_transport(user) for user in users} - alive
+        """Return those which were negotiated, for sections of which none is left."""
+        described = [user for user in self.users() if user.mid is not None]
+        negotiated = [user for user in self.users() if ice_transport(user).remote is not None]
+        alive = {dtls_transport(user) for user in described if not is_stopping(user)}
+        return {dtls_transport(user) for user in [*described, *negotiated]} - alive
 
     # The states.
 

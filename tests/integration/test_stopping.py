@@ -91,3 +91,20 @@ async def test_what_is_added_after_all_was_stopped_gets_a_new_transport(
     assert not near.local_ice_credentials_to_replace
     await negotiate(far, near)
     await echo.check("after")
+
+
+async def test_what_waits_while_the_remote_side_stops_all_gets_a_new_transport(
+    make_pc: Factory,
+) -> None:
+    near, far = make_pc(), make_pc()
+    near.addTrack(AudioStreamTrack())
+    await negotiate(near, far)
+    await wait_connected(near, far)
+    old = transports(near)
+    near.addTrack(AudioStreamTrack())
+    far.getTransceivers()[0].stop()
+    await negotiate(far, near)
+    await negotiate(near, far)
+    assert not set(old) & set(transports(near))
+    async with asyncio.timeout(DEADLINE):
+        await far.getReceivers()[0].track.recv()
