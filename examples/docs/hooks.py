@@ -85,9 +85,8 @@ def generated_pages() -> Iterator[tuple[str, str]]:
     yield "settings.md", settings_page.make_page()
     root = specification_page.ROOT
     shown = {path for folder in specification_page.SOURCES for path in folder.rglob("*.py")}
-    shown |= {
-        root / "tests" / n for names in specification_page.read_tests().values() for n in names
-    }
+    tests = (names for _, names in specification_page.read_tests().values())
+    shown |= {root / "tests" / name for names in tests for name in names}
     for path in sorted(shown):
         name = path.relative_to(root).as_posix()
         yield f"code/{name}.md", CODE_PAGE.format(path=name, text=path.read_text("utf-8"))
@@ -97,4 +96,4 @@ def drawing_fence(
     source: str, _language: str, _class: str, _options: dict[str, Any], _md: Any, **_: Any
 ) -> str:
     """Draw a block of Mermaid, in place of which a page shows SVG."""
-    return f"<figure>{draw(source)}</figure>"
+    return f"<div>{draw(source)}</div>"

@@ -160,10 +160,10 @@ def read_items() -> dict[str, Item]:
     }
 
 
-def read_tests() -> dict[str, list[str]]:
-    """Return the files of tests of each item, as tests/README.md has them."""
+def read_tests() -> dict[str, tuple[str, list[str]]]:
+    """Return the title and the files of tests of each item, as tests/README.md has them."""
     rows = ROW.findall(TESTS.read_text(encoding="utf-8"))
-    return {number: re.findall(r"`([\w/.]+)`", cell) for number, _, cell in rows}
+    return {number: (title, re.findall(r"`([\w/.]+)`", cell)) for number, title, cell in rows}
 
 
 def make_page(*, links: bool) -> str:
@@ -177,9 +177,12 @@ def make_page(*, links: bool) -> str:
     sections = []
     for number, item in read_items().items():
         places = " · ".join(show(place) for place in code.places_of(item))
-        files = [Place(f"tests/{file}", 1, "") for file in tests.get(number, ())]
-        tested = " · ".join(map(show, files))
-        sections.append(f"### {number}\n\n{item.asks}\n\nCode: {places}\n\nTests: {tested}\n")
+        title, files = tests[number]
+        tested = " · ".join(f"[{f}](code/tests/{f}.md)" if links else f"tests/{f}" for f in files)
+        head = (
+            f"### {number}: {title} {{ #{number.lower()} }}" if links else f"### {number}: {title}"
+        )
+        sections.append(f"{head}\n\n{item.asks}\n\nCode: {places}\n\nTests: {tested}\n")
     cited = [
         f"| {_cite(citation)} | {' · '.join(show(p) for p in sorted(set(places)))} |"
         for citation, places in sorted(code.citations.items())

@@ -30,7 +30,7 @@ def test_each_item_of_the_specification_has_code_and_tests() -> None:
     assert list(items) == list(tests) == ITEMS
     for number, item in items.items():
         assert code.places_of(item), number
-        assert tests[number], number
+        assert tests[number][1], number
 
 
 def test_places_in_the_code_are_what_they_say() -> None:
@@ -49,7 +49,7 @@ def test_an_item_that_nothing_does_is_noticed() -> None:
 
 
 def test_each_test_in_the_table_names_its_items() -> None:
-    for item, files in read_tests().items():
+    for item, (_, files) in read_tests().items():
         for file in files:
             text = (ROOT / "tests" / file).read_text()
             assert item in ITEM.findall(text), f"{file} doesn't say that it tests {item}"
