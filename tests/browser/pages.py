@@ -94,6 +94,10 @@ class Page(Chromium):
         assert self.complaints == []
         assert {asked for asked in self.requested if not asked.startswith(url)} == set()
 
+    async def press(self, button: str) -> None:
+        """Press a button."""
+        await self.evaluate(f"document.getElementById('{button}').click()")
+
     async def key(self, name: str, code: int, characters: str = "") -> None:
         """Press a key."""
         pressed = {"key": name, "windowsVirtualKeyCode": code, "text": characters}

@@ -22,7 +22,7 @@ LINKS = ((0, 0, 1, 0), (1, 0, 3, 0), (1, 1, 2, 0), (2, 0, 3, 1), (3, 0, 4, 0))
 
 async def press(page: Page, button: str) -> None:
     """Press a button, and let the charts have something to show of it."""
-    await page.evaluate(f"document.getElementById('{button}').click()")
+    await page.press(button)
     await asyncio.sleep(9)
 
 

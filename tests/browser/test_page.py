@@ -45,20 +45,16 @@ async def page(browser: tuple[Page, str]) -> AsyncIterator[Page]:
     made.check(url)
 
 
-async def press(page: Page, button: str) -> None:
-    await page.evaluate(f"document.getElementById('{button}').click()")
-
-
 async def gap(page: Page) -> float:
     """Return the longest time without a frame since the last disturbance, in milliseconds."""
     return float(await page.evaluate("call.frames.gap"))
 
 
-@pytest.mark.parametrize("side", ["python"])
+@pytest.mark.parametrize("side", ["here", "python"])
 async def test_a_restart_takes_nothing_off_the_screen(
     page: Page, side: str, record_property: Record
 ) -> None:
-    await press(page, f"restart-{side}")
+    await page.press(f"restart-{side}")
     await page.wait_for(f"{text('took')}.endsWith(' ms')")
     await page.wait_for_frames(30)
     longest = await gap(page)
@@ -69,7 +65,7 @@ async def test_a_restart_takes_nothing_off_the_screen(
 
 async def test_a_cut_path_is_replaced(page: Page, record_property: Record) -> None:
     pair = await page.evaluate(text("pair"))
-    await press(page, "cut")
+    await page.press("cut")
     await page.wait_for(f"{text('status')} === 'Path lost, recovering'")
     await page.wait_for(f"{text('status')} === 'Connected'")
     await page.wait_for_frames(30)
@@ -82,7 +78,7 @@ async def test_a_cut_path_is_replaced(page: Page, record_property: Record) -> No
 
 
 async def test_an_added_video_comes_back(page: Page) -> None:
-    await press(page, "add-video")
+    await page.press("add-video")
     await page.evaluate("""new Promise((resolve) => {
         const echo = document.getElementById("echo");
         let frames = 0;
@@ -103,7 +99,7 @@ async def test_keys_are_enough(page: Page) -> None:
         visited.append(await page.evaluate("document.activeElement.id"))
         outline = await page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
         assert outline == "solid", visited
-        if visited[-1] == "restart-python":
+        if visited[-1].startswith("restart-"):
             await page.key("Enter", 13, "\r")
             await page.wait_for(f"{text('took')}.endsWith(' ms')")
         elif visited[-1] == "add-video":
@@ -123,7 +119,7 @@ async def test_without_a_camera_a_drawing_is_sent() -> None:
 
 
 async def test_everything_has_its_place(page: Page) -> None:
-    await press(page, "add-video")
+    await page.press("add-video")
     await page.wait_for("!document.getElementById('echo-figure').hidden")
     for width in WIDTHS:
         await page.resize(width, 844)
