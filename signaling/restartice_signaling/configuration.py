@@ -121,7 +121,7 @@ def _add_limit_options(options: _Parser) -> None:
     options.add("heartbeat-timeout", "seconds until a client is dead", heartbeat.timeout, float)
     options.add("resume-window", "seconds a lost client's place is kept", 30.0, float)
     options.add("hello-timeout", "seconds within which to say hello", 10.0, float)
-    options.add("stall-timeout", "seconds to wait for a peer that doesn't read", 10.0, float)
+    options.add("stall-timeout", "seconds to wait for a peer that doesn't read", 30.0, float)
 
 
 def _check(options: argparse.Namespace) -> None:

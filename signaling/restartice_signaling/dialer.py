@@ -19,6 +19,7 @@ from .events import Event
 from .limits import pauses
 from .messages import SUBPROTOCOL, Error, Welcome, encode
 from .session import ClientSession
+from .sockets import ClientSocket
 
 __all__ = ["CLOSE_TIMEOUT", "OPEN_TIMEOUT", "Dialer", "TokenSource", "server_error"]
 
@@ -160,6 +161,7 @@ class Dialer:
                 close_timeout=CLOSE_TIMEOUT,
                 ping_interval=None,
                 max_size=FRAME_LIMIT,
+                create_connection=ClientSocket,
             )
         except (OSError, InvalidHandshake, InvalidURI, TimeoutError, EOFError) as error:
             raise SignalingClosed(f"can't reach the signaling server: {error}") from error

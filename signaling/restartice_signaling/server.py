@@ -24,6 +24,7 @@ from .messages import SUBPROTOCOL, GoAway
 from .metrics import CONTENT_TYPE, Metrics
 from .service import Service
 from .settings import ServerSettings
+from .sockets import ServerSocket
 from .tokens import check_secret
 
 __all__ = ["SignalingServer", "serve"]
@@ -46,6 +47,7 @@ class SignalingServer:
         self.settings = settings
         self._backend = backend or MemoryBackend(settings.rooms)
         self._service = Service(settings, self._backend)
+        self._door = _Door(settings, self._service.metrics)
         self._connections: set[ClientConnection] = set()
         self._server: ws.Server | None = None
         self._clock: asyncio.Task[None] | None = None
@@ -110,15 +112,7 @@ class SignalingServer:
         return [None, THIS_MACHINE] if self.settings.secret is None else None
 
     def _make_connection(self, *args: Any, **kwargs: Any) -> ws.ServerConnection:
-        return _BoundedConnection(self, *args, **kwargs)
-
-    def is_full(self) -> bool:
-        """Say if there are too many connections."""
-        metrics = self.metrics
-        return (
-            metrics.connections >= self.settings.max_connections
-            or metrics.pending >= self.settings.max_pending
-        )
+        return _CountedSocket(self._door, *args, **kwargs)
 
     async def close(self) -> None:
         """Ask all clients to go elsewhere, close their connections, and stop listening."""
@@ -141,7 +135,7 @@ class SignalingServer:
         await self._backend.close()
 
     async def _handle(self, socket: ws.ServerConnection) -> None:
-        assert isinstance(socket, _BoundedConnection)
+        assert isinstance(socket, _CountedSocket)
         connection = ClientConnection(self._service, socket, socket.count_as_seated)
         self._connections.add(connection)
         try:
@@ -200,39 +194,68 @@ def _answer(
     return Response(status.value, status.phrase, headers, body)
 
 
-class _BoundedConnection(ws.ServerConnection):
-    """A connection that counts from its first packet on, not from its handshake."""
+class _Door:
+    """Counts connections, from their first packet on, and ends those that are too many."""
 
-    def __init__(self, owner: SignalingServer, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, settings: ServerSettings, metrics: Metrics) -> None:
+        self._settings = settings
+        self._metrics = metrics
+        # Those who have not said hello, oldest first.
+        self._pending: dict[_CountedSocket, None] = {}
+
+    def enter(self, socket: "_CountedSocket") -> bool:
+        """Note a connection; return False if it is one too many."""
+        metrics = self._metrics
+        if metrics.connections >= self._settings.max_connections:
+            metrics.refused["overload"] += 1
+            return False
+        if len(self._pending) >= self._settings.max_pending:
+            # Who means it has said hello long before: it isn't those who come who are too many.
+            oldest = next(iter(self._pending))
+            metrics.refused["overload"] += 1
+            self.seat(oldest)
+            oldest.transport.abort()
+        self._pending[socket] = None
+        metrics.accepted += 1
+        metrics.connections += 1
+        metrics.pending = len(self._pending)
+        return True
+
+    def seat(self, socket: "_CountedSocket") -> None:
+        """Note that a client has said hello, or never will."""
+        self._pending.pop(socket, None)
+        self._metrics.pending = len(self._pending)
+
+    def leave(self, socket: "_CountedSocket") -> None:
+        """Note the end of a connection that has entered."""
+        self.seat(socket)
+        self._metrics.connections -= 1
+
+
+class _CountedSocket(ServerSocket):
+    """A connection that goes through the door."""
+
+    def __init__(self, door: _Door, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._owner = owner
-        self._counted = self._pending = False
+        self._door = door
+        self._entered = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Note the connection, or end it at once."""
-        metrics, full = self._owner.metrics, self._owner.is_full()
         super().connection_made(transport)
-        if full:
-            metrics.refused["overload"] += 1
+        self._entered = self._door.enter(self)
+        if not self._entered:
             self.transport.abort()
-            return
-        self._counted = self._pending = True
-        metrics.accepted += 1
-        metrics.connections += 1
-        metrics.pending += 1
 
     def count_as_seated(self) -> None:
         """Note that the client has said hello."""
-        if self._pending:
-            self._pending = False
-            self._owner.metrics.pending -= 1
+        self._door.seat(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Note the end."""
         super().connection_lost(exc)
-        self.count_as_seated()
-        if self._counted:
-            self._owner.metrics.connections -= 1
+        if self._entered:
+            self._door.leave(self)
 
 
 @contextlib.asynccontextmanager

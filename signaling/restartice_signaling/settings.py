@@ -27,10 +27,12 @@ class ServerSettings:
         heartbeat: How often something must be heard from a client.
         hello_timeout: Within how many seconds a client must have said hello.
         max_connections: How many connections there may be.
-        max_pending: How many of them may not have said hello.
+        max_pending: How many of them may not have said hello; the oldest ones give way.
         max_meta: The size of a client's `meta`, in characters.
         stall_timeout: For how many seconds a message waits for a peer that doesn't read, before
-            that one is given up.
+            that one is given up. As long as a lost connection's place is kept, since a peer whose
+            connection is dead doesn't read either, and may need more than one attempt of 10 s to
+            come back.
         flood_patience: For how many seconds a client may send too fast without a pause.
         reconnect_in: When clients are asked to come back after the end of this server.
         node: A name of the server, in logs and in what servers share.
@@ -46,7 +48,7 @@ class ServerSettings:
     max_connections: int = 20_000
     max_pending: int = 1_000
     max_meta: int = 4096
-    stall_timeout: float = 10.0
+    stall_timeout: float = 30.0
     flood_patience: float = 10.0
     reconnect_in: tuple[float, float] = (0.0, 2.0)
     node: str = field(default_factory=lambda: secrets.token_hex(4))

@@ -3,25 +3,44 @@
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterator, Callable
+import resource
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
 
 import pytest
-from websockets.exceptions import ConnectionClosed
+from websockets.exceptions import ConnectionClosed, InvalidMessage
 
 from connecting import DEADLINE
 from restartice_signaling import (
+    BackendLimits,
     CustomReceived,
     Limits,
+    ServerError,
     ServerSettings,
     SignalingServer,
     WebSocketSignaling,
     make_token,
     serve,
 )
+from signalingnode import node
 from wire import Wire, dial
 
 SECRET = "0123456789" * 4
-HALF_OPEN = 300
+HALF_OPEN = 2_000
+HANDSHAKE = (
+    b"GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n"
+    b"Sec-WebSocket-Protocol: rtc-signal.v1\r\n\r\n"
+)
+
+
+@pytest.fixture(autouse=True)
+def many_files() -> Iterator[None]:
+    """Let this process open all the files it may: both ends of the connections are here."""
+    few, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, (few, most))
 
 
 async def check_unharmed(server: SignalingServer, token: str | None = None) -> None:
@@ -101,6 +120,12 @@ async def half_open(port: int, said: bytes) -> AsyncIterator[None]:
             writer.transport.abort()
 
 
+def resident(pid: int) -> int:
+    """Return how much of a process is in memory, in KiB."""
+    status = Path("/proc", str(pid), "status").read_text()
+    return int(status.partition("VmRSS:")[2].split()[0])
+
+
 async def reach(condition: Callable[[], bool]) -> None:
     """Wait until something holds of which nobody tells."""
     async with asyncio.timeout(DEADLINE):
@@ -108,10 +133,10 @@ async def reach(condition: Callable[[], bool]) -> None:
             await asyncio.sleep(0.05)
 
 
-@pytest.mark.parametrize("said", [b"", b"GET / HT"])
+@pytest.mark.parametrize("said", [b"", b"GET / HT", HANDSHAKE], ids=["silent", "begun", "open"])
 async def test_half_open_sockets_are_bounded_and_end(said: bytes) -> None:
     limit = HALF_OPEN // 2
-    settings = ServerSettings(max_pending=limit, hello_timeout=2.0)
+    settings = ServerSettings(max_pending=limit, hello_timeout=5.0)
     async with serve(settings=settings) as server:
         metrics = server.metrics
         async with (
@@ -123,11 +148,59 @@ async def test_half_open_sockets_are_bounded_and_end(said: bytes) -> None:
             async for event in second:
                 if isinstance(event, CustomReceived):
                     break
-            await reach(lambda: metrics.accepted + metrics.refused["overload"] == HALF_OPEN + 2)
+            await reach(lambda: metrics.accepted == HALF_OPEN + 2)
             assert metrics.refused["overload"] >= HALF_OPEN - limit
-            assert metrics.connections <= limit + 2
+            await reach(lambda: metrics.connections <= limit + 2)
+            # Who comes now and means it is let in, too.
+            await check_unharmed(server)
             # Those that were let in are ended, too, while they stay open on their side.
             await reach(lambda: metrics.pending == 0)
+        await check_unharmed(server)
+
+
+@pytest.mark.parametrize("said", [b"GET / HT", HANDSHAKE], ids=["begun", "open"])
+async def test_half_open_sockets_take_little_memory(said: bytes) -> None:
+    async with node("--port=0") as server:
+        before = resident(server.process.pid)
+        # What the first ones leave behind serves the second ones.
+        for _ in range(2):
+            async with half_open(server.port, said):
+                assert resident(server.process.pid) - before < 64 * 1024
+
+
+async def test_the_limit_on_all_connections_holds() -> None:
+    async with serve(settings=ServerSettings(max_connections=3)) as server:
+        async with dial(server.url) as first, dial(server.url) as second:
+            await first.join(peer="a")
+            await second.join(peer="b")
+            async with dial(server.url) as third:
+                await third.join(peer="c")
+                with pytest.raises((InvalidMessage, OSError)):
+                    async with dial(server.url):
+                        pass
+        assert server.metrics.refused["overload"] == 1
+        await reach(lambda: server.metrics.connections == 0)
+        await check_unharmed(server)
+
+
+async def test_too_many_sessions_are_told_to_try_later() -> None:
+    settings = ServerSettings(rooms=BackendLimits(max_sessions=2))
+    async with serve(settings=settings) as server, dial(server.url) as first:
+        await first.join(peer="a")
+        async with dial(server.url) as second:
+            await second.join(peer="b")
+            async with dial(server.url) as third:
+                await third.say(type="hello", protocol=1, room="room")
+                error = await third.hear()
+                assert (error["type"], error["code"]) == ("error", "rate-limited")
+                assert (error["fatal"], error["retryAfter"] > 0) == (True, True)
+                assert await third.close_code() == 1013
+            with pytest.raises(ServerError, match="try later"):
+                await WebSocketSignaling(server.url, room="room").connect()
+            await second.say(type="bye")
+            assert await second.close_code() == 1000
+        await first.say(type="bye")
+        assert await first.close_code() == 1000
         await check_unharmed(server)
 
 

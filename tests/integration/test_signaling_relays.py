@@ -1,13 +1,18 @@
 """Credentials of a TURN server from the signaling server, and a real coturn that takes them."""
 
+import asyncio
+import time
 from contextlib import AsyncExitStack
 from pathlib import Path
 
 import aiortc
 import pytest
+from aioice import stun
+from aioice.turn import create_turn_endpoint
 
 from conftest import Factory
 from connecting import (
+    DEADLINE,
     Echo,
     sending_ufrags,
     transports,
@@ -63,3 +68,46 @@ async def test_a_call_by_relays_only(make_pc: Factory, tmp_path: Path, transport
         await echo.check("after")
         assert [pair_types(pc) for pc in pcs] == [[("relay", "relay")]] * 2
         assert SECRET not in str([signaling.ice_servers for signaling in signalings])
+
+
+async def test_credentials_are_renewed_in_mid_call(make_pc: Factory, tmp_path: Path) -> None:
+    only_relays = RTCConfiguration(iceServers=[], iceTransportPolicy=RTCIceTransportPolicy.RELAY)
+    async with AsyncExitStack() as stack:
+        coturn = await stack.enter_async_context(turn_server(tmp_path, SECRET))
+        turn = TurnSettings((f"turn:{LOOPBACK}:{coturn.port}?transport=udp",), SECRET, lifetime=15)
+        server = await stack.enter_async_context(serve(settings=ServerSettings(turn=turn)))
+        pcs = [make_pc(only_relays), make_pc(only_relays)]
+        for name, pc in zip("ab", pcs, strict=True):
+            signaling = WebSocketSignaling(server.url, room="room", peer=name)
+            await stack.enter_async_context(signaling)
+            await stack.enter_async_context(Negotiator(pc, signaling))
+        echo = Echo(*pcs)
+        first = [expiry(pc) for pc in pcs]
+        await echo.check()
+        await wait_connected(*pcs)
+        async with asyncio.timeout(DEADLINE):
+            while any(expiry(pc) <= old for pc, old in zip(pcs, first, strict=True)):  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
+        # Before the others are void, which they are soon.
+        assert time.time() < min(first)
+        old = turn.servers_for("a", min(first) - turn.lifetime).servers[0]
+        await asyncio.sleep(min(first) + 1 - time.time())
+        with pytest.raises(stun.TransactionFailed):
+            await create_turn_endpoint(
+                asyncio.DatagramProtocol,
+                (LOOPBACK, coturn.port),
+                old["username"],
+                old["credential"],
+                transport="udp",
+            )
+        before = [sending_ufrags(pc) for pc in pcs]
+        pcs[0].restartIce()
+        await wait_restarted(*pcs, since=before)
+        await echo.check("after")
+        assert [pair_types(pc) for pc in pcs] == [[("relay", "relay")]] * 2
+
+
+def expiry(pc: RTCPeerConnection) -> int:
+    """Return when the credentials that a connection would use are void."""
+    (told,) = servers_of(pc)
+    return int(str(told.username).partition(":")[0])
