@@ -1,0 +1,18 @@
+"""Runs a program with ICE on loopback only: `launch.py PROGRAM ARGUMENTS`.
+
+It is a process of its own, and no module of this project's, so aiortc's examples are as alone as
+they are for anybody.
+"""
+
+import runpy
+import sys
+from pathlib import Path
+
+sys.path.append(str(Path(__file__).parents[1] / "aiortc_suite"))
+
+import on_loopback  # type: ignore[import-not-found]
+
+if __name__ == "__main__":
+    on_loopback.pytest_configure()
+    del sys.argv[0]
+    runpy.run_path(sys.argv[0], run_name="__main__")
