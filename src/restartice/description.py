@@ -86,8 +86,7 @@ class Description(SessionDescription):
     def extend(cls, description: SessionDescription, ice_options: str | None) -> Self:
         """Make one of aiortc's, which has given every section the options of the session level."""
         extended = cls()
-        for name, value in vars(description).items():
-            setattr(extended, name, value)
+        vars(extended).update(vars(description))
         extended.ice_options = ice_options
         extended._rendered = None, ""
         for media in extended.media:
@@ -256,9 +255,12 @@ def rejected_in(description: SessionDescription | None) -> frozenset[int]:
 
 
 def only(description: SessionDescription | None, places: Collection[int]) -> Description | None:
-    """Return a description of the sections at some places only."""
+    """Return a description of the sections at some places only; itself, if that is all."""
     if description is None:
         return None
+    everything = all(place in places for place in range(len(description.media)))
+    if everything and isinstance(description, Description) and not description.rejected:
+        return description
     copied = Description.extend(description, None)
     copied.media = [media for n, media in enumerate(description.media) if n in places]
     copied.rejected = frozenset()

@@ -23,7 +23,6 @@ __all__ = [
     "without_sections",
 ]
 
-START: Final = re.compile(r"^(?=m=)", re.MULTILINE)
 GROUP: Final = re.compile(r"^a=group:(\S+)([^\r\n]*)", re.MULTILINE)
 MID: Final = re.compile(r"^a=mid:(\S+)", re.MULTILINE)
 MSID: Final = re.compile(r"^a=msid:(.*\S)", re.MULTILINE)
@@ -36,8 +35,11 @@ NO_STREAM: Final = "-"
 
 def split(sdp: str) -> tuple[str, list[str]]:
     """Return the session level and the media sections as text."""
-    session, *sections = START.split(sdp)
-    return session, sections
+    session, *sections = sdp.split("\nm=")
+    if not sections:
+        return session, []
+    *whole, last = [f"m={section}" for section in sections]
+    return f"{session}\n", [*(f"{section}\n" for section in whole), last]
 
 
 def mids_of(sdp: str) -> list[str | None]:

@@ -27,12 +27,17 @@ class Descriptions(NamedTuple):
     @classmethod
     def of(cls, connection: AiortcPeerConnection) -> Self:
         """Return those of a connection."""
-        return cls(*(getattr(connection, name) for name in cls._fields))
+        return cls(
+            connection.current_local,
+            connection.pending_local,
+            connection.current_remote,
+            connection.pending_remote,
+        )
 
     def restore(self, connection: AiortcPeerConnection) -> None:
         """Give them to a connection."""
-        for name, description in self._asdict().items():
-            setattr(connection, name, description)
+        connection.current_local, connection.pending_local = self[:2]
+        connection.current_remote, connection.pending_remote = self[2:]
 
     def only(self, places: Collection[int]) -> "Descriptions":
         """Return them with the sections at some places only."""

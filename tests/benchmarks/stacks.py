@@ -119,6 +119,8 @@ class Link:
         self.near, self.far = stack.make(stun), stack.make(stun)
         self._trickle = trickle
         self._waiting: dict[Any, list[Any]] = {self.near: [], self.far: []}
+        # Whose newest description the other one doesn't have yet.
+        self._ahead = {self.near, self.far}
         self._adding: set[asyncio.Future[None]] = set()
         self._switches: dict[Any, asyncio.Event] = {}
         if trickle:
@@ -128,10 +130,12 @@ class Link:
     async def negotiate(self) -> None:
         """Let the near side offer, and the far side answer."""
         for offering, answering in ((self.near, self.far), (self.far, self.near)):
+            self._ahead.add(offering)
             await offering.setLocalDescription()
             if not self._trickle:
                 await self.stack.gathered(offering)
             await answering.setRemoteDescription(offering.localDescription)
+            self._ahead.discard(offering)
             self._flush(offering)
 
     async def open(self, open_channel: Callable[[Any, str], Any] | None = None) -> tuple[Any, Any]:
@@ -181,9 +185,9 @@ class Link:
 
     def _flush(self, pc: Any) -> None:
         # A candidate must not arrive before the description it belongs to.
-        other = self.far if pc is self.near else self.near
-        if ufrag(other.remoteDescription) != ufrag(pc.localDescription):
+        if pc in self._ahead:
             return
+        other = self.far if pc is self.near else self.near
         waiting, self._waiting[pc] = self._waiting[pc], []
         for candidate in waiting:
             adding = asyncio.ensure_future(other.addIceCandidate(candidate))
