@@ -265,20 +265,34 @@ class WebSocketSignaling(BaseSignaling):
     async def send_description(
         self, description: aiortc.RTCSessionDescription, to: str | None = None
     ) -> None:
-        """Send a session description; see send()."""
+        """Send a session description; as send() does.
+
+        Args:
+            description: The description.
+            to: Whom it is for; needed where there are several others.
+        """
         await self._signal(Description(description.type, description.sdp), to)
 
     async def send_candidate(
         self, candidate: aiortc.RTCIceCandidate | None, to: str | None = None
     ) -> None:
-        """Send a candidate, or None for the end of candidates; see send()."""
+        """Send a candidate; as send() does.
+
+        Args:
+            candidate: The candidate, or None for the end of candidates.
+            to: Whom it is for; needed where there are several others.
+        """
         if candidate is None:
             await self._signal(Candidate(None), to)
         else:
             await self._signal(Candidate(RTCIceCandidate.extend(candidate, None).toJSON()), to)
 
     async def send_custom(self, value: Any, to: str | None = None) -> None:
-        """Send anything that is JSON; see send().
+        """Send what the application has to say; as send() does.
+
+        Args:
+            value: Anything that JSON can be.
+            to: Whom it is for; needed where there are several others.
 
         Raises:
             ValueError: It isn't JSON.

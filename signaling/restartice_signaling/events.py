@@ -28,7 +28,12 @@ __all__ = [
 
 @dataclass(frozen=True)
 class DescriptionReceived:
-    """A session description from a peer."""
+    """A session description from a peer.
+
+    Attributes:
+        peer: Its id in the room.
+        description: What it sent.
+    """
 
     peer: str
     description: aiortc.RTCSessionDescription
@@ -36,7 +41,12 @@ class DescriptionReceived:
 
 @dataclass(frozen=True)
 class CandidateReceived:
-    """A candidate from a peer; None means the end of candidates."""
+    """A candidate from a peer; None means the end of candidates.
+
+    Attributes:
+        peer: Its id in the room.
+        candidate: What it sent.
+    """
 
     peer: str
     candidate: RTCIceCandidate | None
@@ -44,7 +54,12 @@ class CandidateReceived:
 
 @dataclass(frozen=True)
 class CustomReceived:
-    """What the application of a peer sent."""
+    """What the application of a peer sent.
+
+    Attributes:
+        peer: Its id in the room.
+        value: Anything that JSON can be.
+    """
 
     peer: str
     value: Any
@@ -52,7 +67,12 @@ class CustomReceived:
 
 @dataclass(frozen=True)
 class PeerJoined:
-    """A peer is in the room: it was there before us, or has joined."""
+    """A peer is in the room: it was there before us, or has joined.
+
+    Attributes:
+        peer: Its id in the room.
+        info: What is known of it: `instance`, `meta`, `polite` and `state`.
+    """
 
     peer: str
     info: PeerInfo
@@ -60,21 +80,34 @@ class PeerJoined:
 
 @dataclass(frozen=True)
 class PeerAway:
-    """A peer has lost its connection to the server; what is sent to it waits."""
+    """A peer has lost its connection to the server; what is sent to it waits.
+
+    Attributes:
+        peer: Its id in the room.
+    """
 
     peer: str
 
 
 @dataclass(frozen=True)
 class PeerBack:
-    """A peer that was away has its connection again, and has missed nothing."""
+    """A peer that was away has its connection again, and has missed nothing.
+
+    Attributes:
+        peer: Its id in the room.
+    """
 
     peer: str
 
 
 @dataclass(frozen=True)
 class PeerLeft:
-    """A peer has left, with the reason it gave, or `"lost"` if it didn't come back in time."""
+    """A peer has left, with the reason it gave, or `"lost"` if it didn't come back in time.
+
+    Attributes:
+        peer: Its id in the room.
+        reason: Why.
+    """
 
     peer: str
     reason: str
@@ -82,7 +115,11 @@ class PeerLeft:
 
 @dataclass(frozen=True)
 class Disconnected:
-    """The connection to the server is lost, and is being made anew."""
+    """The connection to the server is lost, and is being made anew.
+
+    Attributes:
+        reason: Why.
+    """
 
     reason: str
 
@@ -103,14 +140,22 @@ class Reconnected:
 
 @dataclass(frozen=True)
 class IceServersReceived:
-    """The server has told which STUN and TURN servers to use from now on."""
+    """The server has told which STUN and TURN servers to use from now on.
+
+    Attributes:
+        servers: As `RTCConfiguration` has them.
+    """
 
     servers: tuple[aiortc.RTCIceServer, ...]
 
 
 @dataclass(frozen=True)
 class Refused:
-    """The server refused something that was sent, or a peer sent something malformed."""
+    """The server refused something that was sent, or a peer sent something malformed.
+
+    Attributes:
+        error: What is wrong: a `ServerError`, `NoPeer` or `BadMessage`.
+    """
 
     error: SignalingError
 

@@ -65,7 +65,7 @@ class _Session:
 
 
 class MemoryBackend:
-    """Sessions and rooms that end with the process.
+    """Sessions and rooms that end with the process. Its methods are for the server.
 
     Args:
         limits: How much it takes.

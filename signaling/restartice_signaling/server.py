@@ -39,7 +39,15 @@ THIS_MACHINE: Final = re.compile(r"https?://(localhost|127\.0\.0\.1|\[::1\])(:\d
 
 
 class SignalingServer:
-    """A running server; made by serve()."""
+    """A running server; made by serve().
+
+    Args:
+        settings: Limits, times, and what it knows.
+        backend: Where sessions and rooms are kept; None for a `MemoryBackend`.
+
+    Raises:
+        ValueError: The secret is too short.
+    """
 
     def __init__(self, settings: ServerSettings, backend: Backend | None = None) -> None:
         if settings.secret is not None:
@@ -57,7 +65,7 @@ class SignalingServer:
 
     @property
     def metrics(self) -> Metrics:
-        """What the server has counted."""
+        """The numbers that the server has counted."""
         return self._service.metrics
 
     @property
@@ -77,7 +85,20 @@ class SignalingServer:
         return f"{scheme}://{f'[{host}]' if ':' in host else host}:{self.port}"
 
     async def listen(self, host: str, port: int, ssl: tls.SSLContext | None = None) -> Self:
-        """Start to listen."""
+        """Start to listen.
+
+        Args:
+            host: The address, or a name of it.
+            port: The port; 0 for any that is free.
+            ssl: For TLS.
+
+        Raises:
+            OSError: It can't be listened there.
+            BackendDown: What keeps the rooms can't be reached.
+
+        Returns:
+            This server.
+        """
         await self._backend.start()
         self._secure = ssl is not None
         try:

@@ -28,7 +28,12 @@ class TurnSettings:
     lifetime: float = 3600.0
 
     def servers_for(self, peer: str, now: float) -> IceServers:
-        """Return the servers with credentials of a peer."""
+        """Return the servers with credentials of a peer.
+
+        Args:
+            peer: Its id in the room.
+            now: The Unix time.
+        """
         expire = int(now + self.lifetime)
         username, credential = turn_credentials(self.secret, peer, expire)
         turn = [url for url in self.urls if not url.startswith("stun")]

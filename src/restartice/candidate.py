@@ -33,6 +33,10 @@ class RTCIceCandidate(aiortc.RTCIceCandidate, metaclass=_AnyCandidate):
 
     To `isinstance()` each candidate of aiortc is one, too; that has no `usernameFragment`.
 
+    Attributes:
+        usernameFragment: That of its generation; None for the newest one. The others are
+            aiortc's.
+
     Spec: https://w3c.github.io/webrtc-pc/#rtcicecandidate-interface
     """
 
@@ -40,13 +44,24 @@ class RTCIceCandidate(aiortc.RTCIceCandidate, metaclass=_AnyCandidate):
 
     @classmethod
     def extend(cls, candidate: aiortc.RTCIceCandidate, ufrag: str | None) -> Self:
-        """Copy aiortc's candidate and add the username fragment, unless it has one already."""
+        """Copy aiortc's candidate and add the username fragment, unless it has one already.
+
+        Args:
+            candidate: One of aiortc's, or of ours.
+            ufrag: The username fragment.
+        """
         values = vars(candidate)
         return cls(**{**values, "usernameFragment": values.get("usernameFragment") or ufrag})
 
     @classmethod
     def end(cls, ufrag: str | None, mid: str | None = None, index: int | None = None) -> Self:
-        """Make the one that stands for the end of a generation's candidates."""
+        """Make the one that stands for the end of a generation's candidates.
+
+        Args:
+            ufrag: The username fragment of the generation, None for the newest.
+            mid: Of its media section.
+            index: The place of that.
+        """
         return cls(1, "", "", 0, 0, "udp", "", None, None, mid, index, None, ufrag)
 
     @property

@@ -48,6 +48,8 @@ class RTCConfiguration(aiortc.RTCConfiguration):
         certificates: The certificates to use for DTLS, or None for one that is made for this
             connection.
 
+    `iceServers`, `bundlePolicy` and `iceTransportPolicy` are aiortc's.
+
     Spec: https://w3c.github.io/webrtc-pc/#rtcconfiguration-dictionary
     """
 

@@ -18,6 +18,8 @@ class RTCDtlsTransport(aiortc.RTCDtlsTransport):
 
     aiortc stops the transports that a BUNDLE group makes superfluous as soon as it sees the offer.
     A rollback needs them back, and one that turns out to be in use must not be stopped at all.
+
+    Spec: https://w3c.github.io/webrtc-pc/#rtcdtlstransport-interface
     """
 
     transport: RTCIceTransport  # ours, in place of aiortc's
@@ -33,7 +35,7 @@ class RTCDtlsTransport(aiortc.RTCDtlsTransport):
         """Return the fingerprints of the certificate.
 
         aiortc asks for them for each section of each description, and they never change, so the
-        digests are computed once.
+        digests are computed once. (RFC 8122 section 5)
         """
         if not self._fingerprints:
             self._fingerprints = super().getLocalParameters().fingerprints

@@ -78,7 +78,12 @@ class RTCIceGatherer(aiortc.RTCIceGatherer):
     def configure(
         self, servers: list[aiortc.RTCIceServer] | None, policy: aiortc.RTCIceTransportPolicy
     ) -> None:
-        """Use other servers and another policy from the next gathering on."""
+        """Use other servers and another policy from the next gathering on.
+
+        Args:
+            servers: The STUN and TURN servers; None for aiortc's own.
+            policy: Which candidates may be used.
+        """
         self._ice_servers = self.getDefaultIceServers() if servers is None else servers
         self._policy = policy
 
@@ -117,7 +122,10 @@ class RTCIceGatherer(aiortc.RTCIceGatherer):
             self._set_state(generation, "completed")
 
     def getLocalCandidates(self) -> list[aiortc.RTCIceCandidate]:
-        """Return the candidates of the newest generation, each with its username fragment."""
+        """Return the candidates of the newest generation, each with its username fragment.
+
+        Spec: https://w3c.github.io/webrtc-pc/#dom-rtcicetransport-getlocalcandidates
+        """
         return [*self.generation.local_candidates()]
 
     def _set_state(self, generation: IceGeneration, state: str) -> None:

@@ -43,6 +43,10 @@ logger = logging.getLogger(__name__)
 class RTCIceCandidatePair:
     """The two candidates of a pair.
 
+    Attributes:
+        local: Where we send from.
+        remote: Where we send to.
+
     Spec: https://w3c.github.io/webrtc-pc/#dom-rtcicecandidatepair
     """
 

@@ -29,28 +29,46 @@ class MediaStream(AsyncIOEventEmitter):
 
     @property
     def id(self) -> str:
-        """What it is called in descriptions."""
+        """The name that it has in descriptions.
+
+        Spec: https://w3c.github.io/mediacapture-main/#dom-mediastream-id
+        """
         return self._id
 
     def getTracks(self) -> list[aiortc.MediaStreamTrack]:
-        """Return its tracks."""
+        """Return its tracks.
+
+        Spec: https://w3c.github.io/mediacapture-main/#dom-mediastream-gettracks
+        """
         return list(self._tracks)
 
     def getAudioTracks(self) -> list[aiortc.MediaStreamTrack]:
-        """Return those of its tracks that can be heard."""
+        """Return those of its tracks that can be heard.
+
+        Spec: https://w3c.github.io/mediacapture-main/#dom-mediastream-getaudiotracks
+        """
         return [track for track in self._tracks if track.kind == "audio"]
 
     def getVideoTracks(self) -> list[aiortc.MediaStreamTrack]:
-        """Return those of its tracks that can be seen."""
+        """Return those of its tracks that can be seen.
+
+        Spec: https://w3c.github.io/mediacapture-main/#dom-mediastream-getvideotracks
+        """
         return [track for track in self._tracks if track.kind == "video"]
 
     def addTrack(self, track: aiortc.MediaStreamTrack) -> None:
-        """Add a track; no event is fired."""
+        """Add a track; no event is fired.
+
+        Spec: https://w3c.github.io/mediacapture-main/#dom-mediastream-addtrack
+        """
         if track not in self._tracks:
             self._tracks.append(track)
 
     def removeTrack(self, track: aiortc.MediaStreamTrack) -> None:
-        """Remove a track; no event is fired."""
+        """Remove a track; no event is fired.
+
+        Spec: https://w3c.github.io/mediacapture-main/#dom-mediastream-removetrack
+        """
         if track in self._tracks:
             self._tracks.remove(track)
 
@@ -60,6 +78,7 @@ def stream_ids(streams: Iterable[MediaStream | str]) -> tuple[str, ...]:
 
     Raises:
         TypeError: Something is neither a stream nor an id.
+        ValueError: An id is empty, or has spaces in it.
     """
     ids = [stream.id if isinstance(stream, MediaStream) else stream for stream in streams]
     for stream_id in ids:

@@ -350,7 +350,17 @@ class RTCPeerConnection(LocalDescriptionSetter, RemoteDescriptionSetter):
         return [t.receiver for t in self.all_transceivers() if not t.stopping]
 
     def createDataChannel(self, label: str, *args: Any, **kwargs: Any) -> aiortc.RTCDataChannel:
-        """Create a data channel with the given label; for the arguments see aiortc.
+        """Create a data channel.
+
+        Args:
+            label: Its name.
+            args: The other arguments of aiortc's.
+            kwargs: `maxPacketLifeTime` (in milliseconds) or `maxRetransmits`, `ordered`,
+                `protocol`, `negotiated` and `id`.
+
+        Raises:
+            InvalidStateError: The connection is closed.
+            ValueError: The arguments contradict each other.
 
         Spec: https://w3c.github.io/webrtc-pc/#dom-peerconnection-createdatachannel
         """

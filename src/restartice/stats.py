@@ -48,6 +48,24 @@ class RTCIceCandidatePairStats(RTCStats):
     Packets are counted while the pair is in use. Times are in seconds, None before the first
     response.
 
+    Attributes:
+        transportId: The `id` of the statistics of the transport.
+        localCandidateId: That of the local candidate's.
+        remoteCandidateId: That of the remote candidate's.
+        state: `"frozen"`, `"waiting"`, `"in-progress"`, `"succeeded"` or `"failed"`.
+        nominated: Whether it was nominated, which the pair in use is.
+        packetsSent: Packets of data and media that were sent on it.
+        packetsReceived: Those that were received.
+        bytesSent: Their bytes, without headers of IP and UDP.
+        bytesReceived: The bytes of those that were received.
+        totalRoundTripTime: The sum of all round trip times of checks.
+        currentRoundTripTime: That of the last one.
+        requestsReceived: Checks of the other side.
+        requestsSent: Checks of ours, for consent, too.
+        responsesReceived: Valid answers to these.
+        responsesSent: Answers to the other side's checks.
+        consentRequestsSent: Checks that were sent to keep consent.
+
     Spec: https://w3c.github.io/webrtc-stats/#candidatepair-dict*
     """
 
@@ -72,6 +90,18 @@ class RTCIceCandidatePairStats(RTCStats):
 @dataclass
 class RTCIceCandidateStats(RTCStats):
     """Statistics of a candidate; `type` is `"local-candidate"` or `"remote-candidate"`.
+
+    Attributes:
+        transportId: The `id` of the statistics of the transport.
+        address: The IP address.
+        port: The port.
+        protocol: `"udp"` or `"tcp"`.
+        candidateType: `"host"`, `"srflx"`, `"prflx"` or `"relay"`.
+        priority: Its priority. (RFC 8445 section 5.1.2)
+        foundation: The same for candidates of one kind, base and server.
+        relatedAddress: The address that it is derived from, or None.
+        relatedPort: The port of that, or None.
+        usernameFragment: That of its generation.
 
     Spec: https://w3c.github.io/webrtc-stats/#icecandidate-dict*
     """

@@ -155,7 +155,10 @@ class RTCRtpSender(rtp.RTCRtpSender):
         """Send another track, or none, without negotiation.
 
         It has happened when this returns, as in aiortc, unless operations of the connection are
-        under way, after which it happens; what it returns can be awaited.
+        under way, after which it happens.
+
+        Returns:
+            Something to await, if that matters.
 
         Raises:
             InvalidStateError: The transceiver is stopped, or the connection is closed.
@@ -275,9 +278,11 @@ class RTCRtpTransceiver(AiortcRtpTransceiver):
     def stop(self) -> Awaitable[None]:  # type: ignore[override]
         """Stop sending and receiving, for good, and tell the remote side by negotiation.
 
-        It is stopped when this returns, so it need not be awaited; what can be awaited is the end
-        of its tasks. Once that is negotiated, the connection forgets it, and its media section can
-        be used again.
+        It is stopped when this returns. Once that is negotiated, the connection forgets it, and
+        its media section can be used again.
+
+        Returns:
+            Something to await, which is done when its tasks have ended.
 
         Raises:
             InvalidStateError: The connection is closed.
