@@ -16,6 +16,11 @@ OPTION = re.compile(r"--[a-z][\w-]*")
 FILES = [path for path in (*READMES, *PAGES) if commands(path)]
 # Programs of others, which the documentation of this one needn't explain.
 OTHERS = {"redis-server", "mkdocs", "pytest"}
+# What scripts start that make a virtual environment first.
+STARTED = {
+    "./examples/demo": "examples/two_peers.py",
+    "./examples/browser/run": "examples/browser/serve.py",
+}
 
 
 def words_of(command: str) -> list[str]:
@@ -41,28 +46,28 @@ def program_of(words: list[str]) -> tuple[str, ...]:
     if words[:2] == ["python", "-m"]:
         subcommand = words[3:4] if words[3:4] == ["token"] else []
         return (sys.executable, "-m", words[2], *subcommand)
-    if words[0] == "./examples/demo":
-        return (sys.executable, "examples/two_peers.py")
-    return (sys.executable, words[1])
+    return (sys.executable, STARTED.get(words[0]) or words[1])
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.relative_to(ROOT).as_posix())
 def test_commands_exist_and_have_their_options(path: Path) -> None:
     for command in commands(path):
         words = words_of(command)
-        if not words or words[0] in OTHERS or (words[0] == "python" and words[2] in OTHERS):
+        if (
+            not words
+            or words[0] in OTHERS
+            or (words[:2] == ["python", "-m"] and words[2] in OTHERS)
+        ):
             continue
         options = OPTION.findall(command)
         if words[0] == "pip":
             check_extras(command)
-        elif words[0] == "python" or words[0] == "./examples/demo":
-            program = program_of(words)
-            assert program[-1] == "token" or "/" not in program[1] or (ROOT / program[1]).exists()
-            if options:
-                known = OPTION.findall(help_of(*program))
-                assert set(options) <= set(known), command
-        else:
+            continue
+        if "/" in words[0]:
             assert (ROOT / words[0]).exists(), command
+        if options or words[0] == "python":
+            known = OPTION.findall(help_of(*program_of(words)))
+            assert set(options) <= set(known), command
 
 
 def check_extras(command: str) -> None:
