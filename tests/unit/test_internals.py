@@ -6,13 +6,13 @@ import aiortc.rtcicetransport
 import pytest
 
 import restartice
-from restartice import internals
 from restartice.iceconnection import IceConnection, ice_connection_class
+from restartice.internals import seam
 
 
 def test_nothing_is_missing() -> None:
-    internals.check(internals._required)
-    assert len(internals._required) > 50
+    seam.check(seam.required_names)
+    assert len(seam.required_names) > 50
 
 
 @pytest.mark.parametrize(
@@ -24,16 +24,16 @@ def test_nothing_is_missing() -> None:
     ],
 )
 def test_a_missing_name_is_told_in_one_sentence(owner: type, name: str, mangled: str) -> None:
-    required = [*internals._required]
+    required = [*seam.required_names]
     try:
-        internals.require(owner, name)
+        seam.require(owner, name)
         with pytest.raises(ImportError) as caught:
-            internals.check(internals._required)
+            seam.check(seam.required_names)
     finally:
-        internals._required[:] = required
+        seam.required_names[:] = required
     message = str(caught.value)
     assert mangled in message
-    assert internals.SUPPORTED in message
+    assert seam.SUPPORTED in message
     assert message.count("\n") == 0
 
 

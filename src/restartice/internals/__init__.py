@@ -1,0 +1,97 @@
+"""The seam: every private name of aiortc and aioice that restartice uses.
+
+aiortc offers no hooks for what restartice does, so it overrides methods that Python mangled and
+reads attributes that are private. All of them stand here, under names of ours, and are looked up
+when this package is imported: with a version of aiortc or aioice that lacks one, the import fails
+with one sentence that says which, instead of a connection that fails in mid-call.
+"""
+
+from .connection import (
+    NEGOTIATED_STATE,
+    AiortcPeerConnection,
+    kept_codecs,
+    mark_bundled,
+    mline_index,
+    set_mid,
+    set_mline_index,
+)
+from .data import (
+    acknowledge_data,
+    is_established,
+    oldest_unacknowledged,
+    repeat_data,
+    round_trip_of,
+    transport_stats,
+)
+from .ice import (
+    AioiceConnection,
+    CandidatePair,
+    abandon_allocation,
+    candidate_from_aioice,
+    candidate_to_aioice,
+    error_code,
+    forget_transaction,
+    host_addresses,
+    ice_connection_base,
+    ice_connection_kwargs,
+    is_signed,
+    open_allocation,
+    repeat_requests,
+    send_request,
+    set_controlling,
+    transport_policy,
+    turn_client,
+)
+from .media import (
+    AiortcJitterBuffer,
+    AiortcRtpReceiver,
+    AiortcRtpSender,
+    AiortcRtpTransceiver,
+    RemoteStreamTrack,
+    pair,
+    set_track_id,
+)
+from .seam import SUPPORTED, check, required_names
+
+__all__ = [
+    "NEGOTIATED_STATE",
+    "SUPPORTED",
+    "AioiceConnection",
+    "AiortcJitterBuffer",
+    "AiortcPeerConnection",
+    "AiortcRtpReceiver",
+    "AiortcRtpSender",
+    "AiortcRtpTransceiver",
+    "CandidatePair",
+    "RemoteStreamTrack",
+    "abandon_allocation",
+    "acknowledge_data",
+    "candidate_from_aioice",
+    "candidate_to_aioice",
+    "error_code",
+    "forget_transaction",
+    "host_addresses",
+    "ice_connection_base",
+    "ice_connection_kwargs",
+    "is_established",
+    "is_signed",
+    "kept_codecs",
+    "mark_bundled",
+    "mline_index",
+    "oldest_unacknowledged",
+    "open_allocation",
+    "pair",
+    "repeat_data",
+    "repeat_requests",
+    "round_trip_of",
+    "send_request",
+    "set_controlling",
+    "set_mid",
+    "set_mline_index",
+    "set_track_id",
+    "transport_policy",
+    "transport_stats",
+    "turn_client",
+]
+
+check(required_names)

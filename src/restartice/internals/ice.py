@@ -1,0 +1,258 @@
+"""The private names of aioice, and of aiortc's ICE transport above it."""
+
+import asyncio
+from collections.abc import Callable
+from functools import partial
+from typing import Any, Final, Protocol
+
+import aioice
+import aioice.ice
+import aioice.turn
+import aiortc
+import aiortc.rtcicetransport
+from aioice import stun
+from aioice.ice import CandidatePair, StunProtocol
+
+from .seam import Private, require
+
+__all__ = [
+    "AioiceConnection",
+    "CandidatePair",
+    "abandon_allocation",
+    "candidate_from_aioice",
+    "candidate_to_aioice",
+    "error_code",
+    "forget_transaction",
+    "host_addresses",
+    "ice_connection_base",
+    "ice_connection_kwargs",
+    "is_signed",
+    "open_allocation",
+    "repeat_requests",
+    "send_request",
+    "set_controlling",
+    "transport_policy",
+    "turn_client",
+]
+
+_CONNECTION = aioice.Connection
+
+for _method in ("check_complete", "check_incoming", "data_received", "protocol_lost"):
+    require(_CONNECTION, _method)
+for _method in (
+    "build_request",
+    "check_state",
+    "query_consent",
+    "connect",
+    "get_component_candidates",
+):
+    require(_CONNECTION, _method)
+for _method in (
+    "_pair_remote_candidate",
+    "_remote_candidates_expected",
+    "sort_check_list",
+):
+    require(_CONNECTION, _method)
+for _name in ("remote_addr", "local_candidate"):
+    require(CandidatePair, _name)
+
+
+# aioice 0.12 and 0.13 call it differently.
+_CHECK_PERIODIC: Final = require(
+    _CONNECTION,
+    "check_periodic" if hasattr(_CONNECTION, "check_periodic") else "_check_periodic",
+)
+
+
+class AioiceConnection(aioice.Connection):
+    """aioice's connection with its private attributes under names of ours."""
+
+    check_list = Private[list[CandidatePair]](_CONNECTION, "_check_list")
+    nominated = Private[dict[int, CandidatePair]](_CONNECTION, "_nominated")
+    protocols = Private[list[Any]](_CONNECTION, "_protocols")
+    consent_task = Private[asyncio.Task[None] | None](_CONNECTION, "_query_consent_task")
+    tie_breaker = Private[int](_CONNECTION, "_tie_breaker")
+    local_candidates_start = Private[bool](_CONNECTION, "_local_candidates_start")
+    checks_begun = Private[bool](_CONNECTION, "_early_checks_done")
+    all_local_candidates = Private[list[aioice.Candidate]](_CONNECTION, "_local_candidates")
+    transport_policy = Private[aioice.TransportPolicy](_CONNECTION, "_transport_policy")
+
+    # What a subclass calls.
+
+    @property
+    def relay_only(self) -> bool:
+        """Whether only relayed candidates may be used."""
+        return self.transport_policy is aioice.TransportPolicy.RELAY
+
+    def add_local_candidate(self, candidate: aioice.Candidate) -> None:
+        """Add a local candidate that was found after the others."""
+        self.all_local_candidates.append(candidate)
+
+    def pair_remote_candidates(self) -> None:
+        """Pair the remote candidates with sockets that have come up after them."""
+        for candidate in self.remote_candidates:
+            self._pair_remote_candidate(candidate)
+        self.sort_check_list()
+
+    def start_next_check(self) -> None:
+        """Check the pair that is next, if the checks are under way."""
+        if self.checks_begun:
+            getattr(self, _CHECK_PERIODIC)()
+
+    # What aioice calls.
+
+    def _remote_candidates_expected(self) -> bool:
+        # Peer-reflexive ones may come up even where each side has told all of its candidates, and
+        # all pairs of them have failed, until the time for checks is over. (RFC 8863 section 4)
+        return True
+
+
+require(aioice.turn.TurnTransport, "_connect")
+for _name in ("DEFAULT_ALLOCATION_LIFETIME", "DEFAULT_CHANNEL_REFRESH_TIME"):
+    require(aioice.turn, _name)
+for _name in ("TurnClientTcpProtocol", "TurnClientUdpProtocol"):
+    require(aioice.turn, _name)
+
+
+def turn_client(
+    transport: str, server: tuple[str, int], username: str | None, password: str | None
+) -> Callable[[], Any]:
+    """Return what makes the client of a TURN server, by the transport that leads there."""
+    tcp = transport == "tcp"
+    return partial(
+        aioice.turn.TurnClientTcpProtocol if tcp else aioice.turn.TurnClientUdpProtocol,
+        server,
+        username=username,
+        password=password,
+        lifetime=aioice.turn.DEFAULT_ALLOCATION_LIFETIME,
+        channel_refresh_time=aioice.turn.DEFAULT_CHANNEL_REFRESH_TIME,
+    )
+
+
+async def open_allocation(
+    client: Any, receiver: StunProtocol
+) -> tuple[tuple[str, int], tuple[str, int]]:
+    """Let a connected client ask for a relayed address, which the receiver then has as its own.
+
+    Returns:
+        The relayed address, and that of the client as the server sees it.
+    """
+    transport = aioice.turn.TurnTransport(client)
+    try:
+        await transport._connect(receiver)
+    except BaseException:
+        # Also when it was cancelled, as nobody else knows of the socket.
+        client.transport.close()
+        raise
+    return transport.get_extra_info("sockname"), transport.get_extra_info("related_address")
+
+
+_TURN_CLOSE_TASK = require(aioice.turn.TurnTransport, "__close_task")
+_TURN_CLIENT = require(aioice.turn.TurnTransport, "__inner_protocol")
+
+
+def abandon_allocation(transport: Any) -> None:
+    """Stop telling a TURN server, which doesn't answer, that its allocation isn't needed."""
+    task: asyncio.Task[None] = getattr(transport, _TURN_CLOSE_TASK)
+    task.cancel()
+    # aioice 0.12 doesn't do that by itself then.
+    getattr(transport, _TURN_CLIENT).transport.close()
+
+
+for _name in ("send_stun", "transactions"):
+    require(StunProtocol, _name)
+
+
+class Transaction(Protocol):
+    """What aioice hands the response to a request to."""
+
+    def response_received(self, message: stun.Message, address: tuple[str, int], /) -> None:
+        """Take a response that nobody has verified yet."""
+
+
+def send_request(
+    pair: CandidatePair, request: stun.Message, key: bytes, transaction: Transaction
+) -> None:
+    """Sign a request and send it, once; the transaction is handed the responses."""
+    request.add_message_integrity(key)
+    transactions: dict[bytes, Any] = pair.protocol.transactions
+    transactions[request.transaction_id] = transaction
+    pair.protocol.send_stun(request, pair.remote_addr)
+
+
+_TRANSACTION_REQUEST = require(stun.Transaction, "__request")
+_TRANSACTION_ADDRESS = require(stun.Transaction, "__addr")
+_TRANSACTION_TRIES = require(stun.Transaction, "__tries")
+
+
+def repeat_requests(pair: CandidatePair) -> None:
+    """Send the requests on a pair again that aioice has sent twice in vain."""
+    for transaction in list(pair.protocol.transactions.values()):
+        if not isinstance(transaction, stun.Transaction):
+            continue
+        address = getattr(transaction, _TRANSACTION_ADDRESS)
+        if address == pair.remote_addr and getattr(transaction, _TRANSACTION_TRIES) >= 2:
+            pair.protocol.send_stun(getattr(transaction, _TRANSACTION_REQUEST), address)
+
+
+def is_signed(response: stun.Message, key: bytes) -> bool:
+    """Say if a response was signed with a key.
+
+    aioice 0.12 keeps nothing of a message that this could be told from, and doesn't check it
+    itself. There a response is known by its transaction id and its sender's address alone.
+    """
+    check = getattr(response, "check_message_integrity", None)
+    return True if check is None else bool(check(key))
+
+
+def error_code(response: stun.Message) -> int | None:
+    """Return the code of an error response, or None."""
+    found: tuple[int, str] | None = response.attributes.get("ERROR-CODE")
+    return None if found is None else found[0]
+
+
+def forget_transaction(pair: CandidatePair, transaction_id: bytes) -> None:
+    """Take no more responses to a request."""
+    pair.protocol.transactions.pop(transaction_id, None)
+
+
+require(aiortc.rtcicetransport, "Connection")
+require(aiortc.rtcicetransport, "connection_kwargs")
+require(aiortc.rtcicetransport, "ICE_TRANSPORT_POLICIES")
+candidate_from_aioice = aiortc.rtcicetransport.candidate_from_aioice
+candidate_to_aioice = aiortc.rtcicetransport.candidate_to_aioice
+
+
+require(aioice.ice, "get_host_addresses")
+
+
+def host_addresses() -> list[str]:
+    """Return the addresses that aioice gathers, by its function, which may be patched."""
+    return aioice.ice.get_host_addresses(use_ipv4=True, use_ipv6=True)
+
+
+def ice_connection_base() -> type[aioice.Connection]:
+    """Return the class that aiortc makes ICE connections from, which programs may have patched.
+
+    Raises:
+        TypeError: It was replaced by something that isn't a subclass of aioice.Connection.
+    """
+    base: object = vars(aiortc.rtcicetransport)["Connection"]
+    if not (isinstance(base, type) and issubclass(base, aioice.Connection)):
+        raise TypeError("aiortc.rtcicetransport.Connection must subclass aioice.Connection")
+    return base
+
+
+def ice_connection_kwargs(servers: list[aiortc.RTCIceServer]) -> dict[str, Any]:
+    """Return the servers as arguments of aioice, by aiortc's function, which may be patched."""
+    return aiortc.rtcicetransport.connection_kwargs(servers)
+
+
+def transport_policy(policy: aiortc.RTCIceTransportPolicy) -> aioice.TransportPolicy:
+    """Return aioice's word for aiortc's."""
+    return aiortc.rtcicetransport.ICE_TRANSPORT_POLICIES[policy]
+
+
+def set_controlling(transport: aiortc.RTCIceTransport, *, controlling: bool) -> None:
+    """Set the ICE role."""
+    transport._connection.ice_controlling = controlling

@@ -1,0 +1,121 @@
+"""The private names of aiortc's senders, receivers, transceivers and jitter buffer."""
+
+from collections.abc import Callable, Iterator
+
+import aiortc
+import aiortc.rtcicetransport
+from aiortc.jitterbuffer import JitterBuffer
+from aiortc.rtcrtpreceiver import RemoteStreamTrack
+from aiortc.rtcrtpsender import RTCEncodedFrame
+from aiortc.rtp import AnyRtcpPacket, RtcpByePacket, RtpPacket
+
+from .seam import Private, require
+
+__all__ = [
+    "AiortcJitterBuffer",
+    "AiortcRtpReceiver",
+    "AiortcRtpSender",
+    "AiortcRtpTransceiver",
+    "RemoteStreamTrack",
+    "pair",
+    "set_track_id",
+]
+
+for _name in ("_capacity", "_origin", "_packets"):
+    require(JitterBuffer, _name)
+
+
+class AiortcJitterBuffer(JitterBuffer):
+    """aiortc's jitter buffer with what it holds under names of ours."""
+
+    def numbers_until(self, last: int) -> Iterator[int]:
+        """Yield the sequence numbers from the first that it waits for to a given one."""
+        assert self._origin is not None
+        for count in range((last - self._origin) % (1 << 16) + 1):
+            yield (self._origin + count) % (1 << 16)
+
+    def packet(self, number: int) -> RtpPacket | None:
+        """Return the packet with a sequence number, if it is there."""
+        number %= 1 << 16
+        packet = self._packets[number % self._capacity]
+        return packet if packet is not None and packet.sequence_number == number else None
+
+    def skip_to(self, number: int) -> None:
+        """Forget all packets before a sequence number."""
+        assert self._origin is not None
+        self.remove(min(self._capacity, (number - self._origin) % (1 << 16)))
+
+
+_SENDER, _RECEIVER = aiortc.RTCRtpSender, aiortc.RTCRtpReceiver
+_TRANSCEIVER = aiortc.RTCRtpTransceiver
+
+for _name in ("_next_encoded_frame", "_send_keyframe", "_ssrc"):
+    require(_SENDER, _name)
+
+
+class AiortcRtpSender(aiortc.RTCRtpSender):
+    """aiortc's sender with what its loop calls under a name of ours."""
+
+    async def next_encoded_frame(
+        self, codec: aiortc.RTCRtpCodecParameters
+    ) -> RTCEncodedFrame | None:
+        """Return the next frame to send, or None."""
+        return await super()._next_encoded_frame(codec)
+
+    def force_keyframe(self) -> None:
+        """Let the next picture be a keyframe."""
+        self._send_keyframe()
+
+    async def _next_encoded_frame(
+        self, codec: aiortc.RTCRtpCodecParameters
+    ) -> RTCEncodedFrame | None:
+        return await self.next_encoded_frame(codec)
+
+
+class AiortcRtpReceiver(aiortc.RTCRtpReceiver):
+    """aiortc's receiver, whose jitter buffer can be replaced, and which tells what comes."""
+
+    jitter_buffer = Private[JitterBuffer](_RECEIVER, "__jitter_buffer")
+
+    def call_at_next_packet(self, callback: Callable[[], object]) -> None:
+        """Call something, once, when an RTP packet comes; the packets after it cost nothing."""
+
+        async def handle(packet: RtpPacket, arrival_time_ms: int) -> None:
+            vars(self).pop("_handle_rtp_packet", None)
+            callback()
+            await self._handle_rtp_packet(packet, arrival_time_ms)
+
+        vars(self)["_handle_rtp_packet"] = handle
+
+    def source_left(self) -> None:
+        """Take note of an RTCP BYE, by which the other side says that a source sends no more."""
+
+    async def _handle_rtcp_packet(self, packet: AnyRtcpPacket) -> None:
+        # It isn't handed on, because the track would end, and never come back.
+        if isinstance(packet, RtcpByePacket):
+            self.source_left()
+        else:
+            await super()._handle_rtcp_packet(packet)
+
+
+for _name in ("_handle_rtcp_packet", "_handle_rtp_packet", "_set_rtcp_ssrc", "_track"):
+    require(_RECEIVER, _name)
+
+
+def pair(transceiver: aiortc.RTCRtpTransceiver, track: RemoteStreamTrack, *, shared: bool) -> None:
+    """Connect sender and receiver of a new transceiver, and give the latter its track."""
+    transceiver.receiver._set_rtcp_ssrc(transceiver.sender._ssrc)
+    transceiver.receiver._track = track
+    transceiver._bundled = shared
+
+
+def set_track_id(track: aiortc.MediaStreamTrack, track_id: str) -> None:
+    """Give a track the id that the remote side gave it."""
+    track._id = track_id
+
+
+class AiortcRtpTransceiver(aiortc.RTCRtpTransceiver):
+    """aiortc's transceiver with its private attributes under names of ours."""
+
+    wanted_direction = Private[str](_TRANSCEIVER, "__direction")
+    negotiated_direction = Private[str | None](_TRANSCEIVER, "__currentDirection")
