@@ -93,10 +93,13 @@ class RemoteDescriptionSetter(Session):
         self, session: RTCSessionDescription, description: sdp.Description
     ) -> None:
         if description.type == "offer":
-            self._associate(description)
+            self.remote_offer = sdp.only(description, self._live(description))
+            try:
+                self._associate(description)
+            finally:
+                self.remote_offer = None
         self.mark_bundled(description)
-        dead = self._dead(description)
-        live = [n for n in range(len(description.media)) if n not in dead]
+        live, dead = self._live(description), self._dead(description)
         before = {dtls_transport(user) for user in self.users()}
         text = without_sections(sdp.without_candidates(session.sdp), dead)
         self.applying_remote = sdp.only(description, live)
@@ -123,6 +126,10 @@ class RemoteDescriptionSetter(Session):
             return description.rejected
         return description.rejected | sdp.rejected_in(self.pending_local)
 
+    def _live(self, description: sdp.Description) -> list[int]:
+        dead = self._dead(description)
+        return [place for place in range(len(description.media)) if place not in dead]
+
     def _keep_remote(self, description: sdp.Description) -> None:
         # In place of aiortc's, which lacks the candidates.
         if description.type == "answer":
@@ -135,6 +142,9 @@ class RemoteDescriptionSetter(Session):
     def _associate(self, description: sdp.Description) -> None:
         """Find or make a transceiver for each section of an offer. (RFC 9429 section 5.10)."""
         self._dissociate_others(description)
+        # What is associated by this offer rides where the remote side has it ride.
+        self.leave_dead_transports()
+        self.join_bundle()
         for place, media in sdp.live_sections(description):
             if media.kind == "application":
                 continue

@@ -44,6 +44,8 @@ class TransportOwner(AiortcPeerConnection):
         self.ice_settings = settings
         # While aiortc applies a remote description its transports are incomplete.
         self.applying_remote: SessionDescription | None = None
+        # The sections in use of a remote offer, from before they are associated.
+        self.remote_offer: SessionDescription | None = None
         # aiortc's own mark comes when the operation under way has ended.
         self.is_closed = False
         # Transports that a BUNDLE group made superfluous, until the answer makes that final.
@@ -117,6 +119,8 @@ class TransportOwner(AiortcPeerConnection):
         peers = [t for t in self.transceivers if t.kind == kind]
         if policy is RTCBundlePolicy.MAX_BUNDLE:
             peers = self.users()
+        dead = self._dead_transports()
+        peers = [user for user in peers if dtls_transport(user) not in dead]
         if peers and policy is not RTCBundlePolicy.MAX_COMPAT:
             return dtls_transport(peers[0]), True
         return self.create_dtls_transport(), False
@@ -194,8 +198,14 @@ class TransportOwner(AiortcPeerConnection):
         """Return those which were negotiated, for sections of which none is left."""
         described = [user for user in self.users() if user.mid is not None]
         negotiated = [user for user in self.users() if ice_transport(user).remote is not None]
-        alive = {dtls_transport(user) for user in described if not is_stopping(user)}
+        alive = {dtls_transport(user) for user in described if self._is_alive(user)}
         return {dtls_transport(user) for user in [*described, *negotiated]} - alive
+
+    def _is_alive(self, user: aiortc.RTCRtpTransceiver | aiortc.RTCSctpTransport) -> bool:
+        """Say if a user has a section, by the remote offer, or by what is to be offered."""
+        if self.remote_offer is not None:
+            return any(media.rtp.muxId == user.mid for media in self.remote_offer.media)
+        return user.mid is not None and not is_stopping(user)
 
     # The states.
 
@@ -239,10 +249,10 @@ class TransportOwner(AiortcPeerConnection):
     def _bundle_transport(self) -> RTCDtlsTransport | None:
         """Return the transport that a new section rides on, or None if it needs one of its own."""
         group = {*bundled_mids(self.current_local)} & {*bundled_mids(self.current_remote)}
-        remote = self.applying_remote
+        remote = self.remote_offer or self.applying_remote
         if remote is not None and {m.rtp.muxId for m in remote.media} - {*bundled_mids(remote)}:
             return None
-        users = (u for u in self.users() if u.mid in group and not is_stopping(u))
+        users = (u for u in self.users() if u.mid in group and self._is_alive(u))
         return next(map(dtls_transport, users), None)
 
 

@@ -108,3 +108,24 @@ async def test_what_waits_while_the_remote_side_stops_all_gets_a_new_transport(
     assert not set(old) & set(transports(near))
     async with asyncio.timeout(DEADLINE):
         await far.getReceivers()[0].track.recv()
+
+
+@pytest.mark.parametrize("kind", ["audio", "video"])
+async def test_what_is_added_in_place_of_all_gets_a_new_transport_on_both_sides(
+    make_pc: Factory, kind: str
+) -> None:
+    near, far = make_pc(), make_pc()
+    far.addTransceiver("audio")
+    await negotiate(far, near)
+    await wait_connected(near, far)
+    old = [*transports(near), *transports(far)]
+    # Ours waits on the transport that the remote side leaves.
+    echo = Echo(near, far)
+    far.getTransceivers()[0].stop()
+    far.addTransceiver(kind)
+    await negotiate(far, near)
+    await negotiate(near, far)
+    await echo.check()
+    new = [*transports(near), *transports(far)]
+    assert len(new) == 2
+    assert not set(old) & set(new)
