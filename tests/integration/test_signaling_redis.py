@@ -7,12 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from connecting import DEADLINE
+from conftest import Factory
+from connecting import DEADLINE, Echo, sending_ufrags, wait_connected, wait_restarted
 from numbered import Flow
 from redisserver import RedisServer, redis_server
 from restartice_signaling import (
     CustomReceived,
     Event,
+    Negotiator,
     PeerJoined,
     PeerLeft,
     WebSocketSignaling,
@@ -87,6 +89,49 @@ async def test_a_node_is_killed_in_mid_call(redis: RedisServer) -> None:
         async with asyncio.timeout(200):
             await flow.run(kill)
         assert len(flow.reconnected) >= 2
+
+
+async def test_a_call_goes_on_by_way_of_another_node(redis: RedisServer, make_pc: Factory) -> None:
+    options = ("--port=0", f"--redis={redis.url}")
+    async with AsyncExitStack() as stack:
+        one = await stack.enter_async_context(node(*options))
+        two = await stack.enter_async_context(node(*options))
+        pcs, signalings = [make_pc(), make_pc()], []
+        # One peer is on the node that will be killed, the other one isn't.
+        for name, urls, pc in (("a", [one.url, two.url], pcs[0]), ("b", [two.url], pcs[1])):
+            signaling = WebSocketSignaling(urls, room="room", peer=name)
+            signalings.append(await stack.enter_async_context(signaling))
+            await stack.enter_async_context(Negotiator(pc, signaling))
+        echo = Echo(*pcs)
+        await echo.check()
+        await wait_connected(*pcs)
+        before = [sending_ufrags(pc) for pc in pcs]
+        instance = signalings[1].peers["a"].instance
+        await one.kill()
+        # At once, while nobody has noticed.
+        pcs[0].restartIce()
+        await wait_restarted(*pcs, since=before)
+        await echo.check("after the node died")
+        assert [pc.connectionState for pc in pcs] == ["connected", "connected"]
+        # And once more, from the other side, by way of the node that is left.
+        before = [sending_ufrags(pc) for pc in pcs]
+        pcs[1].restartIce()
+        await wait_restarted(*pcs, since=before)
+        await echo.check("after another restart")
+        assert signalings[1].peers["a"].instance == instance
+
+
+async def test_who_comes_while_redis_is_down_is_told_to_try_later(redis: RedisServer) -> None:
+    async with node("--port=0", f"--redis={redis.url}") as one, dial(one.url) as inside:
+        await inside.join(peer="a")
+        await redis.kill()
+        async with dial(one.url) as newcomer:
+            await newcomer.say(type="hello", protocol=1, room="room")
+            error = await newcomer.hear()
+            assert (error["code"], error["fatal"]) == ("rate-limited", True)
+            assert await newcomer.close_code() == 1013
+        await inside.say(type="signal", seq=1, data={"custom": 1})
+        assert await inside.close_code() == 1013
 
 
 async def test_server_and_redis_are_killed_and_started_again(redis: RedisServer) -> None:

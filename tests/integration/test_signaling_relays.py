@@ -7,8 +7,6 @@ from pathlib import Path
 
 import aiortc
 import pytest
-from aioice import stun
-from aioice.turn import create_turn_endpoint
 
 from conftest import Factory
 from connecting import (
@@ -19,7 +17,12 @@ from connecting import (
     wait_connected,
     wait_restarted,
 )
-from restartice import RTCConfiguration, RTCIceTransportPolicy, RTCPeerConnection
+from restartice import (
+    RTCConfiguration,
+    RTCIceTransportPolicy,
+    RTCPeerConnection,
+    RTCPeerConnectionIceErrorEvent,
+)
 from restartice_signaling import (
     Negotiator,
     ServerSettings,
@@ -92,14 +95,17 @@ async def test_credentials_are_renewed_in_mid_call(make_pc: Factory, tmp_path: P
         assert time.time() < min(first)
         old = turn.servers_for("a", min(first) - turn.lifetime).servers[0]
         await asyncio.sleep(min(first) + 1 - time.time())
-        with pytest.raises(stun.TransactionFailed):
-            await create_turn_endpoint(
-                asyncio.DatagramProtocol,
-                (LOOPBACK, coturn.port),
-                old["username"],
-                old["credential"],
-                transport="udp",
+        stale = make_pc(
+            RTCConfiguration(
+                iceServers=[aiortc.RTCIceServer(**old)],
+                iceTransportPolicy=RTCIceTransportPolicy.RELAY,
             )
+        )
+        errors: list[RTCPeerConnectionIceErrorEvent] = []
+        stale.on("icecandidateerror", errors.append)
+        stale.createDataChannel("chat")
+        await stale.setLocalDescription(await stale.createOffer())
+        assert [error.errorCode for error in errors] == [401]
         before = [sending_ufrags(pc) for pc in pcs]
         pcs[0].restartIce()
         await wait_restarted(*pcs, since=before)
