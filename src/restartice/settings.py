@@ -39,11 +39,13 @@ class IceSettings:
             has selected a new pair, so that packets under way still arrive.
         drain_silence: How long they must have been silent, then, before they are closed.
         silence_timeout: How long the packets of a connection that had some must have stopped before
-            the other end is asked whether it is still there.
+            the other end is asked whether it is still there. Half of it is enough where some came
+            in each quarter of that time, as those of media do.
         probe_timeout: How long it may take to answer that, and a request for consent. It is more
             where answers have been seen to take longer.
         probes: How many of these questions must go without an answer before the transport is
-            `disconnected`; twice as many while packets still come in.
+            `disconnected`; three times as many while packets still come in, and one more where
+            they came only now and then.
         consent_interval: From one request for consent to the next, on average. None for aioice's
             CONSENT_INTERVAL, 5 s, which a program may have changed.
         consent_lifetime: How long after the last answer the transport has `failed`. None for that

@@ -40,7 +40,7 @@ async def test_interface_removed(network: Network, start_peers: Connect, side: s
 
 
 async def test_silent_blackhole_with_media(network: Network, start_peers: Connect) -> None:
-    """Disconnected within 2.5 s on both sides, and back within a second after the restart."""
+    """Disconnected within 2.3 s on both sides, and back within a second after the restart."""
     peers = await start_peers(restart="negotiator", media=True)
     await send_numbers(peers)
     for peer in peers:
@@ -50,7 +50,7 @@ async def test_silent_blackhole_with_media(network: Network, start_peers: Connec
     await check_nothing_is_lost(peers)
     noticed, data, frame = (statistics.median(column) for column in zip(*figures, strict=True))
     print(f"blackhole: disconnected after {noticed:.3f} s; data {data:.3f}, frame {frame:.3f} s on")
-    assert noticed < 2.5
+    assert noticed < 2.3
     assert data < 1.0
     assert frame < 1.5
 
