@@ -52,8 +52,8 @@ class Peer:
         self.received: list[str] = []
         self.arrived = asyncio.Event()
         # The username fragments that restartIce() was to replace, and all that were negotiated.
-        self.replaced: set[str] = set()
-        self.negotiated: set[str] = set()
+        self.replaced: set[tuple[str, ...]] = set()
+        self.negotiated: set[tuple[str, ...]] = set()
         self.violations: list[str] = []
         self.delayed = False
         self.pc.on("negotiationneeded", self._note_need)
@@ -142,7 +142,7 @@ class Peer:
         for description in (self.pc.currentLocalDescription, self.pc.pendingLocalDescription):
             self.replaced |= _ufrags(description)
 
-    def ufrags(self) -> set[str]:
+    def ufrags(self) -> set[tuple[str, ...]]:
         """Return the username fragments of the local description."""
         return _ufrags(self.pc.localDescription)
 
@@ -246,8 +246,10 @@ def _negotiated(pc: RTCPeerConnection) -> dict[str, str]:
     return {str(t.mid): str(t.currentDirection) for t in pc.getTransceivers()}
 
 
-def _ufrags(description: RTCSessionDescription | None) -> set[str]:
-    return {line for line in _credentials(description) if line.startswith("a=ice-ufrag:")}
+def _ufrags(description: RTCSessionDescription | None) -> set[tuple[str, ...]]:
+    """Return the username fragments with the mids of their sections."""
+    lines = _credentials(description)
+    return {tuple(sorted(lines[n : n + 3])[1:]) for n in range(0, len(lines), 3)}
 
 
 def _credentials(description: RTCSessionDescription | None) -> list[str]:
