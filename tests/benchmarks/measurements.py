@@ -21,6 +21,7 @@ import aioice.ice
 from aiortc import MediaStreamTrack
 from av import Packet
 
+from benchmarks import apart
 from benchmarks.signaling import relay
 from benchmarks.stacks import Link, Stack
 
@@ -122,7 +123,7 @@ async def rtp(stack: Stack, *, count: int) -> Measured:
     return {"RTP packets per second of processor time": [received / cpu]}
 
 
-async def growth(stack: Stack, *, count: int, idle: float = 2.0) -> Measured:
+async def growth(stack: Stack, *, count: int, idle: float = 10.0) -> Measured:
     """Measure so many pairs of connections: their set-up, memory, and what they take when idle."""
     warm_up = Link(stack, trickle=False)
     await warm_up.open()
@@ -133,6 +134,7 @@ async def growth(stack: Stack, *, count: int, idle: float = 2.0) -> Measured:
         await link.open()
     taken, cpu = time.perf_counter() - began, time.process_time() - began_cpu
     grown = (resident() - memory) / (2 * count)
+    await asyncio.sleep(SETTLING)
     began_cpu = time.process_time()
     await asyncio.sleep(idle)
     idle_cpu = time.process_time() - began_cpu
@@ -153,6 +155,8 @@ async def signaling(_: Stack, *, count: int) -> Measured:
 MEASUREMENTS: Final[dict[str, Callable[..., Coroutine[Any, Any, Measured]]]] = {
     "setup": setup,
     "restart": restart,
+    "apart": apart.near,
+    "far": apart.far,
     "throughput": throughput,
     "rtp": rtp,
     "growth": growth,

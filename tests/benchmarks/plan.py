@@ -51,6 +51,7 @@ class Target:
 
 TARGETS: Final = (
     Target("restart", "time (ms)", "libwebrtc", 0.05),
+    Target("restart, two processes", "time (ms)", "libwebrtc", 0.05),
     Target("set-up", "time (ms)", "aiortc", 0.5),
     Target("recovery, interface gone", "silence (s)", "libwebrtc", 0.15),
     Target("recovery, packets vanish", "silence (s)", "libwebrtc", 0.4),
@@ -96,6 +97,7 @@ def _restarts(times: Callable[[int], int]) -> list[Case]:
         *(_probe("restart", "restart", s, count=count, trickle=True) for s in (OURS, "libwebrtc")),
         _chromium("restart", "restart", count),
         _probe("restart", "restart, no trickle", OURS, count=count, trickle=False),
+        *(_probe("apart", "restart, two processes", s, count=count) for s in (OURS, "libwebrtc")),
     ]
 
 

@@ -54,7 +54,10 @@ def _bars(summaries: Summaries) -> Figure:
                 continue
             above = max(0.0, summary.p95 - summary.median)
             ax.bar(stack, summary.median, yerr=[[0], [above]], color=COLORS.get(stack))
-            ax.text(stack, summary.median, f" {summary.median:.3g}", ha="center", va="bottom")
+            # Above the line, which would go through it.
+            top = summary.median + above
+            ax.text(stack, top, f"{summary.median:.3g}", ha="center", va="bottom")
+        ax.margins(y=0.12)
         ax.spines[["top", "right"]].set_visible(False)
     return figure
 
@@ -76,6 +79,7 @@ def _growth(summaries: Summaries) -> Figure:
             points = _curve(summaries, stack, name)
             if points:
                 ax.plot(*zip(*points, strict=True), marker="o", label=stack, color=color)
+        ax.margins(y=0.12)
         ax.set_ylim(bottom=0)
         ax.legend(fontsize=8)
         ax.spines[["top", "right"]].set_visible(False)

@@ -8,7 +8,9 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, Final
 
-__all__ = ["STACKS", "Link", "Stack", "load"]
+from benchmarks.media import Silence
+
+__all__ = ["STACKS", "Link", "Stack", "Switch", "load"]
 
 Handler = Callable[[Any], None]
 UFRAG: Final = re.compile(r"a=ice-ufrag:(\S+)")
@@ -47,6 +49,14 @@ class Stack:
     def ice(self, pc: Any) -> Any:
         """Return the ICE transport of the data channels."""
         return pc.sctp.transport.transport
+
+    async def microphone(self) -> Any:
+        """Return a track of audio."""
+        return Silence()
+
+    async def add_candidate(self, pc: Any, candidate: dict[str, Any]) -> None:
+        """Add a candidate in the form that browsers signal."""
+        await pc.addIceCandidate(candidate)
 
     async def close(self, *connections: Any) -> None:
         """Close connections."""
@@ -88,6 +98,15 @@ class Libwebrtc(Stack):
         """Return the ICE transport of the data channels."""
         return pc.sctp.transport.iceTransport
 
+    async def microphone(self) -> Any:
+        """Return a track of audio."""
+        wanted = self.module.MediaStreamConstraints(audio=True)
+        return (await self.module.media_devices.get_user_media(wanted)).get_audio_tracks()[0]
+
+    async def add_candidate(self, pc: Any, candidate: dict[str, Any]) -> None:
+        """Add a candidate in the form that browsers signal."""
+        await pc.addIceCandidate(self.module.RTCIceCandidateInit.from_json(candidate))
+
     async def close(self, *connections: Any) -> None:
         """Close connections."""
         for pc in connections:
@@ -111,6 +130,24 @@ def ufrag(description: Any) -> str | None:
     return None if match is None else match.group(1)
 
 
+class Switch:
+    """Tells when a connection sends on a pair of its newest generation."""
+
+    def __init__(self, stack: Stack, pc: Any) -> None:
+        self._pc, self._transport = pc, stack.ice(pc)
+        self._changed = asyncio.Event()
+        stack.on(self._transport, "selectedcandidatepairchange", lambda _: self._changed.set())
+
+    async def wait(self) -> None:
+        """Return when it does."""
+        while True:
+            pair = self._transport.getSelectedCandidatePair()
+            if pair is not None and pair.local.usernameFragment == ufrag(self._pc.localDescription):
+                return
+            self._changed.clear()
+            await self._changed.wait()
+
+
 class Link:
     """Two connections of one process, and what is signaled between them, without any delay."""
 
@@ -122,7 +159,7 @@ class Link:
         # Whose newest description the other one doesn't have yet.
         self._ahead = {self.near, self.far}
         self._adding: set[asyncio.Future[None]] = set()
-        self._switches: dict[Any, asyncio.Event] = {}
+        self._switches: list[Switch] = []
         if trickle:
             for pc in (self.near, self.far):
                 stack.on(pc, "icecandidate", partial(self._pass_on, pc))
@@ -153,30 +190,19 @@ class Link:
 
     async def restart(self) -> float:
         """Restart ICE; return the seconds until both sides send on a pair of the new generation."""
+        if not self._switches:
+            self._switches = [Switch(self.stack, pc) for pc in (self.near, self.far)]
         began = time.perf_counter()
         self.near.restartIce()
         await self.negotiate()
         async with asyncio.timeout(DEADLINE):
-            for pc in (self.near, self.far):
-                await self._switched(pc)
+            for switch in self._switches:
+                await switch.wait()
         return time.perf_counter() - began
 
     async def close(self) -> None:
         """Close both connections."""
         await self.stack.close(self.near, self.far)
-
-    async def _switched(self, pc: Any) -> None:
-        transport = self.stack.ice(pc)
-        if pc not in self._switches:
-            switched = self._switches[pc] = asyncio.Event()
-            self.stack.on(transport, "selectedcandidatepairchange", lambda _: switched.set())
-        switched = self._switches[pc]
-        while True:
-            pair = transport.getSelectedCandidatePair()
-            if pair is not None and pair.local.usernameFragment == ufrag(pc.localDescription):
-                return
-            switched.clear()
-            await switched.wait()
 
     def _pass_on(self, pc: Any, candidate: Any) -> None:
         if candidate is not None and getattr(candidate, "candidate", True):
