@@ -23,7 +23,7 @@ from typing import Any, Final
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks.plan import Case, plan
-from benchmarks.report import summarize, table, targets_table
+from benchmarks.report import overview, summarize, table, targets_table
 from network.namespaces import run_ip
 
 CASE_LIMIT: Final = 120.0
@@ -129,7 +129,8 @@ def write(benchmark: Benchmark, folder: Path) -> None:
         "values": benchmark.results,
     }
     (folder / "results.json").write_text(json.dumps(document, indent=1), encoding="utf-8")
-    text = f"{targets_table(summaries)}\n\n{table(summaries)}\n"
+    tables = (overview(summaries), targets_table(summaries), table(summaries))
+    text = "\n\n".join(tables) + "\n"
     lacking = "".join(f"- {label}: {why}\n" for label, why in benchmark.lacking.items())
     (folder / "results.md").write_text(text + ("\nLacking:\n\n" + lacking if lacking else ""))
     print(f"\n{text}\n{lacking}")

@@ -37,7 +37,9 @@ RTP_BURST: Final = 5
 SILENT_OPUS: Final = b"\xf8\xff\xfe"
 
 
-async def setup(stack: Stack, *, count: int, trickle: bool, dead_stun: bool = False) -> Measured:
+async def setup(
+    stack: Stack, *, count: int, trickle: bool, dead_stun: bool = False, media: bool = False
+) -> Measured:
     """Measure from making two connections to an open data channel."""
     taken, cpu = [], []
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as deaf:
@@ -45,7 +47,8 @@ async def setup(stack: Stack, *, count: int, trickle: bool, dead_stun: bool = Fa
         host, port = deaf.getsockname()
         for _ in range(count):
             began, began_cpu = time.perf_counter(), time.process_time()
-            link = Link(stack, trickle=trickle, stun=f"{host}:{port}" if dead_stun else None)
+            stun = f"{host}:{port}" if dead_stun else None
+            link = Link(stack, trickle=trickle, stun=stun, media=media)
             await link.open()
             taken.append(1000 * (time.perf_counter() - began))
             cpu.append(1000 * (time.process_time() - began_cpu))
@@ -53,9 +56,9 @@ async def setup(stack: Stack, *, count: int, trickle: bool, dead_stun: bool = Fa
     return {"time (ms)": taken, "processor time (ms)": cpu}
 
 
-async def restart(stack: Stack, *, count: int, trickle: bool) -> Measured:
+async def restart(stack: Stack, *, count: int, trickle: bool, media: bool = False) -> Measured:
     """Measure restarts, and the gaps and losses of messages sent every 5 ms both ways."""
-    link = Link(stack, trickle=trickle)
+    link = Link(stack, trickle=trickle, media=media)
     traffic = Traffic(stack, await link.open(stack.unreliable))
     measured: Measured = {}
     try:

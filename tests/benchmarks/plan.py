@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-__all__ = ["GROWTH", "TARGETS", "Case", "Target", "plan"]
+__all__ = ["GROWTH", "OVERVIEW", "TARGETS", "Case", "Target", "plan"]
 
 HERE: Final = Path(__file__).parent
 GROWTH: Final = (1, 10, 50, 100)
@@ -59,6 +59,38 @@ TARGETS: Final = (
 )
 
 
+# Cases and series of the short table.
+OVERVIEW: Final = (
+    ("set-up", "time (ms)"),
+    ("set-up, trickle", "time (ms)"),
+    ("set-up with media", "time (ms)"),
+    ("set-up, trickle, dead STUN server", "time (ms)"),
+    ("set-up, dead STUN server", "time (ms)"),
+    ("restart", "time (ms)"),
+    ("restart", "longest gap (ms)"),
+    ("restart", "longest gap, no restart (ms)"),
+    ("restart", "lost (messages)"),
+    ("restart with media", "time (ms)"),
+    ("restart, two processes", "time (ms)"),
+    ("restart, two processes", "lost (messages)"),
+    ("restart, two processes", "lost (RTP packets)"),
+    ("recovery, interface gone", "silence (s)"),
+    ("recovery, packets vanish", "silence (s)"),
+    ("throughput", "throughput (MB/s)"),
+    ("throughput", "processor time per message (µs)"),
+    ("RTP", "RTP packets per second of processor time"),
+    *(
+        (f"{count} pairs", series)
+        for series in (
+            "processor time to set up a pair (ms)",
+            "memory per connection (KiB)",
+            "idle processor time of a connection (ms/s)",
+        )
+        for count in GROWTH
+    ),
+)
+
+
 def plan(scale: float) -> list[Case]:
     """Return the cases, in the order in which a round runs them.
 
@@ -86,6 +118,10 @@ def _setups(times: Callable[[int], int]) -> list[Case]:
         *(_probe("setup", "set-up", s, count=count, trickle=False) for s in ALL),
         *(_probe("setup", "set-up, trickle", s, count=count, trickle=True) for s in trickling),
         _chromium("setup", "set-up, trickle", count),
+        *(
+            _probe("setup", "set-up with media", s, count=count, trickle=False, media=True)
+            for s in (OURS, "aiortc")
+        ),
         *(_dead_stun("set-up, dead STUN server", s, trickle=False) for s in ALL),
         *(_dead_stun("set-up, trickle, dead STUN server", s, trickle=True) for s in trickling),
     ]
@@ -97,6 +133,7 @@ def _restarts(times: Callable[[int], int]) -> list[Case]:
         *(_probe("restart", "restart", s, count=count, trickle=True) for s in (OURS, "libwebrtc")),
         _chromium("restart", "restart", count),
         _probe("restart", "restart, no trickle", OURS, count=count, trickle=False),
+        _probe("restart", "restart with media", OURS, count=count, trickle=True, media=True),
         *(_probe("apart", "restart, two processes", s, count=count) for s in (OURS, "libwebrtc")),
     ]
 

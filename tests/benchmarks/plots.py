@@ -18,8 +18,10 @@ __all__ = ["plot"]
 
 BARS: Final = (
     ("restart", "time (ms)"),
+    ("restart, two processes", "time (ms)"),
     ("restart", "longest gap (ms)"),
     ("set-up", "time (ms)"),
+    ("set-up, trickle", "time (ms)"),
     ("recovery, interface gone", "silence (s)"),
     ("recovery, packets vanish", "silence (s)"),
     ("throughput", "throughput (MB/s)"),
@@ -44,8 +46,8 @@ def _save(figure: Figure, path: Path) -> None:
 
 
 def _bars(summaries: Summaries) -> Figure:
-    figure, axes = plt.subplots(2, 3, figsize=(12, 6.5), layout="constrained")
-    for ax, (case, name) in zip(axes.flat, BARS, strict=True):
+    figure, axes = plt.subplots(2, 4, figsize=(15, 6.5), layout="constrained")
+    for ax, (case, name) in zip(axes.flat, BARS, strict=False):
         ax.set_title(f"{case}\n{name}", fontsize=10)
         for stack, series in summaries.get(case, {}).items():
             if (summary := series.get(name)) is None:
@@ -59,6 +61,8 @@ def _bars(summaries: Summaries) -> Figure:
             ax.text(stack, top, f"{summary.median:.3g}", ha="center", va="bottom")
         ax.margins(y=0.12)
         ax.spines[["top", "right"]].set_visible(False)
+    for ax in axes.flat[len(BARS) :]:
+        ax.set_visible(False)
     return figure
 
 

@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 
 from benchmarks.figures import Summary, ratio
-from benchmarks.plan import TARGETS, Target
+from benchmarks.plan import OVERVIEW, TARGETS, Target
 
-__all__ = ["Results", "number", "summarize", "table", "targets_table"]
+__all__ = ["Results", "number", "overview", "summarize", "table", "targets_table"]
 
 # By case, stack and series; one list of values for each round.
 Results = Mapping[str, Mapping[str, Mapping[str, Sequence[Sequence[float]]]]]
@@ -37,6 +37,18 @@ def table(summaries: Summaries) -> str:
     return "\n".join(lines)
 
 
+def overview(summaries: Summaries) -> str:
+    """Return what matters most, with a column for each implementation: median and p95."""
+    stacks = list(dict.fromkeys(stack for case in summaries.values() for stack in case))
+    lines = [f"| median (p95) | {' | '.join(stacks)} |", "|---" * (len(stacks) + 1) + "|"]
+    for case, name in OVERVIEW:
+        series = [summaries.get(case, {}).get(stack, {}) for stack in stacks]
+        if any(name in of_stack for of_stack in series):
+            cells = [_brief(of_stack[name]) if name in of_stack else "-" for of_stack in series]
+            lines.append(f"| {case}: {name} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
 def targets_table(summaries: Summaries) -> str:
     """Return the targets, and what became of them, as a Markdown table."""
     lines = ["| what | against | target | ratio | met |", "|---|---|---|---|---|"]
@@ -63,6 +75,13 @@ def _verdict(target: Target, found: float) -> str:
 
 def _find(summaries: Summaries, target: Target, stack: str) -> Summary | None:
     return summaries.get(target.name, {}).get(stack, {}).get(target.series)
+
+
+def _brief(summary: Summary | None) -> str:
+    if summary is None:
+        return "never"
+    p95 = "" if summary.count == 1 else f" ({number(summary.p95)})"
+    return number(summary.median) + p95
 
 
 def _cells(summary: Summary | None) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, Final
 
-from benchmarks.media import Silence
+from benchmarks.media import GreyPicture, Silence
 
 __all__ = ["STACKS", "Link", "Stack", "Switch", "load"]
 
@@ -53,6 +53,10 @@ class Stack:
     async def microphone(self) -> Any:
         """Return a track of audio."""
         return Silence()
+
+    def camera(self) -> Any:
+        """Return a track of video."""
+        return GreyPicture()
 
     async def add_candidate(self, pc: Any, candidate: dict[str, Any]) -> None:
         """Add a candidate in the form that browsers signal."""
@@ -151,8 +155,11 @@ class Switch:
 class Link:
     """Two connections of one process, and what is signaled between them, without any delay."""
 
-    def __init__(self, stack: Stack, *, trickle: bool, stun: str | None = None) -> None:
+    def __init__(
+        self, stack: Stack, *, trickle: bool, stun: str | None = None, media: bool = False
+    ) -> None:
         self.stack = stack
+        self._media = media
         self.near, self.far = stack.make(stun), stack.make(stun)
         self._trickle = trickle
         self._waiting: dict[Any, list[Any]] = {self.near: [], self.far: []}
@@ -183,6 +190,9 @@ class Link:
         channel = create(self.near, "benchmark")
         self.stack.on(channel, "open", lambda _: opened.set_result(None))
         self.stack.on(self.far, "datachannel", arrived.set_result)
+        for pc in (self.near, self.far) if self._media else ():
+            pc.addTrack(await self.stack.microphone())
+            pc.addTrack(self.stack.camera())
         await self.negotiate()
         async with asyncio.timeout(DEADLINE):
             await opened

@@ -9,7 +9,7 @@ from benchmarks.figures import Summary
 from benchmarks.load import run, table
 from benchmarks.measurements import MEASUREMENTS
 from benchmarks.plan import TARGETS, plan
-from benchmarks.report import Results, summarize, targets_table
+from benchmarks.report import Results, overview, summarize, targets_table
 from benchmarks.report import table as report_table
 from benchmarks.stacks import load
 
@@ -19,7 +19,9 @@ from benchmarks.stacks import load
     [
         ("setup", "restartice", {"count": 1, "trickle": True}),
         ("setup", "aiortc", {"count": 1, "trickle": False}),
+        ("setup", "restartice", {"count": 1, "trickle": False, "media": True}),
         ("restart", "restartice", {"count": 2, "trickle": True}),
+        ("apart", "restartice", {"count": 1}),
         ("throughput", "restartice", {"count": 50}),
         ("rtp", "restartice", {"count": 50}),
         ("growth", "aiortc", {"count": 1, "idle": 0.1}),
@@ -27,13 +29,16 @@ from benchmarks.stacks import load
     ],
 )
 async def test_each_measurement_measures(
-    measurement: str, stack: str, options: dict[str, float]
+    measurement: str, stack: str, options: dict[str, float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # For what runs in a process of its own.
+    monkeypatch.setenv("RESTARTICE_LOOPBACK", "1")
     measured = await MEASUREMENTS[measurement](load(stack), **options)
     assert measured
     for name, values in measured.items():
         assert values, name
     assert measured.get("lost (messages)", [0.0]) == [0.0]
+    assert measured.get("received (RTP packets)", [1.0])[0] > 0
 
 
 async def test_the_load_on_the_signaling_server_is_measured_beside_an_echo() -> None:
@@ -74,4 +79,10 @@ def test_tables() -> None:
     ]
     lines = targets_table(summaries).splitlines()
     assert lines[2] == "| restart | libwebrtc | ≤ 0.05 | 0.010 | yes |"
-    assert lines[3] == "| set-up | aiortc | ≤ 0.5 | not measured | |"
+    assert lines[4] == "| set-up | aiortc | ≤ 0.5 | not measured | |"
+    assert overview(summaries).splitlines() == [
+        "| median (p95) | restartice | libwebrtc | aiortc |",
+        "|---|---|---|---|",
+        "| set-up: time (ms) | - | - | never |",
+        "| restart: time (ms) | 2 (3) | 200 (300) | - |",
+    ]
