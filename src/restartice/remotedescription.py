@@ -92,12 +92,19 @@ class RemoteDescriptionSetter(Session):
     async def _apply_remote(
         self, session: RTCSessionDescription, description: sdp.Description
     ) -> None:
-        if description.type == "offer":
-            self.remote_offer = sdp.only(description, self._live(description))
-            try:
-                self._associate(description)
-            finally:
-                self.remote_offer = None
+        if description.type != "offer":
+            await self._apply_sections(session, description)
+            return
+        self.remote_offer = sdp.only(description, self._live(description))
+        try:
+            self._associate(description)
+            await self._apply_sections(session, description)
+        finally:
+            self.remote_offer = None
+
+    async def _apply_sections(
+        self, session: RTCSessionDescription, description: sdp.Description
+    ) -> None:
         self.mark_bundled(description)
         live, dead = self._live(description), self._dead(description)
         before = {dtls_transport(user) for user in self.users()}
