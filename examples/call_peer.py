@@ -27,12 +27,16 @@ from restartice import (
     RTCIceTransport,
     RTCPeerConnection,
 )
-from restartice_signaling import Negotiator, WebSocketSignaling
+from restartice_signaling import Negotiator, SignalingError, WebSocketSignaling
 
 MESSAGE_INTERVAL = 0.005
 DONE = "done "
 
 Tell = Callable[[dict[str, Any]], None]
+
+
+class PeerGoneError(Exception):
+    """The other peer can't be called, or not any more."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +84,7 @@ class Call:
         self._tasks: list[asyncio.Task[None]] = []
         self._remote_done = asyncio.Event()
         self._video: CountedVideo | None = None
-        self._audio_tracks = 0
+        self._audio_tracks = self._audio_tracks_before = 0
 
     @property
     def _quiet(self) -> bool:
@@ -89,15 +93,22 @@ class Call:
     async def run(self, url: str) -> PeerReport:
         """Call the other peer by the signaling server, and report when the call is over."""
         signaling = WebSocketSignaling(url, room="two-peers", peer=self.report.peer)
+        self._signaling = signaling
         try:
             async with signaling, Negotiator(self._pc, signaling):
                 await self._set_up()
-                async with asyncio.timeout(30):
-                    await self._opened.wait()
+                await self._wait(self._opened, "the other peer didn't connect within 30 seconds")
                 await self._talk()
         finally:
             await self._hang_up()
         return self.report
+
+    async def _wait(self, event: asyncio.Event, otherwise: str) -> None:
+        try:
+            async with asyncio.timeout(30):
+                await event.wait()
+        except TimeoutError:
+            raise PeerGoneError(otherwise) from None
 
     async def _set_up(self) -> None:
         pc = self._pc
@@ -131,6 +142,7 @@ class Call:
         gc.collect()
         gc.freeze()
         self._start = time.monotonic()
+        self._audio_tracks_before = self._audio_tracks
         self._watch_transports()
         self._tasks += [
             asyncio.create_task(step)
@@ -142,12 +154,18 @@ class Call:
             self._tell({"event": "track", "text": "adds an audio track"})
         await self._until(options.seconds)
         self._channel.send(f"{DONE}{self.report.messages_sent}")
-        async with asyncio.timeout(30):
-            await self._remote_done.wait()
+        await self._wait(self._remote_done, "the other peer has gone silent in mid-call")
         await self._finish()
 
     async def _until(self, seconds: float) -> None:
-        await asyncio.sleep(max(0.0, self._start + seconds - time.monotonic()))
+        while (left := self._start + seconds - time.monotonic()) > 0:
+            if self._is_alone():
+                raise PeerGoneError("the other peer has left in mid-call")
+            await asyncio.sleep(min(left, 0.5))
+
+    def _is_alone(self) -> bool:
+        has_left = self._pc.connectionState == "closed" or not self._signaling.peers
+        return has_left and not self._remote_done.is_set()
 
     async def _send_messages(self) -> None:
         pace = Pace(MESSAGE_INTERVAL)
@@ -175,7 +193,7 @@ class Call:
                 self.report.rtp_lost += stats.packetsLost
         if self._video is not None:
             self.report.frames_sent = self._video.sent
-        self.report.track_added = self._audio_tracks > 1
+        self.report.track_added = self._audio_tracks > self._audio_tracks_before
 
     async def _hang_up(self) -> None:
         tasks, self._tasks = self._tasks, []
@@ -296,5 +314,10 @@ async def run_as_child(name: str, turn: int, url: str, options: CallOptions) -> 
         await asyncio.gather(call, return_exceptions=True)
         return 1
     watch.cancel()
-    print_line({"event": "report", "report": call.result().to_json()})
+    try:
+        report = call.result()
+    except (PeerGoneError, SignalingError) as error:
+        print_line({"event": "error", "text": f"gives up: {error}"})
+        return 1
+    print_line({"event": "report", "report": report.to_json()})
     return 0

@@ -141,7 +141,8 @@ def failures(reports: Sequence[PeerReport], restarts: int) -> list[str]:
             "no message was reordered": report.messages.reordered == 0,
             "frames arrived": report.frames.received + report.frames.unreadable > 0,
             "no frame was lost": not report.frames_counted or report.frames.lost == 0,
-            "no RTP packet was lost": report.rtp_lost == 0 and report.rtp_received > 0,
+            # Packets that came twice, for being asked for too early, count as less than none lost.
+            "no RTP packet was lost": report.rtp_lost <= 0 and report.rtp_received > 0,
             "there was one DTLS handshake": report.dtls_handshakes == 1,
             "each restart had new credentials and ports": all_new(report),
             "the track added in mid-call arrived": report.track_added or not report.track_expected,

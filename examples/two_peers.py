@@ -18,7 +18,7 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
-from call_peer import Call, CallOptions, run_as_child
+from call_peer import Call, CallOptions, PeerGoneError, run_as_child
 from call_report import PeerReport, failures, summary, table
 from restartice_signaling import SignalingError, serve
 
@@ -97,8 +97,12 @@ class Screen:
             self._last[peer] = text
 
 
-async def run_child(turn: int, url: str, options: CallOptions, screen: Screen) -> PeerReport | None:
-    """Run one peer as a process; return its report, or None if it ended without."""
+async def run_child(turn: int, url: str, options: CallOptions, screen: Screen) -> PeerReport:
+    """Run one peer as a process; return its report.
+
+    Raises:
+        PeerGoneError: It ended without.
+    """
     arguments = [
         f"--{field.name}={getattr(options, field.name)}"
         for field in fields(options)
@@ -116,18 +120,16 @@ async def run_child(turn: int, url: str, options: CallOptions, screen: Screen) -
     )
     assert process.stdin is not None
     assert process.stdout is not None
-    report = None
     try:
         async for line in process.stdout:
             event = json.loads(line)
             if event["event"] == "report":
-                report = PeerReport.from_json(event["report"])
-            else:
-                screen.tell(NAMES[turn], event)
-        await process.wait()
+                return PeerReport.from_json(event["report"])
+            screen.tell(NAMES[turn], event)
+        status = await process.wait()
     finally:
         await end_process(process)
-    return report
+    raise PeerGoneError(f"{NAMES[turn]} has ended without a report (status {status})")
 
 
 async def end_process(process: asyncio.subprocess.Process) -> None:
@@ -146,10 +148,16 @@ async def end_process(process: asyncio.subprocess.Process) -> None:
 async def run_both(options: argparse.Namespace, screen: Screen) -> list[PeerReport]:
     """Run the server here and the peers in two processes."""
     call = call_options(options, loopback=True)
-    async with serve() as server, asyncio.TaskGroup() as group:
-        url = server.url
-        children = [group.create_task(run_child(turn, url, call, screen)) for turn in (0, 1)]
-    return [report for child in children if (report := child.result()) is not None]
+    async with serve() as server:
+        try:
+            async with asyncio.TaskGroup() as group:
+                children = [
+                    group.create_task(run_child(turn, server.url, call, screen)) for turn in (0, 1)
+                ]
+        except ExceptionGroup as errors:
+            # One that ended alone has no one to talk to, so that the other one was ended, too.
+            raise errors.exceptions[0] from None
+    return [child.result() for child in children]
 
 
 async def run_one(options: argparse.Namespace, screen: Screen) -> list[PeerReport]:
@@ -172,9 +180,6 @@ async def run_one(options: argparse.Namespace, screen: Screen) -> list[PeerRepor
 def conclude(options: argparse.Namespace, reports: list[PeerReport]) -> int:
     """Print the table, and what didn't hold; return the exit status."""
     expected = 1 if options.listen or options.join else 2
-    if len(reports) < expected:
-        print("a peer ended without a report", file=sys.stderr)
-        return FAILED
     turn = 0 if options.listen else 1
     own = len(call_options(options, loopback=False).restart_times(turn))
     found = failures(reports, options.restarts if expected == 2 else own)
@@ -199,9 +204,9 @@ async def run(options: argparse.Namespace) -> int:
     except (OSError, SignalingError) as error:
         print(f"can't run: {error}", file=sys.stderr)
         return COULD_NOT_RUN
-    except TimeoutError:
-        print("can't run: the other peer didn't connect within 30 seconds", file=sys.stderr)
-        return COULD_NOT_RUN
+    except PeerGoneError as error:
+        print(error, file=sys.stderr)
+        return FAILED
     return conclude(options, reports)
 
 

@@ -2,11 +2,19 @@
 
 import asyncio
 import json
+import os
+import signal
 import sys
+import time
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import av
 import pytest
+
+from turnserver import free_port
 
 PROGRAM = Path(__file__).parents[2] / "examples" / "two_peers.py"
 # What the demo is asked to show: from the longest gap without restarts to the longest with them.
@@ -33,6 +41,133 @@ async def run_demo(*arguments: str) -> tuple[int, str, str]:
         raise
     assert process.returncode is not None
     return process.returncode, out.decode(), err.decode()
+
+
+class Demo:
+    """The demo as it runs, and what it has printed."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self.process = process
+        self.lines: list[str] = []
+
+    async def until(self, text: str, *, times: int = 1) -> None:
+        """Return when it has printed something, so many times."""
+        assert self.process.stdout is not None
+        async with asyncio.timeout(60):
+            while sum(text in line for line in self.lines) < times:
+                line = (await self.process.stdout.readline()).decode()
+                assert line, self.lines
+                self.lines.append(line)
+
+    async def end(self) -> tuple[int, str]:
+        """Return its status and what it has said about errors."""
+        async with asyncio.timeout(60):
+            out, err = await self.process.communicate()
+        self.lines += out.decode().splitlines()
+        assert self.process.returncode is not None
+        return self.process.returncode, err.decode()
+
+    def children(self) -> list[int]:
+        pid = self.process.pid
+        return list(map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split()))
+
+
+@asynccontextmanager
+async def demo(*arguments: str) -> AsyncIterator[Demo]:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        str(PROGRAM),
+        *arguments,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        # Ctrl-C is for this one, even if these tests run where it is ignored.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
+    try:
+        yield Demo(process)
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.communicate()
+
+
+async def wait_gone(pids: list[int]) -> None:
+    async with asyncio.timeout(30):
+        while any(map(is_there, pids)):  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+
+
+def is_there(pid: int) -> bool:
+    return Path(f"/proc/{pid}").exists()
+
+
+async def test_ctrl_c_ends_it_quickly_and_leaves_nothing_behind() -> None:
+    async with demo("--seconds=60") as running:
+        await running.until("frames and", times=2)
+        children = running.children()
+        assert len(children) == 2
+        began = time.monotonic()
+        running.process.send_signal(signal.SIGINT)
+        status, err = await running.end()
+        assert time.monotonic() - began < 9
+        assert (status, err) == (130, "")
+        await wait_gone(children)
+
+
+async def test_ctrl_c_on_one_of_two_machines_is_told_on_the_other() -> None:
+    port = free_port()
+    async with AsyncExitStack() as stack:
+        one = await stack.enter_async_context(demo("--seconds=60", f"--listen=127.0.0.1:{port}"))
+        await one.until("on the other machine: --join")
+        two = await stack.enter_async_context(demo("--seconds=60", f"--join=ws://127.0.0.1:{port}"))
+        for running in (one, two):
+            await running.until("frames and", times=2)
+        began = time.monotonic()
+        two.process.send_signal(signal.SIGINT)
+        status, err = await two.end()
+        assert time.monotonic() - began < 9
+        assert (status, "Traceback" in err) == (130, False)
+        assert await one.end() == (1, "the other peer has left in mid-call\n")
+
+
+@pytest.mark.parametrize("which", [0, 1])
+async def test_a_peer_that_is_killed_ends_the_call_with_an_error(which: int) -> None:
+    async with demo("--seconds=60") as running:
+        await running.until("frames and", times=2)
+        children = running.children()
+        os.kill(children[which], signal.SIGKILL)
+        status, err = await running.end()
+        assert status == 1
+        assert err == f"{('Alice', 'Bob')[which]} has ended without a report (status -9)\n"
+        await wait_gone(children)
+
+
+async def test_peers_do_not_outlive_the_demo_and_its_server() -> None:
+    async with demo("--seconds=60") as running:
+        await running.until("frames and", times=2)
+        children = running.children()
+        running.process.kill()
+        await wait_gone(children)
+
+
+async def test_plays_a_file(tmp_path: Path) -> None:
+    file = tmp_path / "film.mkv"
+    with av.open(str(file), "w") as container:
+        video = container.add_stream("mpeg4", rate=10, width=160, height=120, pix_fmt="yuv420p")
+        for number in range(200):
+            picture = av.VideoFrame(160, 120, "yuv420p")
+            for plane in picture.planes:
+                plane.update(bytes([number]) * plane.buffer_size)
+            picture.pts = number
+            container.mux(video.encode(picture))
+        container.mux(video.encode(None))
+    status, out, err = await run_demo(f"--play={file}", "--restarts=1", "--seconds=10", "--json")
+    assert status == 0, out + err
+    report = json.loads(out)
+    assert report["held"]
+    for peer in report["peers"]:
+        assert peer["frames received"] > 20
 
 
 async def call_with_twenty_restarts() -> dict[str, Any]:
