@@ -29,3 +29,10 @@ def test_python_is_python(readme: Path) -> None:
     for number, block in enumerate(PYTHON.findall(readme.read_text())):
         name = f"{readme.name}, block {number}"
         compile(block, name, "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+
+
+def test_each_example_is_described() -> None:
+    text = (ROOT / "examples" / "README.md").read_text()
+    programs = sorted((ROOT / "examples").glob("*.py"))
+    assert [path.name for path in programs if f"`{path.name}`" not in text] == []
+    assert len(programs) > 3
