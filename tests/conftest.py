@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from importlib.util import find_spec
 from pathlib import Path
 
 import aioice.ice
@@ -13,6 +14,8 @@ from restartice import RTCPeerConnection
 __all__ = ["Factory", "leave_nothing", "loopback", "make_pc", "other_tasks", "require"]
 
 pytest_plugins = ["network.fixtures"]
+# What those tests need is installed by tests/downstream/run only.
+collect_ignore = [] if find_spec("fastrtc") else ["downstream"]
 
 Factory = Callable[..., RTCPeerConnection]
 TURNS = 100

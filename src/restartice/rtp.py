@@ -11,19 +11,19 @@ from aiortc.rtcrtpparameters import RTCRtpReceiveParameters
 from aiortc.rtcrtpparameters import RTCRtpSendParameters as NegotiatedParameters
 
 from .icetransport import RTCIceTransport
-from .internals import AiortcRtpReceiver, AiortcRtpSender
+from .internals import AiortcRtpReceiver, AiortcRtpSender, is_new_video_buffer
 from .jitterbuffer import JitterBuffer
 from .parameters import RTCRtpSendParameters, check_modification, usable_encodings
 from .settings import IceSettings
 
 if TYPE_CHECKING:
+    from aiortc.jitterbuffer import JitterBuffer as AnyJitterBuffer
     from aiortc.rtcrtpsender import RTCEncodedFrame
 
 __all__ = ["RTCRtpReceiver", "RTCRtpSender"]
 
 # How many packets are sent on a path that seems to be lost.
 VOID_LIMIT: Final = 1 << 14
-CAPACITY: Final = 512
 PAUSE: Final = 0.02
 
 
@@ -136,11 +136,15 @@ class RTCRtpReceiver(AiortcRtpReceiver):
     def __init__(
         self, kind: str, transport: aiortc.RTCDtlsTransport, settings: IceSettings | None = None
     ) -> None:
+        self._patience = (settings or IceSettings()).video_patience
         super().__init__(kind, transport)
         self._negotiated = RTCRtpParameters()
-        if kind == "video":
-            patience = (settings or IceSettings()).video_patience
-            self.jitter_buffer = JitterBuffer(CAPACITY, patience)
+
+    def choose_jitter_buffer(self, buffer: "AnyJitterBuffer") -> "AnyJitterBuffer":
+        """Return one as large that doesn't wait for what will not come, if it is for video."""
+        if is_new_video_buffer(buffer):
+            return JitterBuffer(buffer.capacity, self._patience)
+        return buffer
 
     def getParameters(self) -> RTCRtpParameters:
         """Return what is negotiated to be received.

@@ -1,10 +1,19 @@
 """The jitter buffer gives up what will not come, and nothing else."""
 
 import random
+from collections.abc import Callable
 
 import pytest
+from aiortc.jitterbuffer import JitterBuffer as AiortcJitterBuffer
 from aiortc.rtp import RtpPacket
 
+from restartice import (
+    RTCCertificate,
+    RTCDtlsTransport,
+    RTCIceGatherer,
+    RTCIceTransport,
+    RTCRtpReceiver,
+)
 from restartice.jitterbuffer import CLOCK_RATE, REPEATABLE, JitterBuffer, elapsed
 
 FRAME = 3000  # at 30 frames a second
@@ -125,3 +134,35 @@ def test_it_never_stays_stuck(seed: int) -> None:
                 stream.add(packet)
     stream.send(PATIENCE // FRAME + 5)
     assert elapsed(stream.frames[-1], stream.timestamp) == 2 * FRAME
+
+
+def receive_on(kind: str) -> tuple[RTCRtpReceiver, Callable[[], object]]:
+    """Return a receiver, and how to look at the jitter buffer that it uses."""
+    certificate = RTCCertificate.generateCertificate()
+    transport = RTCDtlsTransport(RTCIceTransport(RTCIceGatherer()), [certificate])
+    receiver = RTCRtpReceiver(kind, transport)
+    return receiver, lambda: vars(receiver)["_RTCRtpReceiver__jitter_buffer"]
+
+
+async def test_a_program_may_have_a_larger_one() -> None:
+    receiver, buffer = receive_on("video")
+    first = buffer()
+    assert isinstance(first, JitterBuffer)
+    larger = AiortcJitterBuffer(capacity=2048, is_video=True)
+    receiver._RTCRtpReceiver__jitter_buffer = larger
+    second = buffer()
+    assert isinstance(second, JitterBuffer)
+    assert second is not first
+    assert second.capacity == 2048
+
+
+async def test_that_of_sound_and_those_of_other_kinds_are_left_alone() -> None:
+    class Other(AiortcJitterBuffer):
+        pass
+
+    _, buffer = receive_on("audio")
+    assert type(buffer()) is AiortcJitterBuffer
+    receiver, buffer = receive_on("video")
+    other = Other(capacity=64, is_video=True)
+    receiver._RTCRtpReceiver__jitter_buffer = other
+    assert buffer() is other

@@ -48,6 +48,7 @@ from .media import (
     AiortcRtpSender,
     AiortcRtpTransceiver,
     RemoteStreamTrack,
+    is_new_video_buffer,
     pair,
     set_track_id,
 )
@@ -74,6 +75,7 @@ __all__ = [
     "ice_connection_base",
     "ice_connection_kwargs",
     "is_established",
+    "is_new_video_buffer",
     "is_signed",
     "kept_codecs",
     "mark_bundled",

@@ -17,12 +17,18 @@ __all__ = [
     "AiortcRtpSender",
     "AiortcRtpTransceiver",
     "RemoteStreamTrack",
+    "is_new_video_buffer",
     "pair",
     "set_track_id",
 ]
 
-for _name in ("_capacity", "_origin", "_packets"):
+for _name in ("_capacity", "_is_video", "_origin", "_packets"):
     require(JitterBuffer, _name)
+
+
+def is_new_video_buffer(buffer: JitterBuffer) -> bool:
+    """Say if a jitter buffer is aiortc's own kind for video, and has taken nothing yet."""
+    return type(buffer) is JitterBuffer and buffer._is_video and buffer._origin is None
 
 
 class AiortcJitterBuffer(JitterBuffer):
@@ -72,10 +78,25 @@ class AiortcRtpSender(aiortc.RTCRtpSender):
         return await self.next_encoded_frame(codec)
 
 
-class AiortcRtpReceiver(aiortc.RTCRtpReceiver):
-    """aiortc's receiver, whose jitter buffer can be replaced, and which tells what comes."""
+_JITTER_BUFFER = require(_RECEIVER, "__jitter_buffer")
 
-    jitter_buffer = Private[JitterBuffer](_RECEIVER, "__jitter_buffer")
+
+class _JitterBufferSlot:
+    """Lets the receiver choose when a jitter buffer is set; reading it costs nothing."""
+
+    def __set__(self, receiver: "AiortcRtpReceiver", buffer: JitterBuffer) -> None:
+        vars(receiver)[_JITTER_BUFFER] = receiver.choose_jitter_buffer(buffer)
+
+
+class AiortcRtpReceiver(aiortc.RTCRtpReceiver):
+    """aiortc's receiver, which chooses its jitter buffer, and tells what comes."""
+
+    # aiortc sets it, and so do programs that want a larger one, as Pipecat does.
+    _RTCRtpReceiver__jitter_buffer = _JitterBufferSlot()
+
+    def choose_jitter_buffer(self, buffer: JitterBuffer) -> JitterBuffer:
+        """Return the jitter buffer to use in place of one that is about to be set."""
+        return buffer
 
     def call_at_next_packet(self, callback: Callable[[], object]) -> None:
         """Call something, once, when an RTP packet comes; the packets after it cost nothing."""
