@@ -24,6 +24,7 @@ from restartice_signaling import (
     make_token,
     serve,
 )
+from signalingevents import next_of
 
 
 @pytest.fixture
@@ -91,13 +92,6 @@ async def test_runs_under_a_program_of_aiortcs_shape(
 
 
 # Events.
-
-
-async def next_of(signaling: WebSocketSignaling, kind: type[Event]) -> Event:
-    async for event in signaling.events():
-        if isinstance(event, kind):
-            return event
-    raise AssertionError("the events have ended")
 
 
 async def test_tells_who_is_there_comes_and_goes(server: SignalingServer) -> None:

@@ -16,7 +16,6 @@ from connecting import DEADLINE
 from redisserver import RedisServer, redis_server
 from restartice_signaling import (
     CustomReceived,
-    Event,
     Reconnected,
     ServerSettings,
     SignalingClosed,
@@ -27,18 +26,11 @@ from restartice_signaling import (
 )
 from restartice_signaling.messages import SUBPROTOCOL
 from selfsigned import make_certificate
+from signalingevents import next_of
 from signalingnode import node
 from wire import dial
 
 SECRET = "0123456789" * 4
-
-
-async def next_of(signaling: WebSocketSignaling, kind: type[Event]) -> Event:
-    async with asyncio.timeout(DEADLINE):
-        async for event in signaling:
-            if isinstance(event, kind):
-                return event
-    raise AssertionError("the events have ended")
 
 
 # TLS.

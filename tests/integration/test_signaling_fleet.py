@@ -17,12 +17,12 @@ from redisserver import redis_server
 from requiring import require
 from restartice_signaling import (
     CustomReceived,
-    Event,
     Reconnected,
     SignalingClosed,
     WebSocketSignaling,
 )
 from selfsigned import make_certificate
+from signalingevents import next_of
 from signalingnode import DEADLINE as START
 from signalingnode import Node
 from turnserver import free_port
@@ -131,14 +131,6 @@ async def token_for(environment: Mapping[str, str], *arguments: str) -> str:
     out, _ = await process.communicate()
     assert process.returncode == 0
     return out.decode().strip()
-
-
-async def next_of(signaling: WebSocketSignaling, kind: type[Event]) -> Event:
-    async with asyncio.timeout(DEADLINE):
-        async for event in signaling:
-            if isinstance(event, kind):
-                return event
-    raise AssertionError("the events have ended")
 
 
 async def get(port: int, path: str, tls: ssl.SSLContext | None = None) -> int:

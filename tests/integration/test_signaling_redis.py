@@ -8,17 +8,17 @@ from pathlib import Path
 import pytest
 
 from conftest import Factory
-from connecting import DEADLINE, Echo, sending_ufrags, wait_connected, wait_restarted
+from connecting import Echo, sending_ufrags, wait_connected, wait_restarted
 from numbered import Flow
 from redisserver import RedisServer, redis_server
 from restartice_signaling import (
     CustomReceived,
-    Event,
     Negotiator,
     PeerJoined,
     PeerLeft,
     WebSocketSignaling,
 )
+from signalingevents import next_of
 from signalingnode import FAST, node
 from wire import dial
 
@@ -30,14 +30,6 @@ pytestmark = pytest.mark.timeout(300)
 async def redis(tmp_path: Path) -> AsyncIterator[RedisServer]:
     async with redis_server(tmp_path) as server:
         yield server
-
-
-async def next_of(signaling: WebSocketSignaling, kind: type[Event]) -> Event:
-    async with asyncio.timeout(DEADLINE):
-        async for event in signaling:
-            if isinstance(event, kind):
-                return event
-    raise AssertionError("the events have ended")
 
 
 async def test_peers_on_different_nodes_share_a_room(redis: RedisServer) -> None:

@@ -22,7 +22,6 @@ from restartice_signaling import (
     BackendLimits,
     CustomReceived,
     Disconnected,
-    Event,
     Heartbeat,
     Limits,
     Negotiator,
@@ -36,6 +35,7 @@ from restartice_signaling import (
     WebSocketSignaling,
     serve,
 )
+from signalingevents import next_of
 from wire import dial
 
 FAST = Limits(rate=1e6, burst=1_000_000)
@@ -46,14 +46,6 @@ COUNT = 10_000
 async def server() -> AsyncIterator[SignalingServer]:
     async with serve(settings=ServerSettings(limits=FAST)) as server:
         yield server
-
-
-async def next_of(signaling: WebSocketSignaling, kind: type[Event]) -> Event:
-    async with asyncio.timeout(DEADLINE):
-        async for event in signaling:
-            if isinstance(event, kind):
-                return event
-    raise AssertionError("the events have ended")
 
 
 async def test_random_cuts(server: SignalingServer) -> None:
