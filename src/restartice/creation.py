@@ -1,6 +1,7 @@
 """Creating offers and answers."""
 
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 
 import aiortc
 from aiortc import InvalidStateError, RTCSessionDescription
@@ -12,6 +13,7 @@ from .icetransport import RTCIceTransport
 from .internals import kept_codecs
 from .localtracks import LocalTracks
 from .numbering import Numbering
+from .origin import Origin
 from .sections import rejected_section, streams_as_msid
 from .settings import IceSettings
 from .shown import Shown, User, users_by_place
@@ -19,7 +21,24 @@ from .states import Side, next_signaling_state
 from .transceiver import SENDING, RTCRtpTransceiver
 from .transports import ice_transport
 
-__all__ = ["DescriptionCreator"]
+__all__ = ["CreatedDescription", "DescriptionCreator"]
+
+
+@dataclass(frozen=True)
+class CreatedDescription:
+    """What createOffer or createAnswer returned last, and what it was made of.
+
+    Attributes:
+        text: Its SDP.
+        description: What it says.
+        credentials: Those that were made for it, by the transport that they restart.
+        users: What each of its sections stands for, by its place, but for rejected ones.
+    """
+
+    text: str
+    description: sdp.Description
+    credentials: Mapping[RTCIceTransport, IceCredentials] = field(default_factory=dict)
+    users: Mapping[int, User] = field(default_factory=dict)
 
 
 class DescriptionCreator(LocalTracks):
@@ -33,9 +52,9 @@ class DescriptionCreator(LocalTracks):
         self, configuration: aiortc.RTCConfiguration | None, settings: IceSettings
     ) -> None:
         super().__init__(configuration, settings)
-        self.origin = sdp.Origin()
+        self.origin = Origin()
         self.numbering = Numbering()
-        self.last_created: dict[str, sdp.CreatedDescription[RTCIceTransport, User]] = {}
+        self.last_created: dict[str, CreatedDescription] = {}
         # What sections have been told that ride on a transport with other credentials, because
         # the remote side restarts ICE for a part of a BUNDLE group only.
         self.section_credentials: dict[str, IceCredentials] = {}
@@ -200,7 +219,7 @@ class DescriptionCreator(LocalTracks):
     ) -> RTCSessionDescription:
         created.ice_options = sdp.OUR_ICE_OPTIONS
         session = RTCSessionDescription(self.origin.stamp(created), str(created.type))
-        self.last_created[session.type] = sdp.CreatedDescription(session.sdp, created, fresh, users)
+        self.last_created[session.type] = CreatedDescription(session.sdp, created, fresh, users)
         return session
 
 

@@ -2,11 +2,8 @@
 
 import copy
 import re
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
-from hashlib import sha256
-from secrets import randbits
-from typing import Final, Generic, Self, TypeVar
+from collections.abc import Collection
+from typing import Final, Self
 
 from aiortc import RTCIceParameters, RTCSessionDescription
 from aiortc.sdp import GroupDescription, MediaDescription, SessionDescription
@@ -19,11 +16,8 @@ from .sections import described_streams, is_rejected, msid_lines, split
 
 __all__ = [
     "OUR_ICE_OPTIONS",
-    "CreatedDescription",
     "Description",
-    "Origin",
     "add_candidate",
-    "alike",
     "bundled_mids",
     "copied",
     "credentials_in",
@@ -42,17 +36,9 @@ __all__ = [
     "without_candidates",
 ]
 
-T = TypeVar("T")
-U = TypeVar("U")
-
 LINE: Final = re.compile(r"[a-z]=")
 ICE_OPTIONS: Final = re.compile(r"^a=ice-options:(.*\S)", re.MULTILINE)
 CANDIDATES: Final = re.compile(r"^a=(candidate:.*|end-of-candidates)\r?\n?", re.MULTILINE)
-# What differs between two descriptions of the same thing: the version itself, and what is gathered.
-VARIABLE: Final = re.compile(
-    r"^(o=.*|c=.*|a=candidate:.*|a=end-of-candidates|a=rtcp:.*)\r\n|(?<=^m=)(\w+ \d+)", re.MULTILINE
-)
-CREDENTIALS: Final = re.compile(r"^a=ice-(ufrag|pwd):.*\r\n", re.MULTILINE)
 DISCARD_HOST, DISCARD_PORT = "0.0.0.0", 9  # noqa: S104  means "no address yet" (RFC 9429)
 PARSE_ERRORS = (
     ValueError,
@@ -108,73 +94,6 @@ class Description(SessionDescription):
         if self._rendered[0] != added:
             self._rendered = added, str(self)
         return self._rendered[1]
-
-
-@dataclass(frozen=True)
-class CreatedDescription(Generic[T, U]):
-    """What createOffer or createAnswer returned last, and what it was made of.
-
-    Attributes:
-        sdp: The text.
-        description: What it says.
-        credentials: Those that were made for it, by the transport that they restart.
-        users: What each of its sections stands for, by its place, but for rejected ones.
-    """
-
-    sdp: str
-    description: Description
-    credentials: Mapping[T, IceCredentials] = field(default_factory=dict)
-    users: Mapping[int, U] = field(default_factory=dict)
-
-
-class Origin:
-    """The `o=` line of a connection's own descriptions.
-
-    The session id stays the same; the version rises by one with each description that differs
-    from the one before. (RFC 9429 section 5.2.1 and 5.2.2)
-    """
-
-    def __init__(self) -> None:
-        self._session_id = randbits(62)
-        self._version = 0
-        # Digests, because texts are long, and kept as long as the connection.
-        self._content = b""
-        self._stamped = b"", b""
-
-    def stamp(self, description: SessionDescription) -> str:
-        """Write the line into a description that was created; return that as text."""
-        description.origin = before = self._line(self._version)
-        text = str(description)
-        content = _digest(VARIABLE.sub("", text))
-        if self._content != content:
-            description.origin = self._line(self._version + 1)
-            text = text.replace(before, description.origin, 1)
-        self._stamped = _digest(text), content
-        return text
-
-    def applied(self, description: SessionDescription, text: str) -> None:
-        """Note that a description was set locally, which was given as that text."""
-        # Rendering takes long, and is done already for a description that was created last.
-        stamped, content = self._stamped
-        if _digest(text) != stamped:
-            content = _digest(VARIABLE.sub("", str(description)))
-        if self._content != content:
-            self._version += 1
-            self._content = content
-
-    def _line(self, version: int) -> str:
-        return f"- {self._session_id} {version} IN IP4 0.0.0.0"
-
-
-def _digest(text: str) -> bytes:
-    return sha256(text.encode()).digest()
-
-
-def alike(one: str, other: str) -> bool:
-    """Return whether two descriptions differ in credentials and in what is gathered only."""
-    return CREDENTIALS.sub("", VARIABLE.sub("", one)) == CREDENTIALS.sub(
-        "", VARIABLE.sub("", other)
-    )
 
 
 def parse(description: RTCSessionDescription) -> Description:

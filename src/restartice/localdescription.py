@@ -2,15 +2,17 @@
 
 import asyncio
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 from aiortc import RTCSessionDescription
 from aiortc.sdp import SessionDescription
 
 from . import description as sdp
+from .creation import CreatedDescription
 from .credentials import IceCredentials
 from .exceptions import InvalidModificationError
 from .icetransport import RTCIceTransport
+from .origin import alike
 from .sections import without_sections
 from .session import Session, as_final
 from .shown import set_places
@@ -26,8 +28,6 @@ IMPLICIT_OFFER: Final = frozenset(
         SignalingState.HAVE_REMOTE_PRANSWER,
     }
 )
-
-Created = sdp.CreatedDescription[RTCIceTransport, Any]
 
 
 class LocalDescriptionSetter(Session):
@@ -69,7 +69,7 @@ class LocalDescriptionSetter(Session):
     def _parse(self, session: RTCSessionDescription) -> sdp.Description:
         # What was created last needs no parsing, unless it was edited since.
         last = self.last_created.get(_creation(session.type))
-        if last is not None and last.sdp == session.sdp:
+        if last is not None and last.text == session.sdp:
             return sdp.copied(last.description, session.type)
         return sdp.parse(session)
 
@@ -84,16 +84,16 @@ class LocalDescriptionSetter(Session):
         created = await (self.create_offer() if kind == "offer" else self.create_answer())
         if last is not None and self._still_fits(last, self.last_created[key]):
             self.last_created[key] = last
-            return RTCSessionDescription(last.sdp, kind)
+            return RTCSessionDescription(last.text, kind)
         return RTCSessionDescription(created.sdp, kind)
 
-    def _still_fits(self, last: Created, now: Created) -> bool:
+    def _still_fits(self, last: CreatedDescription, now: CreatedDescription) -> bool:
         described = sdp.credentials_in(last.description)
         replaced = described & self.local_ice_credentials_to_replace
-        alike = last.users == now.users and last.credentials.keys() == now.credentials.keys()
-        return alike and not replaced and sdp.alike(last.sdp, now.sdp)
+        same = last.users == now.users and last.credentials.keys() == now.credentials.keys()
+        return same and not replaced and alike(last.text, now.text)
 
-    def _created_as(self, description: sdp.Description) -> Created:
+    def _created_as(self, description: sdp.Description) -> CreatedDescription:
         """Return what a description was created as.
 
         Departure: it may be edited, which aiortc's programs do, but not its sections and their
@@ -122,7 +122,7 @@ class LocalDescriptionSetter(Session):
         return last
 
     async def _apply_local(
-        self, session: RTCSessionDescription, description: sdp.Description, last: Created
+        self, session: RTCSessionDescription, description: sdp.Description, last: CreatedDescription
     ) -> None:
         begun = self._begin_generations(last.credentials)
         set_places(self, last.users)
