@@ -40,6 +40,11 @@ export class Call extends EventTarget {
     return this.#pc;
   }
 
+  /** Whether this browser tells which pair is in use when that changes; Firefox doesn't. */
+  get seesPairs() {
+    return Boolean(this.#ice?.getSelectedCandidatePair);
+  }
+
   /** Goes to the signaling server, and calls Python when it is there. */
   async start(track) {
     await this.#signaling.connect();

@@ -17,11 +17,11 @@ export function drawing(hue) {
     context.fillRect(0, 0, SIZE.width, SIZE.height);
     context.fillStyle = "rgb(255 255 255 / 90%)";
     context.beginPath();
-    context.arc(160 + 90 * Math.cos(turn), 88 + 40 * Math.sin(2 * turn), 20, 0, 7);
+    context.arc(160 + 90 * Math.cos(turn), 76 + 32 * Math.sin(2 * turn), 20, 0, 7);
     context.fill();
     context.font = "600 30px system-ui, sans-serif";
     context.textAlign = "center";
-    context.fillText(new Date().toLocaleTimeString("en", { hour12: false }), 160, 185);
+    context.fillText(new Date().toLocaleTimeString("en", { hour12: false }), 160, 165);
   };
   draw();
   const timer = setInterval(draw, 50);

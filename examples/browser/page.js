@@ -100,8 +100,14 @@ function showStates(pc) {
 /** Tells by how much a counter grows in a second; null at first. */
 class Meter {
   #samples = [];
+  #before = 0;
+  #last = 0;
 
-  rate(count, now) {
+  rate(counted, now) {
+    // Firefox counts from 0 again after each negotiation.
+    if (counted < this.#last) this.#before += this.#last;
+    this.#last = counted;
+    const count = this.#before + counted;
     this.#samples = this.#samples.filter((sample) => now - sample.now < 1.2);
     this.#samples.push({ count, now });
     const [first] = this.#samples;
@@ -122,6 +128,7 @@ class View {
   #pythonFps = new Meter();
   #pythonFrames = null; // {count, now}
   #ready = false;
+  #mainTrack = null; // the id of the track that Python's picture comes in
 
   constructor(call) {
     this.#call = call;
@@ -164,13 +171,16 @@ class View {
     const video = this.#videos === 1 ? $("remote") : $("echo");
     if (this.#videos > 1) $("echo-figure").hidden = false;
     video.srcObject = new MediaStream([track]);
-    if (this.#videos === 1) watchFrames(video);
+    if (this.#videos > 1) return;
+    this.#mainTrack = track.id;
+    watchFrames(video);
   }
 
-  #takeNews({ event, text, ice }) {
+  #takeNews({ event, text, ice, ms }) {
     const tone = { restarted: "good", cut: "bad", restart: "busy", error: "bad" }[event];
     log({ who: "Python", text, tone });
     if (ice) show("state-python", ice, TONES[ice] ?? "busy");
+    if (event === "restarted" && !this.#call.seesPairs) show("took", `${ms} ms`);
   }
 
   #takePulse({ rtt, frames: pythonFrames }) {
@@ -182,8 +192,9 @@ class View {
   async #measure() {
     const { local, remote, videos } = await this.#call.observe();
     const now = seconds();
-    if (videos.length) {
-      const [{ framesDecoded, timestamp }] = videos;
+    const main = videos.find(({ trackIdentifier }) => trackIdentifier === this.#mainTrack);
+    if (main) {
+      const { framesDecoded, timestamp } = main;
       showRate("fps", charts.fps, this.#fps.rate(framesDecoded ?? 0, timestamp / 1000), now);
     }
     if (this.#pythonFrames !== null) {

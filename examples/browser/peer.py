@@ -167,12 +167,13 @@ class Peer:
         elif isinstance(event, RestartFailed):
             self._tell("restart", f"restart failed: {event.reason}")
         else:
-            self._tell("restarted", f"restarted in {1000 * event.seconds:.0f} ms")
+            ms = round(1000 * event.seconds)
+            self._tell("restarted", f"restarted in {ms} ms", ms=ms)
 
     def _tell_error(self, error: Exception) -> None:
         self._tell("error", f"{type(error).__name__}: {error}")
 
-    def _tell(self, event: str, text: str, **more: str) -> None:
+    def _tell(self, event: str, text: str, **more: str | int) -> None:
         self._news.put_nowait({"event": event, "text": text, **more})
 
     async def _send_news(self) -> None:
