@@ -14,6 +14,8 @@ import specification_page
 from drawing import draw
 
 INCLUDE: Final = re.compile(r'^--8<-- "([^":]+)(?::(\w+))?"$', re.MULTILINE)
+FENCED: Final = re.compile(r"(^```.*?^```$)", re.MULTILINE | re.DOTALL)
+HEADING: Final = re.compile(r"^#+ ", re.MULTILINE)
 LINK: Final = re.compile(r"\[([^\]]+)\]\((?!https?:|#)([^)]+)\)")
 # Files that are pages of the documentation.
 SHOWN: Final = {
@@ -44,7 +46,18 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
 
 def on_page_markdown(markdown: str, page: Page, **_: Any) -> str:
     """Put in the files, or parts of them, that a page includes."""
-    return INCLUDE.sub(lambda match: included(match[1], match[2], page.file.src_uri), markdown)
+    here = page.file.src_uri
+    if INCLUDE.fullmatch(markdown.strip()):
+        return INCLUDE.sub(lambda match: included(match[1], match[2], here), markdown)
+    return INCLUDE.sub(lambda match: demoted(included(match[1], match[2], here)), markdown)
+
+
+def demoted(markdown: str) -> str:
+    """Return text whose headings are one level lower, to stand on a page with a title."""
+    parts = FENCED.split(markdown)
+    return "".join(
+        part if number % 2 else HEADING.sub(r"#\g<0>", part) for number, part in enumerate(parts)
+    )
 
 
 def included(file: str, part: str | None, page: str) -> str:
