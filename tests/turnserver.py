@@ -1,4 +1,4 @@
-"""A real TURN and STUN server on loopback: coturn, with a configuration and ports of its own."""
+"""A real TURN and STUN server: coturn, with a configuration and ports of its own."""
 
 import asyncio
 import shutil
@@ -27,17 +27,18 @@ class TurnServer:
 
     port: int
     process: asyncio.subprocess.Process
+    address: str = LOOPBACK
 
     @property
     def stun(self) -> aiortc.RTCIceServer:
-        return aiortc.RTCIceServer(urls=[f"stun:{LOOPBACK}:{self.port}"])
+        return aiortc.RTCIceServer(urls=[f"stun:{self.address}:{self.port}"])
 
     def turn(
         self, user: str = "alice", *, credential: str | None = None, transport: str = "udp"
     ) -> aiortc.RTCIceServer:
         """Return the server as it is given to a connection."""
         return aiortc.RTCIceServer(
-            urls=[f"turn:{LOOPBACK}:{self.port}?transport={transport}"],
+            urls=[f"turn:{self.address}:{self.port}?transport={transport}"],
             username=user,
             credential=PASSWORDS[user] if credential is None else credential,
         )
@@ -50,28 +51,38 @@ class TurnServer:
 
 
 @asynccontextmanager
-async def turn_server(directory: Path, secret: str | None = None) -> AsyncIterator[TurnServer]:
+async def turn_server(
+    directory: Path,
+    secret: str | None = None,
+    *,
+    address: str = LOOPBACK,
+    namespace: str | None = None,
+) -> AsyncIterator[TurnServer]:
     """Run a server, which keeps its files in a directory.
 
-    With a secret, it takes the credentials that are made with it, and no others.
+    With a secret, it takes the credentials that are made with it, and no others. In a network
+    namespace it is up to the caller to wait until it answers.
     """
     executable = shutil.which("turnserver")
     require(executable, "coturn (Debian package coturn)")
     assert executable is not None
     port = free_port()
     configuration = directory / "turnserver.conf"
-    configuration.write_text(_configuration(port, directory, secret))
+    configuration.write_text(_configuration(address, port, directory, secret))
+    inside = () if namespace is None else ("ip", "netns", "exec", namespace)
     process = await asyncio.create_subprocess_exec(
+        *inside,
         executable,
         "-c",
         str(configuration),
         stdout=asyncio.subprocess.DEVNULL,
         stderr=asyncio.subprocess.DEVNULL,
     )
-    server = TurnServer(port, process)
+    server = TurnServer(port, process, address)
     try:
-        async with asyncio.timeout(DEADLINE):
-            await _wait_ready(server, *_known_user(secret))
+        if namespace is None:
+            async with asyncio.timeout(DEADLINE):
+                await _wait_ready(server, *_known_user(secret))
         yield server
     finally:
         await server.stop()
@@ -99,14 +110,14 @@ def _known_user(secret: str | None) -> tuple[str, str]:
     return turn_credentials(secret, "alice", int(time.time() + DEADLINE))
 
 
-def _configuration(port: int, directory: Path, secret: str | None) -> str:
+def _configuration(address: str, port: int, directory: Path, secret: str | None) -> str:
     users = ["lt-cred-mech", *(f"user={name}:{word}" for name, word in PASSWORDS.items())]
     if secret is not None:
         users = ["use-auth-secret", f"static-auth-secret={secret}"]
     lines = [
-        f"listening-ip={LOOPBACK}",
+        f"listening-ip={address}",
         f"listening-port={port}",
-        f"relay-ip={LOOPBACK}",
+        f"relay-ip={address}",
         "realm=restartice.test",
         *users,
         "fingerprint",

@@ -1,7 +1,7 @@
 """Calls between two processes, each in a network of its own, so that many can be tried at once."""
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
@@ -27,9 +27,11 @@ async def peers_in(network: Network, **options: Any) -> AsyncIterator[Peers]:
 
 
 @asynccontextmanager
-async def call(links: int = 1, **options: Any) -> AsyncIterator[tuple[Network, Peers]]:
+async def call(
+    links: int = 1, families: Sequence[int] = (4,), **options: Any
+) -> AsyncIterator[tuple[Network, Peers]]:
     """Make a network and run two peers in it."""
-    network = await Network.open(links)
+    network = await Network.open(links, families)
     try:
         async with peers_in(network, **options) as peers:
             yield network, peers

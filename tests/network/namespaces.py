@@ -11,6 +11,7 @@ signaling server listens. The management links lead there, and are never cut.
 import itertools
 import os
 import subprocess
+from collections.abc import Sequence
 from typing import Self
 
 from network.processes import Program
@@ -24,18 +25,19 @@ _numbers = itertools.count()
 class Network:
     """Namespaces, links and the wire. Made by open(); close() removes all of it."""
 
-    def __init__(self, links: int) -> None:
+    def __init__(self, links: int, families: Sequence[int] = (4,)) -> None:
         # Other runs of these tests may be under way.
         self._prefix = f"ri{os.getpid()}-{next(_numbers)}"
         self._links = links
+        self._families = families
         self._made: list[str] = []
         self._wire: Program | None = None
         self._relay: Program | None = None
 
     @classmethod
-    async def open(cls, links: int = 2) -> Self:
-        """Make everything and start the wire."""
-        network = cls(links)
+    async def open(cls, links: int = 2, families: Sequence[int] = (4,)) -> Self:
+        """Make everything, with addresses of IPv4, IPv6 or both on the links; start the wire."""
+        network = cls(links, families)
         try:
             network._make()
             ends = [f"{side}{link}" for link in range(links) for side in SIDES]
@@ -73,6 +75,11 @@ class Network:
         assert self._wire is not None
         await self._wire.order(link=link, way=way, loss=loss, delay=delay)
 
+    async def rebind(self, link: int, behind: str, shift: int) -> None:
+        """Let a NAT in front of one side map all UDP ports anew."""
+        assert self._wire is not None
+        await self._wire.order(link=link, behind=behind, shift=shift)
+
     def remove_interface(self, side: str, link: int) -> None:
         """Take an interface away from one side."""
         run_ip("-n", self.namespace(side), "link", "del", interface(link))
@@ -97,7 +104,11 @@ class Network:
     def add_interface(self, side: str, link: int) -> None:
         """Give a side the interface of a link."""
         self._connect(side, interface(link), f"{side}{link}")
-        self.ip(side, "addr", "add", f"{address(side, link)}/24", "dev", interface(link))
+        for family in self._families:
+            place = (f"{address(side, link, family)}/{24 if family == 4 else 64}", "dev")
+            # Duplicate addresses needn't be looked for, which takes a while.
+            flags = () if family == 4 else ("nodad",)
+            self.ip(side, "addr", "add", *place, interface(link), *flags)
 
     def _connect(self, side: str, near: str, far: str) -> None:
         middle = self.namespace("middle")
@@ -112,9 +123,10 @@ def interface(link: int) -> str:
     return f"link{link}"
 
 
-def address(side: str, link: int) -> str:
+def address(side: str, link: int, family: int = 4) -> str:
     """Return a side's address on a link."""
-    return f"10.77.{link}.{1 + SIDES.index(side)}"
+    number = 1 + SIDES.index(side)
+    return f"10.77.{link}.{number}" if family == 4 else f"fd77:{1 + link}::{number}"
 
 
 def management_address(of: str, side: str) -> str:

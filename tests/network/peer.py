@@ -16,10 +16,18 @@ import aioice.ice
 import aiortc
 from av import VideoFrame
 
-from restartice import IceSettings, RTCIceTransport, RTCPeerConnection
+from restartice import (
+    IceSettings,
+    RTCConfiguration,
+    RTCIceTransport,
+    RTCIceTransportPolicy,
+    RTCPeerConnection,
+)
 from restartice_signaling import Negotiator, WebSocketSignaling
 
 MANAGEMENT = "192.168."
+# Of 30 in a second, for each that is sent.
+PICTURES_LEFT_OUT = 2
 
 
 def tell(event: str, **values: Any) -> None:
@@ -28,11 +36,13 @@ def tell(event: str, **values: Any) -> None:
 
 
 class SmallVideo(aiortc.VideoStreamTrack):
-    """Pictures that are cheap to encode, so that many calls run at a time."""
+    """Few and small pictures, so that many calls run at a time."""
 
     async def recv(self) -> VideoFrame:
         """Return the next picture."""
-        pts, time_base = await self.next_timestamp()
+        pts = 0
+        for _ in range(PICTURES_LEFT_OUT + 1):
+            pts, time_base = await self.next_timestamp()
         frame = VideoFrame(width=160, height=120)
         frame.pts, frame.time_base = pts, time_base
         return frame
@@ -42,7 +52,10 @@ class Peer:
     """A connection with a data channel, on which numbered messages go both ways."""
 
     def __init__(self, name: str, options: dict[str, Any]) -> None:
-        self.pc = RTCPeerConnection(iceSettings=IceSettings(**options.get("ice", {})))
+        self.pc = RTCPeerConnection(
+            configuration(**options["configuration"]) if "configuration" in options else None,
+            iceSettings=IceSettings(**options.get("ice", {})),
+        )
         self.offers = name == "left"
         self.media = options.get("media", False)
         self.sent = 0
@@ -63,8 +76,7 @@ class Peer:
         if self.offers:
             self._use(self.pc.createDataChannel("numbers"))
         if self.offers and self.media:
-            self.pc.addTrack(SmallVideo())
-            self.pc.addTrack(aiortc.AudioStreamTrack())
+            self._add_media()
 
     def _watch(self) -> None:
         pc = self.pc
@@ -122,9 +134,13 @@ class Peer:
 
     def _receive_track(self, track: aiortc.MediaStreamTrack) -> None:
         if track.kind == "video" and self.media and not self.offers:
-            self.pc.addTrack(SmallVideo())
-            self.pc.addTrack(aiortc.AudioStreamTrack())
+            self._add_media()
         self._in_background(self._consume(track))
+
+    def _add_media(self) -> None:
+        self.pc.addTrack(SmallVideo())
+        if self.media != "video":
+            self.pc.addTrack(aiortc.AudioStreamTrack())
 
     async def _consume(self, track: aiortc.MediaStreamTrack) -> None:
         first = True
@@ -187,6 +203,10 @@ class Peer:
         """Restart ICE."""
         self.pc.restartIce()
 
+    def do_configure(self, **description: Any) -> None:
+        """Use other servers, or another policy."""
+        self.pc.setConfiguration(configuration(**description))
+
     def do_report(self) -> dict[str, Any]:
         """Tell how things are."""
         pair = self._ice_transport().getSelectedCandidatePair()
@@ -194,9 +214,20 @@ class Peer:
             "received": self.received,
             "in_order": self.in_order,
             "channel": None if self._channel is None else self._channel.readyState,
+            "type": None if pair is None else pair.local.type,
             "local": None if pair is None else pair.local.ip,
             "remote": None if pair is None else pair.remote.ip,
         }
+
+
+def configuration(
+    servers: list[dict[str, str]] | None = None, policy: str = "all"
+) -> RTCConfiguration:
+    """Make a configuration of what JSON can say."""
+    return RTCConfiguration(
+        iceServers=[aiortc.RTCIceServer(**server) for server in servers or []],
+        iceTransportPolicy=RTCIceTransportPolicy(policy),
+    )
 
 
 def hide_management_link() -> None:

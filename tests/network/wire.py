@@ -4,6 +4,10 @@ It forwards frames, and loses, delays or swallows them as it is told by lines of
 `{"link": 0, "way": "right", "loss": 0.05, "delay": 0.15}`, where the way is where frames go to.
 A loss of 1 is a silent blackhole: both ends go on seeing a link that is up. ARP and neighbor
 discovery pass whatever happens, as they do where the first hop is fine and the path behind isn't.
+
+`{"link": 0, "behind": "left", "shift": 3000}` adds a number to all UDP ports of one side, as the
+other side sees them. When that changes it is as if a NAT had forgotten its mappings: what is sent
+to the ports of before gets lost.
 """
 
 import asyncio
@@ -19,6 +23,7 @@ SOL_PACKET, PACKET_VNET_HDR = 263, 15
 PACKET_OUTGOING = 4
 # With this header in front, offloaded checksums are handed on as they are.
 VNET_HEADER = 10
+VNET_NEEDS_CHECKSUM = 1
 FRAMES_AT_A_TIME = 64
 NEIGHBOR_DISCOVERY = range(133, 138)
 
@@ -29,6 +34,20 @@ class Condition:
 
     loss: float = 0.0
     delay: float = 0.0
+
+
+def shift_port(frame: bytes, place: int, shift: int) -> bytes:
+    """Add to a UDP port, of the sender (place 0) or the receiver (2), of an IPv4 frame."""
+    ip = VNET_HEADER + 14
+    udp = ip + (frame[ip] & 15) * 4
+    if frame[ip - 2 : ip] != b"\x08\x00" or frame[ip + 9] != socket.IPPROTO_UDP:
+        return frame
+    changed = bytearray(frame)
+    port = int.from_bytes(changed[udp + place : udp + place + 2]) + shift
+    changed[udp + place : udp + place + 2] = (port % (1 << 16)).to_bytes(2)
+    if not frame[0] & VNET_NEEDS_CHECKSUM:
+        changed[udp + 6 : udp + 8] = b"\0\0"  # none
+    return bytes(changed)
 
 
 def open_interface(name: str) -> socket.socket:
@@ -55,6 +74,8 @@ class Direction:
 
     def __init__(self, source: socket.socket, sink: socket.socket) -> None:
         self.condition = Condition()
+        # Of the ports of the sender and the receiver.
+        self.shifts = {0: 0, 2: 0}
         self._source, self._sink = source, sink
         asyncio.get_running_loop().add_reader(source, self._forward)
 
@@ -70,6 +91,9 @@ class Direction:
             condition = self.condition
             if carries_traffic(frame) and random.random() < condition.loss:
                 continue
+            for place, shift in self.shifts.items():
+                if shift:
+                    frame = shift_port(frame, place, shift)
             if condition.delay:
                 loop.call_later(condition.delay, self._emit, frame)
             else:
@@ -93,9 +117,15 @@ async def main() -> None:
     print(json.dumps({"event": "ready"}), flush=True)
     async for line in reader:
         order = json.loads(line)
-        for way in ("right", "left"):
-            if order["way"] in {way, "both"}:
-                links[order["link"]][way].condition = Condition(order["loss"], order["delay"])
+        link = links[order["link"]]
+        if "shift" in order:
+            behind = order["behind"]
+            out, back = ("right", "left") if behind == "left" else ("left", "right")
+            link[out].shifts[0], link[back].shifts[2] = order["shift"], -order["shift"]
+        else:
+            for way in ("right", "left"):
+                if order["way"] in {way, "both"}:
+                    link[way].condition = Condition(order["loss"], order["delay"])
         print(json.dumps({"event": "done", "order": order["number"]}), flush=True)
 
 

@@ -3,22 +3,18 @@
 import asyncio
 import time
 
-import pytest
-
 from network.calls import call
 from network.checks import check_nothing_is_lost, events_of, seconds_until, send_numbers
-
-pytestmark = [pytest.mark.network, pytest.mark.timeout(240), pytest.mark.usefixtures("namespaces")]
 
 RESTARTS = 4
 QUIET = 15.0
 
 
-async def restart_on(loss: float, delay: float) -> str:
-    """Restart from each side in turn on a bad network; say how long that took."""
+async def restart_on(loss: float, delay: float) -> None:
+    """Restart from each side in turn on a bad network; print how long that took."""
     times = []
     # What the Negotiator would do by itself must not be needed.
-    async with call(restart="nobody", media=True) as (network, peers):
+    async with call(restart="nobody", media="video") as (network, peers):
         await send_numbers(peers, interval=0.05)
         for peer in peers:
             await peer.wait_for("frame")
@@ -38,18 +34,7 @@ async def restart_on(loss: float, delay: float) -> str:
             await peer.wait_until_connected()
         await check_nothing_is_lost(peers)
     shown = ", ".join(f"{seconds:.2f}" for seconds in times)
-    return (
+    print(
         f"loss {loss:.0%}, delay {delay} s each way: restarts took {shown} s; "
         f"disconnected {len(interruptions)} times"
     )
-
-
-async def test_restarts_on_bad_networks() -> None:
-    conditions = [(0.05, 0.0), (0.2, 0.0), (0.0, 0.15), (0.05, 0.15), (0.0, 0.6)]
-    results = await asyncio.gather(
-        *(restart_on(loss, delay) for loss, delay in conditions), return_exceptions=True
-    )
-    for result in results:
-        print(result)
-    if errors := [result for result in results if isinstance(result, BaseException)]:
-        raise BaseExceptionGroup("bad networks", errors)
