@@ -14,6 +14,8 @@ const FINAL_CODES = new Set([4000, 4001, 4003, 4009]);
 const ACK_AFTER_MESSAGES = 16;
 const ACK_AFTER_MS = 1000;
 const OPEN_TIMEOUT_MS = 10000;
+const REPLACED = 4001;
+const ENVELOPE = 64; // what the number takes in a frame
 
 export class RtcSignal extends EventTarget {
   #urls;
@@ -32,6 +34,7 @@ export class RtcSignal extends EventTarget {
   #heard = 0;
   #attempt = 0;
   #notBefore = 0;
+  #connectedAt = 0; // when a session was resumed last
   #closed = false;
   #opening = null;
   #room = []; // who waits for room in the outbox
@@ -62,7 +65,10 @@ export class RtcSignal extends EventTarget {
     });
   }
 
-  /** Sends data to a peer, or to "*"; resolves when it is sure to be sent. */
+  /**
+   * Sends data to a peer, or to "*"; resolves when it is sure to be sent, rejects with a RangeError
+   * if it is larger than the server takes.
+   */
   async send(data, to = null) {
     while (!this.#closed && this.#outbox.length >= (this.#session?.limits?.maxUnacknowledged ?? 1)) {
       await new Promise((resolve) => this.#room.push(resolve));
@@ -77,6 +83,9 @@ export class RtcSignal extends EventTarget {
       fields.to = to;
     }
     const text = JSON.stringify(fields);
+    // The server would end this connection, and each one on which it came again.
+    const most = (this.#session.limits?.maxMessageSize ?? Infinity) - ENVELOPE;
+    if (new TextEncoder().encode(text).length > most) throw new RangeError("the message is too large");
     this.#lastSent += 1;
     this.#outbox.push({ seq: this.#lastSent, text });
     this.#flush();
@@ -183,7 +192,9 @@ export class RtcSignal extends EventTarget {
       // It never was open.
     }
     this.#quiet();
-    if (FINAL_CODES.has(code) || this.#opening) {
+    // An earlier attempt of ours may have reached the server late, and taken our own place.
+    const byOurselves = code === REPLACED && Date.now() - this.#connectedAt < OPEN_TIMEOUT_MS;
+    if ((FINAL_CODES.has(code) && !byOurselves) || this.#opening) {
       this.#end(code, reason || "the server can't be reached");
       return;
     }
@@ -246,6 +257,7 @@ export class RtcSignal extends EventTarget {
     this.#session = message;
     this.peer = message.peer;
     this.#attempt = 0;
+    this.#connectedAt = message.resumed ? Date.now() : 0;
     if (message.resumed) {
       this.#acknowledged(message.last);
     } else {

@@ -4,7 +4,9 @@ import asyncio
 import json
 import shutil
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from pathlib import Path
+from typing import Any
 
 from connecting import DEADLINE
 from forwarder import forwarder, random_lengths
@@ -13,6 +15,7 @@ from restartice_signaling import (
     CustomReceived,
     Limits,
     ServerSettings,
+    SignalingServer,
     WebSocketSignaling,
     make_token,
     serve,
@@ -109,6 +112,75 @@ async def test_numbers_both_ways_over_cut_sockets(tmp_path: Path) -> None:
             if process.returncode is None:
                 process.kill()
             await process.communicate()
+
+
+DRAINED = """
+import {{ RtcSignal }} from {client};
+const say = (value) => console.log(JSON.stringify(value));
+const signaling = new RtcSignal({url}, {{ room: "room", peer: "js" }});
+signaling.addEventListener("signal", ({{ detail }}) => say(["signal", detail.data.custom]));
+signaling.addEventListener("disconnected", () => say(["disconnected", Date.now()]));
+signaling.addEventListener("reconnected", async ({{ detail }}) => {{
+  say(["reconnected", Date.now(), detail.resumed]);
+  while (!signaling.peers.has("py")) {{
+    await new Promise((resolve) => signaling.addEventListener("peer", resolve, {{ once: true }}));
+  }}
+  await signaling.send({{ custom: "after" }}, "py");
+}});
+await signaling.connect();
+await signaling.send({{ custom: "x".repeat(70000) }}, "py").catch((error) => say([error.name]));
+await signaling.send({{ custom: "before" }}, "py");
+process.stdin.on("data", () => {{ signaling.close(); process.exit(0); }});
+"""
+
+
+async def test_what_is_too_large_is_refused_and_a_drained_server_left_alone(
+    tmp_path: Path,
+) -> None:
+    node = shutil.which("node")
+    require(node, "node")
+    assert node is not None
+    require(await node_supports_websocket(node), "node 20.10 or later, for its WebSocket")
+    settings = ServerSettings(reconnect_in=(1.0, 1.5))
+    async with AsyncExitStack() as stack:
+        server = SignalingServer(settings)
+        await server.listen("127.0.0.1", 0)
+        stack.push_async_callback(server.close)
+        python = WebSocketSignaling(server.url, room="room", peer="py")
+        await stack.enter_async_context(python)
+        program = tmp_path / "client.mjs"
+        client, url = json.dumps(CLIENT.as_uri()), json.dumps(server.url)
+        program.write_text(DRAINED.format(client=client, url=url))
+        process = await asyncio.create_subprocess_exec(
+            node,
+            "--experimental-websocket",
+            "--no-warnings",
+            str(program),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+        )
+        try:
+            async with asyncio.timeout(2 * DEADLINE):
+                assert await said(process) == ["RangeError"]
+                assert (await anext(customs(python))).value == "before"
+                port = server.port
+                await server.close()
+                await stack.enter_async_context(serve(port=port, settings=settings))
+                lost, back = await said(process), await said(process)
+                assert (lost[0], back[0], back[2]) == ("disconnected", "reconnected", False)
+                # As it was asked to, but for what the clock is off.
+                assert back[1] - lost[1] > 900
+                assert (await anext(customs(python))).value == "after"
+        finally:
+            if process.returncode is None:
+                process.kill()
+            await process.communicate()
+
+
+async def said(process: asyncio.subprocess.Process) -> list[Any]:
+    assert process.stdout is not None
+    value: list[Any] = json.loads(await process.stdout.readline())
+    return value
 
 
 async def send_numbers(signaling: WebSocketSignaling) -> None:
