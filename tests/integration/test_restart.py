@@ -31,7 +31,7 @@ from restartice import (
     VideoStreamTrack,
 )
 from restartice.consent import PathState
-from restartice.icetransport import PRECEDENCE
+from restartice.switching import PRECEDENCE
 
 
 def credentials_and_ports(description: RTCSessionDescription | None) -> list[tuple[Any, ...]]:
