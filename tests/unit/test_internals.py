@@ -1,5 +1,11 @@
 """The seam tells what is missing, and restartice exports all that aiortc does."""
 
+import ast
+import json
+import subprocess
+import sys
+from pathlib import Path
+
 import aioice
 import aiortc
 import aiortc.rtcicetransport
@@ -35,6 +41,38 @@ def test_a_missing_name_is_told_in_one_sentence(owner: type, name: str, mangled:
     assert mangled in message
     assert seam.SUPPORTED in message
     assert message.count("\n") == 0
+
+
+@pytest.fixture(scope="module")
+def said() -> dict[str, str]:
+    """Return what an import says without each name."""
+    canary = Path(__file__).parents[1] / "canary.py"
+    run = subprocess.run([sys.executable, canary], check=True, capture_output=True, timeout=110)
+    return {name: message for *_, name, message in json.loads(run.stdout)}
+
+
+@pytest.mark.parametrize("name", sorted({name for _, name in seam.required_names}))
+def test_the_import_says_which_name_has_moved(said: dict[str, str], name: str) -> None:
+    assert said[name].startswith(f"ImportError: restartice supports {seam.SUPPORTED}; aiortc ")
+    assert f".{name}" in said[name]
+
+
+def test_all_private_names_in_the_seam_are_looked_up() -> None:
+    folder = Path(seam.__file__).parent
+    used: set[str] = set()
+    defined: set[str] = set()
+    for path in folder.glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Attribute) and node.attr.startswith("_"):
+                used.add(node.attr)
+            elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+                defined.add(node.name)
+    foreign = {name for name in used if not name.startswith("__")}
+    required = {name for _, name in seam.required_names}
+    assert len(foreign) > 20
+    assert foreign - required == set()
+    # What overrides a method of aiortc's or aioice's has its name.
+    assert {name for name in defined if name.startswith("_RTC")} <= required
 
 
 def test_all_of_aiortcs_names_are_exported() -> None:

@@ -253,6 +253,12 @@ def transport_policy(policy: aiortc.RTCIceTransportPolicy) -> aioice.TransportPo
     return aiortc.rtcicetransport.ICE_TRANSPORT_POLICIES[policy]
 
 
+# Our gatherer and transport have these under the same names, for aiortc and programs use them.
+require(aiortc.RTCIceGatherer, "_connection")
+for _name in ("_connection", "_recv", "_send"):
+    require(aiortc.RTCIceTransport, _name)
+
+
 def set_controlling(transport: aiortc.RTCIceTransport, *, controlling: bool) -> None:
     """Set the ICE role."""
     transport._connection.ice_controlling = controlling

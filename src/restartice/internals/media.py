@@ -130,6 +130,9 @@ def pair(transceiver: aiortc.RTCRtpTransceiver, track: RemoteStreamTrack, *, sha
     transceiver._bundled = shared
 
 
+require(aiortc.MediaStreamTrack, "_id")
+
+
 def set_track_id(track: aiortc.MediaStreamTrack, track_id: str) -> None:
     """Give a track the id that the remote side gave it."""
     track._id = track_id
