@@ -29,6 +29,7 @@ from .events import (
 from .memory import MemoryBackend
 from .messages import Heartbeat, Limits
 from .negotiator import Negotiator
+from .parts import PeerInfo
 from .recovery import (
     RecoverySettings,
     RestartEvent,
@@ -58,6 +59,7 @@ __all__ = [
     "NoPeer",
     "PeerAway",
     "PeerBack",
+    "PeerInfo",
     "PeerJoined",
     "PeerLeft",
     "Reconnected",

@@ -69,9 +69,14 @@ class Resume:
 
 @dataclass(frozen=True)
 class PeerInfo:
-    """Another peer of the room. `polite` says whether the receiver is the polite one of the two.
+    """Another peer of the room.
 
-    `state` is `"joined"`, or `"away"` while the peer's connection to the server is lost.
+    Attributes:
+        peer: Its id in the room.
+        instance: Names this stay of it, another one when its program is started anew.
+        polite: Whether we, who are told this, are the polite one of the two.
+        meta: What it wants others to know.
+        state: `"joined"`, or `"away"` while its connection to the server is lost.
     """
 
     peer: str

@@ -8,6 +8,7 @@ ROOT = Path(__file__).parents[2]
 PAGES = sorted((ROOT / "examples" / "docs" / "pages").glob("*.md"))
 READMES = [
     ROOT / "README.md",
+    *sorted((ROOT / ".github").glob("*.md")),
     *(
         path
         for folder in ("examples", "signaling", "tests")
