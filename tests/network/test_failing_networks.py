@@ -1,4 +1,4 @@
-"""Networks that fail for a while, and networks that lose and delay all the time.
+"""Networks that fail for a while, that lose and delay all the time, and NATs that forget.
 
 All calls at once, since the longest outage lasts a minute, and nearly all of that is waiting.
 """
@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 
 from network.badnetworks import restart_on
+from network.namespaces import SIDES
 from network.outages import WAYS, Outage, check_long, check_short, suffer_all
+from network.rebinding import rebind_in_mid_call
 
 pytestmark = [pytest.mark.network, pytest.mark.timeout(240), pytest.mark.usefixtures("namespaces")]
 
@@ -19,7 +21,7 @@ CONDITIONS = [(0.05, 0.0), (0.2, 0.0), (0.2, 0.15), (0.0, 0.15), (0.0, 0.6)]
 STAGGER = 1.5
 
 
-async def test_outages_and_bad_networks() -> None:
+async def test_outages_and_bad_networks_and_nats() -> None:
     long = [Outage(60, way) for way in WAYS]
     short = {way: [Outage(seconds, way) for seconds in (20, 5, 1)] for way in WAYS}
     # The longest first; not at the same moment, since this is about paths, not about the machine.
@@ -27,6 +29,7 @@ async def test_outages_and_bad_networks() -> None:
         *(suffer_all([outage]) for outage in long),
         *(restart_on(loss, delay) for loss, delay in CONDITIONS),
         *(suffer_all(outages) for outages in short.values()),
+        *(rebind_in_mid_call(side) for side in SIDES),
     ]
     results = await asyncio.gather(
         *(begin_later(n * STAGGER, scenario) for n, scenario in enumerate(scenarios)),
