@@ -1,6 +1,8 @@
 """NetworkMonitor where it polls; with netlink it is tested in namespaces."""
 
 import asyncio
+import subprocess
+import sys
 from typing import Any
 
 import aioice.ice
@@ -60,3 +62,36 @@ def test_what_is_usable() -> None:
     assert not is_bindable("192.0.2.1")
     assert is_running("lo")
     assert not is_running("no-such-link")
+
+
+ELSEWHERE = """
+import asyncio, sys
+import aioice.ice, aiortc
+
+# What imported it already may have it; we may not.
+sys.platform = {platform!r}
+sys.modules["fcntl"] = None
+import restartice
+
+aioice.ice.get_host_addresses = lambda **_: ["127.0.0.1"]
+
+async def main():
+    changes = asyncio.Queue()
+    async with restartice.NetworkMonitor() as monitor:
+        monitor.on("change", changes.put_nowait)
+        aioice.ice.get_host_addresses = lambda **_: ["127.0.0.1", "127.0.0.2"]
+        async with asyncio.timeout(20):
+            print(sorted((await changes.get()).added))
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.parametrize("platform", ["darwin", "win32"])
+def test_on_other_systems_it_is_imported_without_fcntl_and_polls(platform: str) -> None:
+    program = ELSEWHERE.format(platform=platform)
+    result = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert result.returncode == 0, result.stderr
+    assert result.stdout == "['127.0.0.2']\n"
