@@ -13,6 +13,9 @@ __all__ = ["JitterBuffer"]
 CLOCK_RATE: Final = 90000
 # aiortc's senders can repeat no more packets than that, so a longer hole stays one.
 REPEATABLE: Final = 128
+# How long after a whole picture was asked for it is asked for again. libwebrtc sends none sooner
+# than 0.3 s after another one, which may have been given up, too, because of a second hole.
+AGAIN: Final = CLOCK_RATE // 2
 
 
 class JitterBuffer(AiortcJitterBuffer):
@@ -21,7 +24,7 @@ class JitterBuffer(AiortcJitterBuffer):
     aiortc's waits until 512 packets have come in behind the hole, which after an outage is ten
     seconds and more of frozen video. This one gives up when the sender can't repeat what is
     missing, or didn't in time. It goes on with the newest frame, and asks for a picture that needs
-    no other.
+    no other, twice.
 
     Args:
         capacity: How many packets it holds; a power of two.
@@ -33,6 +36,8 @@ class JitterBuffer(AiortcJitterBuffer):
         self._patience = int(patience * CLOCK_RATE)
         # When what was handed out last, or else came first, was taken, by the sender's clock.
         self._handed_out: int | None = None
+        # When a whole picture was asked for, if that is still to be repeated.
+        self._asked: int | None = None
 
     def add(self, packet: "RtpPacket") -> "tuple[bool, JitterFrame | None]":
         """Add a packet; return whether to ask for a whole picture, and the next frame if any."""
@@ -43,7 +48,15 @@ class JitterBuffer(AiortcJitterBuffer):
             self._skip_to_frame_of(packet)
             self._handed_out = packet.timestamp
             picture_lost = True
-        return picture_lost, frame
+        return self._shall_ask(packet.timestamp, picture_lost), frame
+
+    def _shall_ask(self, now: int, picture_lost: bool) -> bool:
+        if picture_lost:
+            self._asked = now
+        elif self._asked is not None and elapsed(self._asked, now) >= AGAIN:
+            self._asked = None
+            return True
+        return picture_lost
 
     def _is_stuck(self, packet: "RtpPacket") -> bool:
         assert self._handed_out is not None

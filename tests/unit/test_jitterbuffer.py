@@ -14,7 +14,7 @@ from restartice import (
     RTCIceTransport,
     RTCRtpReceiver,
 )
-from restartice.jitterbuffer import CLOCK_RATE, REPEATABLE, JitterBuffer, elapsed
+from restartice.jitterbuffer import AGAIN, CLOCK_RATE, REPEATABLE, JitterBuffer, elapsed
 
 FRAME = 3000  # at 30 frames a second
 PATIENCE = int(0.6 * CLOCK_RATE)
@@ -108,6 +108,18 @@ def test_an_outage_ends_with_the_first_packets_after_it(frames: int) -> None:
     stream.send(2)
     assert stream.pictures_asked_for == 1
     assert elapsed(stream.frames[-1], stream.timestamp) == 2 * FRAME
+
+
+def test_a_whole_picture_is_asked_for_twice() -> None:
+    stream = Stream()
+    stream.send(10)
+    stream.lose(100)
+    stream.send(AGAIN // FRAME)
+    assert stream.pictures_asked_for == 1
+    stream.send(2)
+    assert stream.pictures_asked_for == 2
+    stream.send(500)
+    assert stream.pictures_asked_for == 2
 
 
 def test_an_outage_short_enough_to_be_repeated() -> None:
