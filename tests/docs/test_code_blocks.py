@@ -4,6 +4,7 @@ import ast
 import asyncio
 import inspect
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import quickjs
 
 import connecting
 from conftest import leave_nothing, open_sockets
@@ -150,3 +152,18 @@ async def output_of(program: str, *arguments: str) -> str:
 def test_there_are_programs_and_pages() -> None:
     assert len(PROGRAMS) >= 3
     assert {name_of(path) for path in FILES} >= SETTINGS.keys()
+
+
+SCRIPTS = [block for path in (*READMES, *PAGES) for block in blocks(path, "js")]
+
+
+@pytest.mark.parametrize("block", SCRIPTS, ids=str)
+def test_scripts_are_javascript_and_use_what_there_is(block: Block) -> None:
+    quickjs.Context().eval(f"(async () => {{{block.text}}})")
+    source = (ROOT / "signaling" / "rtc-signal.js").read_text()
+    for method in re.findall(r"\bsignaling\.(\w+)\(", block.text):
+        assert method == "addEventListener" or re.search(
+            rf"^  (async )?{method}\(", source, re.MULTILINE
+        )
+    for event in re.findall(r'addEventListener\("(\w+)"', block.text):
+        assert f'"{event}"' in source
