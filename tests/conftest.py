@@ -9,7 +9,7 @@ import aioice.ice
 import pytest
 
 from requiring import require
-from restartice import RTCPeerConnection
+from restartice import RTCPeerConnection, RTCSessionDescription
 
 __all__ = ["Factory", "leave_nothing", "loopback", "make_pc", "other_tasks", "require"]
 
@@ -26,6 +26,18 @@ def loopback(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) ->
     """Let ICE gather 127.0.0.1 only: no test talks to anything else, but those in namespaces."""
     if "network" not in request.keywords:
         monkeypatch.setattr(aioice.ice, "get_host_addresses", lambda **_: ["127.0.0.1"])
+
+
+@pytest.fixture
+async def offer() -> RTCSessionDescription:
+    """Return an offer of audio and data."""
+    pc = RTCPeerConnection()
+    pc.addTransceiver("audio")
+    pc.createDataChannel("data")
+    try:
+        return await pc.createOffer()
+    finally:
+        await pc.close()
 
 
 @pytest.fixture

@@ -26,6 +26,7 @@ __all__ = [
     "only",
     "parse",
     "rejected_in",
+    "rejected_mids",
     "render",
     "section_credentials",
     "sections",
@@ -171,6 +172,12 @@ def live_sections(
 def rejected_in(description: SessionDescription | None) -> frozenset[int]:
     """Return the places of the media sections that are rejected."""
     return description.rejected if isinstance(description, Description) else frozenset()
+
+
+def rejected_mids(description: SessionDescription | None) -> set[str]:
+    """Return the mids of the media sections that are rejected."""
+    rejected = rejected_in(description)
+    return {description.media[place].rtp.muxId for place in rejected} if description else set()
 
 
 def only(description: SessionDescription | None, places: Collection[int]) -> Description | None:

@@ -6,10 +6,11 @@ import aiortc
 from aiortc import InvalidAccessError, InvalidStateError
 from aiortc.exceptions import InternalError
 
+from .internals import pair
 from .mediastream import MediaStream, stream_ids
 from .negotiationneeded import NegotiationNeeded
 from .shown import Descriptions, Shown
-from .transceiver import DIRECTIONS, SENDING, RTCRtpSender, RTCRtpTransceiver
+from .transceiver import DIRECTIONS, SENDING, RTCRtpReceiver, RTCRtpSender, RTCRtpTransceiver
 
 __all__ = ["LocalTracks"]
 
@@ -19,7 +20,7 @@ WITHOUT_SENDING = {"sendrecv": "recvonly", "sendonly": "inactive"}
 
 
 class LocalTracks(NegotiationNeeded):
-    """What addTrack, removeTrack and addTransceiver do."""
+    """What addTrack, removeTrack and addTransceiver do, and how a transceiver is made."""
 
     shown: Shown | None = None
 
@@ -39,6 +40,24 @@ class LocalTracks(NegotiationNeeded):
         """Let aiortc see everything."""
         if self.shown is not None:
             self.shown.leave()
+
+    def create_transceiver(
+        self, direction: str, kind: str, sender_track: aiortc.MediaStreamTrack | None = None
+    ) -> RTCRtpTransceiver:
+        """Make a transceiver and add it to the connection's set.
+
+        Spec: https://w3c.github.io/webrtc-pc/#dfn-create-an-rtcrtptransceiver
+        """
+        transport, shared = self.transport_for(kind)
+        sender = RTCRtpSender(sender_track or kind, transport)
+        # Departure: without streams given, the track is in one of the connection's, as in aiortc.
+        sender.stream_ids = (self.stream_id,)
+        receiver = RTCRtpReceiver(kind, transport, self.ice_settings)
+        transceiver = RTCRtpTransceiver(kind, receiver, sender, direction, self)
+        sender.transceiver = transceiver
+        pair(transceiver, receiver.remote_track, shared=shared)
+        self.transceivers.append(transceiver)
+        return transceiver
 
     def add_track(
         self, track: aiortc.MediaStreamTrack, streams: Iterable[MediaStream | str]

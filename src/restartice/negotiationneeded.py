@@ -6,13 +6,11 @@ from typing import TYPE_CHECKING
 import aiortc
 
 from . import description as sdp
-from .internals import pair
 from .localcandidates import CandidateAnnouncer
 from .negotiation import NegotiationSnapshot, TransceiverSnapshot, is_negotiation_needed
 from .operations import OperationsChain
 from .settings import IceSettings
 from .states import SignalingState
-from .transceiver import RTCRtpReceiver, RTCRtpSender, RTCRtpTransceiver
 
 if TYPE_CHECKING:
     from .credentials import IceCredentials
@@ -36,24 +34,6 @@ class NegotiationNeeded(CandidateAnnouncer):
         self.local_ice_credentials_to_replace: set[IceCredentials] = set()
         self.negotiation_needed = False
         self._update_negotiation_needed_flag_on_empty_chain = False
-
-    def create_transceiver(
-        self, direction: str, kind: str, sender_track: aiortc.MediaStreamTrack | None = None
-    ) -> RTCRtpTransceiver:
-        """Make a transceiver and add it to the connection's set.
-
-        Spec: https://w3c.github.io/webrtc-pc/#dfn-create-an-rtcrtptransceiver
-        """
-        transport, shared = self.transport_for(kind)
-        sender = RTCRtpSender(sender_track or kind, transport)
-        # Departure: without streams given, the track is in one of the connection's, as in aiortc.
-        sender.stream_ids = (self.stream_id,)
-        receiver = RTCRtpReceiver(kind, transport, self.ice_settings)
-        transceiver = RTCRtpTransceiver(kind, receiver, sender, direction, self)
-        sender.transceiver = transceiver
-        pair(transceiver, receiver.remote_track, shared=shared)
-        self.transceivers.append(transceiver)
-        return transceiver
 
     def update_negotiation_needed_flag(self) -> None:
         """Find out in a later task if negotiation is needed.

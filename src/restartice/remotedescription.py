@@ -10,7 +10,7 @@ from . import description as sdp
 from . import validation
 from .dtlstransport import parked_stops
 from .icegeneration import RemoteIce
-from .internals import set_mid, set_mline_index
+from .internals import dissociate, set_mid, set_mline_index
 from .sections import mids_of, with_mids, without_sections
 from .session import Session, as_final
 from .states import Side, SignalingState
@@ -188,8 +188,7 @@ class RemoteDescriptionSetter(Session):
                 transceiver.mid not in current
                 and (transceiver.kind, transceiver.mid) not in offered
             ):
-                set_mid(transceiver, None)
-                set_mline_index(transceiver, None)
+                dissociate(transceiver)
                 if transceiver in self.made_by_remote and not transceiver.added_by_track:
                     self.transceivers.remove(transceiver)
                     self.abandoned.append(transceiver)

@@ -10,9 +10,8 @@ from .icetransport import RTCIceTransport
 from .internals import (
     NEGOTIATED_STATE,
     AiortcPeerConnection,
+    dissociate,
     set_controlling,
-    set_mid,
-    set_mline_index,
 )
 from .transceiver import RTCRtpTransceiver
 
@@ -61,8 +60,7 @@ class Snapshot:
     ) -> None:
         connection = self._connection
         for transceiver in transceivers:
-            set_mid(transceiver, None)
-            set_mline_index(transceiver, None)
+            dissociate(transceiver)
             connection.transceivers.append(transceiver)
             self._use(transceiver.receiver.transport)
         if sctp is not None and connection.sctp_transport is None:

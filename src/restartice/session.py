@@ -8,21 +8,19 @@ from typing import Final
 
 import aiortc
 from aiortc import InvalidStateError, RTCSessionDescription
-from aiortc.sdp import SessionDescription
 
 from . import description as sdp
 from .connector import Connector
 from .icetransport import RTCIceTransport
-from .internals import set_mid, set_mline_index
 from .negotiation import REVERSED
-from .remotecandidates import CandidateReceiver
+from .rejection import RejectionFollower
 from .remotetracks import Reception, RemoteTracks
 from .rollback import Snapshot
 from .sections import described_streams
 from .settings import IceSettings
 from .states import Side, SignalingState, next_signaling_state
 from .transceiver import SENDING, RTCRtpTransceiver
-from .transports import dtls_transport, ice_transport, stop_transports
+from .transports import ice_transport, stop_transports
 
 __all__ = ["Session", "as_final"]
 
@@ -38,7 +36,7 @@ CONNECTING: Final = frozenset(
 )
 
 
-class Session(CandidateReceiver):
+class Session(RejectionFollower):
     """What setting a local and setting a remote description have in common."""
 
     def __init__(
@@ -48,8 +46,6 @@ class Session(CandidateReceiver):
         self.connector = Connector(self)
         self.remote_tracks = RemoteTracks()
         self.made_by_remote: set[RTCRtpTransceiver] = set()
-        # Transceivers that a description has made superfluous, until it is applied.
-        self.abandoned: list[RTCRtpTransceiver] = []
         self._last_stable: Snapshot | None = None
 
     # Checking, applying and taking back.
@@ -135,7 +131,7 @@ class Session(CandidateReceiver):
 
     def _negotiated_transports(self) -> list[RTCIceTransport]:
         """Return the ICE transports of the sections that neither side rejects."""
-        rejected = _rejected_mids(self.current_local) | _rejected_mids(self.current_remote)
+        rejected = sdp.rejected_mids(self.current_local) | sdp.rejected_mids(self.current_remote)
         users = [user for user in self.users() if user.mid is None or user.mid not in rejected]
         return list(dict.fromkeys(map(ice_transport, users)))
 
@@ -183,7 +179,7 @@ class Session(CandidateReceiver):
 
     async def enter(self, state: SignalingState) -> None:
         """Make a description's effect known: the signaling state first, then all else."""
-        stopped = self._stop_rejected(state)
+        stopped = self.stop_rejected(state)
         if state in CONNECTING:
             for transceiver in self.transceivers:
                 transceiver.has_sent |= transceiver.negotiated_direction in SENDING
@@ -211,7 +207,7 @@ class Session(CandidateReceiver):
     async def _connect(self, state: SignalingState) -> None:
         unneeded: set[aiortc.RTCDtlsTransport] = set()
         if state is SignalingState.STABLE:
-            unneeded = self.parked | self._unused_transports()
+            unneeded = self.parked | self.unused_transports()
             self.parked = set()
             self.update_transport_states()
         # First, so that the operation ends before ICE does; but even if it is cancelled meanwhile,
@@ -222,51 +218,6 @@ class Session(CandidateReceiver):
             for transport in self.transports_by_use():
                 await transport.start_checks(first=self.we_offered)
             self.connector.connect_soon()
-
-    # What is rejected.
-
-    def _stop_rejected(self, state: SignalingState) -> list[RTCRtpTransceiver]:
-        """Stop what a description rejects, which can't be taken back; return it."""
-        stopped, self.abandoned = self.abandoned, []
-        remote = self.pending_remote or self.current_remote
-        rejected = _rejected_mids(remote)
-        if state is SignalingState.STABLE:
-            rejected = _rejected_mids(self.current_remote) | _rejected_mids(self.current_local)
-        for transceiver in self.transceivers:
-            is_rejected = transceiver.mid is not None and transceiver.mid in rejected
-            if is_rejected or transceiver.stopped_for_good:
-                stopped.append(transceiver)
-        for transceiver in stopped:
-            self._stop_for_good(transceiver)
-            # One that a remote offer rejects stays associated until the answer.
-            if state is SignalingState.STABLE or transceiver not in self.transceivers:
-                self._dissociate(transceiver)
-        if state is SignalingState.STABLE:
-            # Remove stopped transceivers from the connection's set.
-            self.transceivers[:] = [t for t in self.transceivers if not t.stopped_for_good]
-        if (sctp := self.sctp_transport) is not None and sctp.mid in rejected:
-            self.in_background(sctp.stop())
-            self.sctp_transport, self.data_channel_created = None, False
-        return stopped
-
-    def _stop_for_good(self, transceiver: RTCRtpTransceiver) -> None:
-        if not transceiver.stopping:
-            transceiver.stop_sending_and_receiving(self)
-        transceiver.stopped_for_good = True
-
-    def _dissociate(self, transceiver: RTCRtpTransceiver) -> None:
-        set_mid(transceiver, None)
-        set_mline_index(transceiver, None)
-        self.remote_dtls.pop(transceiver, None)
-        self.remote_ice.pop(transceiver, None)
-
-    def _unused_transports(self) -> set[aiortc.RTCDtlsTransport]:
-        """Return transports on which nothing is left, and forget them."""
-        unused = self.dtls_transports - {dtls_transport(user) for user in self.users()}
-        for transport in unused:
-            self.dtls_transports.discard(transport)
-            self.ice_transports.discard(transport.transport)
-        return unused
 
     # What is received.
 
@@ -291,11 +242,6 @@ class Session(CandidateReceiver):
                 Reception(transceiver, direction, streams, remote.webrtc_track_id(media))
             )
         return receptions
-
-
-def _rejected_mids(description: SessionDescription | None) -> set[str]:
-    rejected = sdp.rejected_in(description)
-    return {description.media[place].rtp.muxId for place in rejected} if description else set()
 
 
 def as_final(session: RTCSessionDescription) -> RTCSessionDescription:

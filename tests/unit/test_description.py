@@ -7,20 +7,9 @@ from aiortc.sdp import SessionDescription
 from hypothesis import given
 from hypothesis import strategies as st
 
-from restartice import RTCIceCandidate, RTCPeerConnection, RTCSessionDescription
+from restartice import RTCIceCandidate, RTCSessionDescription
 from restartice import description as sdp
 from restartice.credentials import IceCredentials
-
-
-@pytest.fixture
-async def offer() -> RTCSessionDescription:
-    pc = RTCPeerConnection()
-    pc.addTransceiver("audio")
-    pc.createDataChannel("data")
-    try:
-        return await pc.createOffer()
-    finally:
-        await pc.close()
 
 
 async def test_ice_options_stand_at_session_level(offer: RTCSessionDescription) -> None:

@@ -1,21 +1,8 @@
 """The origin line of descriptions. (I4)."""
 
-import pytest
-
 from restartice import RTCPeerConnection, RTCSessionDescription
 from restartice import description as sdp
 from restartice.origin import Origin, alike
-
-
-@pytest.fixture
-async def offer() -> RTCSessionDescription:
-    pc = RTCPeerConnection()
-    pc.addTransceiver("audio")
-    pc.createDataChannel("data")
-    try:
-        return await pc.createOffer()
-    finally:
-        await pc.close()
 
 
 async def test_origin_of_an_unchanged_offer_stays_the_same() -> None:

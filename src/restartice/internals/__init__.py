@@ -9,6 +9,7 @@ with one sentence that says which, instead of a connection that fails in mid-cal
 from .connection import (
     NEGOTIATED_STATE,
     AiortcPeerConnection,
+    dissociate,
     kept_codecs,
     mark_bundled,
     mline_index,
@@ -69,6 +70,7 @@ __all__ = [
     "acknowledge_data",
     "candidate_from_aioice",
     "candidate_to_aioice",
+    "dissociate",
     "error_code",
     "forget_transaction",
     "host_addresses",

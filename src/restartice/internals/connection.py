@@ -16,6 +16,7 @@ from .seam import Private, require
 __all__ = [
     "NEGOTIATED_STATE",
     "AiortcPeerConnection",
+    "dissociate",
     "kept_codecs",
     "mark_bundled",
     "mline_index",
@@ -202,8 +203,14 @@ def set_mline_index(transceiver: aiortc.RTCRtpTransceiver, index: int | None) ->
     transceiver._set_mline_index(index)  # type: ignore[arg-type]
 
 
+def dissociate(transceiver: aiortc.RTCRtpTransceiver) -> None:
+    """Associate a transceiver with no media section any more."""
+    set_mid(transceiver, None)
+    set_mline_index(transceiver, None)
+
+
 def set_mid(transceiver: aiortc.RTCRtpTransceiver, mid: str | None) -> None:
-    """Associate a transceiver with a media section, or with none."""
+    """Associate a transceiver with a media section."""
     transceiver._set_mid(mid)  # type: ignore[arg-type]
 
 
