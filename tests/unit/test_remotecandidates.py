@@ -1,0 +1,100 @@
+"""Where a remote candidate is put, and when it is refused. (W20, W21)."""
+
+import pytest
+from aiortc import InvalidStateError
+from aiortc.exceptions import OperationError
+
+from conftest import Factory
+from connecting import negotiate, transports
+from restartice import RTCIceCandidate, RTCPeerConnection
+
+LINE = "candidate:1 1 udp 1 127.0.0.1 {port} typ host"
+
+
+def candidate(port: int, ufrag: str | None = None, **place: object) -> RTCIceCandidate:
+    init = {"candidate": LINE.format(port=port), "usernameFragment": ufrag, **place}
+    made = RTCIceCandidate.fromJSON(init)
+    assert made is not None
+    return made
+
+
+async def described(make_pc: Factory) -> tuple[RTCPeerConnection, str]:
+    """Return a connection with a remote offer, whose username fragment is returned too."""
+    near, far = make_pc(), make_pc()
+    far.createDataChannel("x")
+    far.addTransceiver("audio")
+    await near.setRemoteDescription(await far.createOffer())
+    parameters = transports(far)[0].getLocalParameters()
+    assert parameters.usernameFragment is not None
+    return near, parameters.usernameFragment
+
+
+def ports_told(pc: RTCPeerConnection) -> list[list[str]]:
+    """Return the ports of the candidates in each section of the remote description."""
+    sections = pc.remoteDescription.sdp.split("\r\nm=")[1:]
+    return [
+        [x.split()[5] for x in section.splitlines() if x.startswith("a=candidate")]
+        for section in sections
+    ]
+
+
+async def test_it_shows_up_in_its_section(make_pc: Factory) -> None:
+    pc, ufrag = await described(make_pc)
+    await pc.addIceCandidate(candidate(1001, ufrag, sdpMid="1"))
+    await pc.addIceCandidate(candidate(1002, sdpMLineIndex=0))
+    # The mid is the better one of two.
+    await pc.addIceCandidate(candidate(1003, ufrag, sdpMid="0", sdpMLineIndex=1))
+    assert ports_told(pc) == [["1002", "1003"], ["1001"]]
+
+
+@pytest.mark.parametrize(
+    "place", [{"sdpMid": "9"}, {"sdpMLineIndex": 9}, {"sdpMid": "9", "sdpMLineIndex": 0}]
+)
+async def test_unknown_sections_are_refused(make_pc: Factory, place: dict[str, object]) -> None:
+    pc, ufrag = await described(make_pc)
+    with pytest.raises(OperationError, match="media section"):
+        await pc.addIceCandidate(candidate(1001, ufrag, **place))
+    assert ports_told(pc) == [[], []]
+
+
+async def test_an_unknown_generation_is_refused(make_pc: Factory) -> None:
+    pc, _ = await described(make_pc)
+    with pytest.raises(OperationError, match="other"):
+        await pc.addIceCandidate(candidate(1001, "other", sdpMid="0"))
+    assert ports_told(pc) == [[], []]
+
+
+async def test_without_a_description_a_generation_cant_be_known(make_pc: Factory) -> None:
+    with pytest.raises(InvalidStateError):
+        await make_pc().addIceCandidate(candidate(1001, "some", sdpMid="0"))
+    with pytest.raises(InvalidStateError):
+        await make_pc().addIceCandidate(None)
+
+
+async def test_the_end_is_for_one_section_or_for_all(make_pc: Factory) -> None:
+    pc, ufrag = await described(make_pc)
+    end = {"candidate": "", "usernameFragment": ufrag}
+    await pc.addIceCandidate({**end, "sdpMid": "1"})
+    sections = pc.remoteDescription.sdp.split("\r\nm=")[1:]
+    assert ["a=end-of-candidates" in section for section in sections] == [False, True]
+    await pc.addIceCandidate(end)
+    sections = pc.remoteDescription.sdp.split("\r\nm=")[1:]
+    assert ["a=end-of-candidates" in section for section in sections] == [True, True]
+
+
+async def test_while_a_restart_is_offered_both_generations_are_known(make_pc: Factory) -> None:
+    near, far = make_pc(), make_pc()
+    far.createDataChannel("x")
+    await negotiate(far, near)
+    old = transports(far)[0].getLocalParameters().usernameFragment
+    far.restartIce()
+    await far.setLocalDescription()
+    await near.setRemoteDescription(far.localDescription)
+    new = transports(far)[0].getLocalParameters().usernameFragment
+    assert old != new
+    await near.addIceCandidate(candidate(1001, old, sdpMid="0"))
+    await near.addIceCandidate(candidate(1002, new, sdpMid="0"))
+    # The offer has only the one of its own generation.
+    (told,) = ports_told(near)
+    assert "1002" in told
+    assert "1001" not in told
