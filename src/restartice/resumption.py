@@ -18,8 +18,10 @@ from .rtp import RTCRtpSender
 
 __all__ = ["resume"]
 
-# How long to wait, at least, for the acknowledgement of data that may have been sent in vain.
+# How long to wait, at least and at most, for the acknowledgement of data that may have been sent in
+# vain. In between it is ever longer.
 SHORTEST_WAIT: Final = 0.05
+LONGEST_WAIT: Final = 4.0
 
 
 def resume(connection: AiortcPeerConnection, transport: RTCIceTransport, *, lossy: bool) -> None:
@@ -45,13 +47,23 @@ def _resume_data(sctp: aiortc.RTCSctpTransport, *, lossy: bool) -> None:
     acknowledge_data(sctp)
     if lossy:
         repeat_data(sctp)
-        return
+    # What was measured over the outage says little.
+    _look_later(sctp, max(SHORTEST_WAIT, min(2 * round_trip_of(sctp), LONGEST_WAIT / 4)))
+
+
+def _look_later(sctp: aiortc.RTCSctpTransport, delay: float) -> None:
     waiting = oldest_unacknowledged(sctp)
-    if waiting is not None:
-        delay = max(SHORTEST_WAIT, 2 * round_trip_of(sctp))
-        asyncio.get_running_loop().call_later(delay, _repeat_if_waiting, sctp, waiting)
+    if waiting is not None and delay <= LONGEST_WAIT:
+        asyncio.get_running_loop().call_later(delay, _look, sctp, waiting, delay)
 
 
-def _repeat_if_waiting(sctp: aiortc.RTCSctpTransport, waiting: object) -> None:
-    if is_established(sctp) and oldest_unacknowledged(sctp) is waiting:
+def _look(sctp: aiortc.RTCSctpTransport, waiting: object, delay: float) -> None:
+    """Repeat what still isn't acknowledged: the other side may have been late to come over.
+
+    SCTP would try again after a minute, having measured the outage as a round trip.
+    """
+    if not is_established(sctp):
+        return
+    if oldest_unacknowledged(sctp) is waiting:
         repeat_data(sctp)
+    _look_later(sctp, 2 * delay)
