@@ -43,12 +43,22 @@ class CandidateReceiver(DescriptionCreator):
                 continue
             # A section that rides on the transport of another one, with credentials of its own, has
             # candidates that nothing will use.
-            with suppress(LookupError):
-                await riding_on.addRemoteCandidate(candidate)
+            if self._is_used(media, newest):
+                with suppress(LookupError):
+                    await riding_on.addRemoteCandidate(candidate)
             if candidate is None or is_end(candidate):
                 media.ice_candidates_complete = True
             else:
                 media.ice_candidates.append(candidate)
+
+    def _is_used(self, media: MediaDescription, newest: SessionDescription) -> bool:
+        """Say if the candidates of a section count.
+
+        In a BUNDLE group those of the first one do. Another one's may be of a transport that the
+        remote side is about to drop. (RFC 9143 section 9.1)
+        """
+        group = [mid for mid in sdp.bundled_mids(newest) if self.user_of(mid) is not None]
+        return media.rtp.muxId not in group[1:]
 
     def _sections_for(
         self,

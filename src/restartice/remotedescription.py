@@ -200,7 +200,8 @@ class RemoteDescriptionSetter(Session):
     async def _receive_remote_ice(self, description: sdp.Description) -> None:
         """Give the description's credentials and candidates to the transports they are for."""
         sections: dict[RTCIceTransport, list[MediaDescription]] = {}
-        group = sdp.bundled_mids(description)
+        # Which is the first one that we don't reject.
+        group = [mid for mid in sdp.bundled_mids(description) if self.user_of(mid) is not None]
         live = [media for _, media in sdp.live_sections(description)]
         # In a BUNDLE group the first section's attributes count. (RFC 9143 section 9.1)
         for media in sorted(live, key=lambda m: m.rtp.muxId not in group[:1]):
@@ -214,6 +215,9 @@ def _remote_ice(sections: list[MediaDescription]) -> RemoteIce:
     """Return what the sections of one transport say; the first one's credentials count."""
     credentials = sdp.section_credentials(sections[0])
     alike = [section for section in sections if sdp.section_credentials(section) == credentials]
+    if sections[0].ice_candidates:
+        # Those of others may be of transports that the remote side is about to drop.
+        alike = sections[:1]
     return RemoteIce(
         sections[0].ice or RTCIceParameters(),
         [candidate for section in alike for candidate in section.ice_candidates],

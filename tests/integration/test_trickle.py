@@ -105,6 +105,33 @@ async def test_connects_and_restarts(make_pc: Factory) -> None:
         await echo.check("after")
 
 
+async def test_only_the_first_section_of_a_bundle_group_has_candidates_that_count(
+    make_pc: Factory,
+) -> None:
+    # Until the answer is there, each section of the offerer has a transport, and all have the same
+    # credentials. A pair with one that is about to go would work until then.
+    near, far = make_pc(), make_pc()
+    near.addTransceiver("audio", direction="sendrecv")
+    echo = Echo(near, far)
+    to_far, to_near = Trickle(near), Trickle(far, near)
+    await near.setLocalDescription()
+    await far.setRemoteDescription(near.localDescription)
+    await far.setLocalDescription()
+    await to_far.wait_done()
+    of_others = [c for c in to_far.candidates if c.sdpMLineIndex != 0]
+    assert of_others
+    for candidate in of_others:
+        await far.addIceCandidate(candidate)
+    (transport,) = transports(far)
+    assert not transport.getRemoteCandidates()
+    await near.setRemoteDescription(far.localDescription)
+    for candidate in to_far.candidates:
+        await far.addIceCandidate(candidate)
+    await to_near.hand_over()
+    await wait_connected(near, far)
+    await echo.check()
+
+
 async def test_states_on_the_way(make_pc: Factory) -> None:
     near, far = make_pc(), make_pc()
     echo = Echo(near, far)
