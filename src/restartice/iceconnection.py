@@ -105,11 +105,12 @@ class IceConnection(GatheringConnection):
             self.observer.pair_nominated(self)
 
     def request_received(
-        self, message: stun.Message, addr: tuple[str, int], protocol: object
+        self, message: stun.Message, addr: tuple[str, int], protocol: object, *datagram: bytes
     ) -> None:
         """Take note that the other side has begun, and answer it."""
         self.asked.set()
-        super().request_received(message, addr, protocol)  # type: ignore[arg-type]
+        # aioice 0.12 hands the datagram over, too.
+        super().request_received(message, addr, protocol, *datagram)  # type: ignore[arg-type]
 
     def check_incoming(
         self, message: stun.Message, addr: tuple[str, int], protocol: object

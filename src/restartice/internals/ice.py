@@ -45,6 +45,7 @@ for _method in (
     "query_consent",
     "connect",
     "get_component_candidates",
+    "request_received",
 ):
     require(_CONNECTION, _method)
 for _method in (
