@@ -5,7 +5,7 @@ import logging
 from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 import aioice
 import aiortc
@@ -17,9 +17,14 @@ from .credentials import IceCredentials
 from .generations import Phase
 from .iceconnection import IceConnection
 from .iceservers import StunServer, TurnServer
-from .internals import candidate_from_aioice, candidate_to_aioice
+from .internals import candidate_from_aioice, candidate_to_aioice, hear_answers
+from .mdns import answers_only
 
 __all__ = ["IceGeneration", "RemoteIce"]
+
+# How often the address of a name is asked for. Each time is waited for a second.
+QUERIES: Final = 3
+PAUSE: Final = 0.25
 
 logger = logging.getLogger(__name__)
 
@@ -114,8 +119,10 @@ class IceGeneration:
     async def add_remote_candidate(self, candidate: aiortc.RTCIceCandidate) -> None:
         """Check a candidate of the remote side."""
         if candidate.ip.endswith(".local"):
-            # The name is resolved by multicast DNS, which must not hold anything up.
-            self._in_background(self._resolve(candidate))
+            # The name is resolved by multicast DNS, which must not hold anything up. Those of TCP
+            # candidates, which aioice has no use for, would only be asked for in vain.
+            if candidate.protocol.lower() == "udp":
+                self._in_background(self._resolve(candidate))
         else:
             await self._add(candidate)
 
@@ -138,10 +145,19 @@ class IceGeneration:
         self.connection.prompt_check()
 
     async def _resolve(self, candidate: aiortc.RTCIceCandidate) -> None:
-        try:
-            await self._add(candidate)
-        except OSError as error:
-            logger.info("The name %s can't be resolved: %s", candidate.ip, error)
+        # A responder may keep silent for a second after it has announced the name, which it does
+        # when the candidate is made, and aioice asks once. (RFC 6762 section 5.2 and 6)
+        for _ in range(QUERIES):
+            try:
+                await hear_answers(self.connection, answers_only)
+                await self._add(candidate)
+            except OSError as error:
+                logger.info("The name %s can't be resolved: %s", candidate.ip, error)
+                return
+            if candidate.ip in {known.host for known in self.connection.remote_candidates}:
+                return
+            # aioice doesn't ask while it still waits for the same name on behalf of others.
+            await asyncio.sleep(PAUSE)
 
     def _in_background(self, job: Coroutine[Any, Any, None]) -> None:
         task = asyncio.ensure_future(job)

@@ -1,4 +1,4 @@
-"""Two network namespaces and a cable between them. Nothing leads out of them."""
+"""Two network namespaces and two cables between them. Nothing leads out of them."""
 
 import itertools
 import os
@@ -6,6 +6,9 @@ import os
 from network.namespaces import run_ip
 
 SIDES = ("we", "they")
+CABLE, SPARE = "cable", "spare"
+NOBODY = "02:00:00:00:00:99"
+MULTICAST = "224.0.0.0/4"
 
 _numbers = itertools.count()
 
@@ -17,6 +20,7 @@ class Cable:
         # Other runs of these tests may be under way.
         self._prefix = f"rix{os.getpid()}-{next(_numbers)}"
         self._made: list[str] = []
+        self._laid: set[str] = set()
         try:
             self._make()
         except BaseException:
@@ -33,22 +37,57 @@ class Cable:
             run_ip("netns", "del", name)
         self._made.clear()
 
-    def plug(self, *, in_: bool) -> None:
-        """Pull our end of the cable, or plug it in again."""
-        self._ip("we", "link", "set", "cable", "up" if in_ else "down")
+    def cut(self) -> None:
+        """Lose all that goes over the cable, either way. No interface takes notice of that."""
+        for side in SIDES:
+            neighbor = (address(other(side)), "lladdr", NOBODY, "dev", CABLE, "nud", "permanent")
+            self._ip(side, "neigh", "replace", *neighbor)
+
+    def mend(self) -> None:
+        """Undo cut()."""
+        for side in SIDES:
+            self._ip(side, "neigh", "flush", "dev", CABLE, "nud", "permanent")
+
+    def lay_spare(self) -> None:
+        """Lay another cable, and let the default route lead over it."""
+        self._lay(SPARE)
+
+    def remove_spare(self) -> None:
+        """Undo lay_spare()."""
+        for side in SIDES:
+            self._route(side, CABLE)
+        if SPARE in self._laid:
+            self._ip("we", "link", "del", SPARE)
+            self._laid.discard(SPARE)
+
+    def hear_multicast(self, *, hear: bool) -> None:
+        """Let our multicasts go out, and hear those of the other side, or don't."""
+        if hear:
+            self._ip("we", "route", "del", MULTICAST, "dev", "lo")
+        else:
+            self._ip("we", "route", "add", MULTICAST, "dev", "lo")
 
     def _make(self) -> None:
         for side in SIDES:
             run_ip("netns", "add", self.namespace(side))
             self._made.append(self.namespace(side))
             self._ip(side, "link", "set", "lo", "up")
-        peer = ("type", "veth", "peer", "name", "cable", "netns", self.namespace("they"))
-        self._ip("we", "link", "add", "cable", *peer)
+        self._lay(CABLE)
+
+    def _lay(self, cable: str) -> None:
+        peer = ("type", "veth", "peer", "name", cable, "netns", self.namespace("they"))
+        self._ip("we", "link", "add", cable, *peer)
+        self._laid.add(cable)
         for side in SIDES:
-            self._ip(side, "addr", "add", f"{address(side)}/24", "dev", "cable")
-            self._ip(side, "link", "set", "cable", "up")
-            # Browsers look for the address of the default route. There is nobody behind it.
-            self._ip(side, "route", "add", "default", "via", address(other(side)))
+            self._ip(side, "addr", "add", f"{address(side, cable)}/24", "dev", cable)
+        for side in SIDES:
+            self._ip(side, "link", "set", cable, "up")
+            self._route(side, cable)
+
+    def _route(self, side: str, cable: str) -> None:
+        # Browsers look for the address of the default route. There is nobody behind it.
+        gateway = ("via", address(other(side), cable), "dev", cable)
+        self._ip(side, "route", "replace", "default", *gateway)
 
     def _ip(self, side: str, *arguments: str) -> None:
         run_ip("-n", self.namespace(side), *arguments)
@@ -59,6 +98,6 @@ def other(side: str) -> str:
     return SIDES[1 - SIDES.index(side)]
 
 
-def address(side: str) -> str:
-    """Return a side's address."""
-    return f"10.78.0.{1 + SIDES.index(side)}"
+def address(side: str, cable: str = CABLE) -> str:
+    """Return a side's address on a cable."""
+    return f"10.{78 if cable == CABLE else 79}.0.{1 + SIDES.index(side)}"

@@ -20,6 +20,7 @@ class Direction:
         self.source, self.sink = source, sink
         self.refused: list[str] = []
         self.carried: list[dict[str, Any]] = []
+        self.withholding = False
         self._described: set[str] = set()
         self._waiting: list[dict[str, Any]] = []
         self._seen = 0
@@ -33,7 +34,7 @@ class Direction:
         await self.flush()
 
     async def flush(self) -> None:
-        """Hand over the candidates whose description was handed over."""
+        """Hand over the candidates whose description was handed over, unless they are withheld."""
         async with self._handing_over:
             ready = [c for c in self._waiting if self._is_described(c)]
             self._waiting = [c for c in self._waiting if not self._is_described(c)]
@@ -57,7 +58,8 @@ class Direction:
 
     def _is_described(self, candidate: dict[str, Any]) -> bool:
         ufrag = candidate_ufrag(candidate)
-        return bool(self._described) if ufrag is None else ufrag in self._described
+        described = bool(self._described) if ufrag is None else ufrag in self._described
+        return described and not self.withholding
 
     async def _hand_over(self, candidate: dict[str, Any]) -> None:
         try:
@@ -101,8 +103,12 @@ class Call:
 
     async def answer(self, offerer: End, offer: Description) -> Description:
         """Hand an offer over and the answer back."""
-        answerer = self.other(offerer)
         await self.send(offerer, offer)
+        return await self.answer_back(offerer)
+
+    async def answer_back(self, offerer: End) -> Description:
+        """Hand the answer back to an offer that was handed over."""
+        answerer = self.other(offerer)
         answer: Description = await answerer.do("local")
         await self.send(answerer, answer)
         return answer
@@ -129,6 +135,12 @@ class Call:
 def ufrags(description: Description) -> set[str]:
     """Return the username fragments in a description."""
     return set(UFRAG.findall(description["sdp"]))
+
+
+def ends_of(end: End) -> set[str | None]:
+    """Return the username fragments of those of an end's candidates whose end was told."""
+    told = [e["candidate"] for e in end.events if e["event"] == "icecandidate"]
+    return {candidate_ufrag(c) for c in told if c is not None and c["candidate"] == ""}
 
 
 def candidate_ufrag(candidate: dict[str, Any]) -> str | None:

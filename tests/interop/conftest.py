@@ -11,11 +11,8 @@ from interop.cable import Cable
 from interop.call import Call
 from interop.process import PeerProcess
 from interop.stacks import STACKS, WE, Stack
-from interop.table import Table
+from interop.table import Table, write
 from requiring import require
-
-# They need browsers and packages of npm, which .ci/interop installs.
-collect_ignore_glob = [] if os.environ.get("INTEROP") else ["test_*.py"]
 
 
 @pytest.fixture(scope="session")
@@ -71,6 +68,5 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     if text := Table.shared.text():
         terminalreporter.section("peers and scenarios")
         terminalreporter.write(text)
-        if path := os.environ.get("INTEROP_TABLE"):
-            with open(path, "w", encoding="utf-8") as file:  # noqa: PTH123
-                file.write(text)
+        if os.environ.get("INTEROP_TABLE") and Table.shared.complete:
+            write(text)

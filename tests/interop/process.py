@@ -148,6 +148,11 @@ class End:
         async with self._changed:
             await self._changed.wait_for(condition)
 
+    def last_state(self, name: str) -> str | None:
+        """Return what a state such as `connectionState` was last told to have become."""
+        found = self.matching({"event": name.lower() + "change"})
+        return str(found[-1]["state"]) if found else None
+
     def matching(self, expected: Event) -> list[Event]:
         """Return the events with these values."""
         return [event for event in self.events if expected.items() <= event.items()]

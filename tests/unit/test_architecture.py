@@ -12,6 +12,7 @@ PURE = {
     "consent",
     "credentials",
     "generations",
+    "mdns",
     "negotiation",
     "states",
 }

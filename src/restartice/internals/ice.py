@@ -23,6 +23,7 @@ __all__ = [
     "candidate_to_aioice",
     "error_code",
     "forget_transaction",
+    "hear_answers",
     "host_addresses",
     "ice_connection_base",
     "ice_connection_kwargs",
@@ -263,3 +264,14 @@ for _name in ("_connection", "_recv", "_send"):
 def set_controlling(transport: aiortc.RTCIceTransport, *, controlling: bool) -> None:
     """Set the ICE role."""
     transport._connection.ice_controlling = controlling
+
+
+_MDNS: Final = require(aioice.ice, "get_or_create_mdns_protocol")
+
+
+async def hear_answers(connection: AioiceConnection, prepare: Callable[[bytes], bytes]) -> None:
+    """Let what multicast DNS answers be prepared for aioice's resolver, which is shared by all."""
+    resolver = await getattr(aioice.ice, _MDNS)(connection)
+    if "datagram_received" not in vars(resolver):
+        take = resolver.datagram_received
+        resolver.datagram_received = lambda data, addr: take(prepare(data), addr)

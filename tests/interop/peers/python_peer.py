@@ -117,16 +117,14 @@ class Connection:
     async def state(self, **_: Any) -> Any:
         """Tell all states, and whose candidates are in use."""
         states = {state: getattr(self.pc, state) for state in STATES}
-        return {**states, **transport_state(self.pc)}
+        remote = self.pc.remoteDescription
+        ended = remote is not None and "a=end-of-candidates" in remote.sdp
+        return {**states, **transport_state(self.pc), "remoteEnded": ended}
 
-    async def stats(self, **_: Any) -> Any:
-        """Tell what has been received."""
+    async def sent(self, **_: Any) -> Any:
+        """Tell how many packets of each track have been sent."""
         report = await self.pc.getStats()
-        return [
-            {"kind": entry.kind, "packets": entry.packetsReceived, "lost": entry.packetsLost}
-            for entry in report.values()
-            if entry.type == "inbound-rtp"
-        ]
+        return [entry.packetsSent for entry in report.values() if entry.type == "outbound-rtp"]
 
     async def close(self, **_: Any) -> None:
         """Close the connection."""
