@@ -26,7 +26,7 @@ __all__ = ["GenerationSwitch"]
 # How many generations may drain at a time, so that a storm of restarts doesn't pile up sockets.
 DRAINING_LIMIT: Final = 8
 # How many seconds the side that answers a restart lets the other one go first.
-PRECEDENCE: Final = 1.0
+PRECEDENCE: Final = 0.5
 PHASES: Final = {
     PathState.ALIVE: Phase.NOMINATED,
     PathState.LOST: Phase.LOST,
