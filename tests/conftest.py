@@ -13,7 +13,7 @@ from restartice import RTCPeerConnection, RTCSessionDescription
 
 __all__ = ["Factory", "leave_nothing", "loopback", "make_pc", "other_tasks", "require"]
 
-pytest_plugins = ["network.fixtures"]
+pytest_plugins = ["interop.fixtures", "network.fixtures"]
 # What those tests need is installed by tests/downstream/run only.
 collect_ignore = [] if find_spec("fastrtc") else ["downstream"]
 
