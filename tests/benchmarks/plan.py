@@ -62,11 +62,13 @@ TARGETS: Final = (
 # Cases and series of the short table.
 OVERVIEW: Final = (
     ("set-up", "time (ms)"),
+    ("set-up", "processor time (ms)"),
     ("set-up, trickle", "time (ms)"),
     ("set-up with media", "time (ms)"),
     ("set-up, trickle, dead STUN server", "time (ms)"),
     ("set-up, dead STUN server", "time (ms)"),
     ("restart", "time (ms)"),
+    ("restart", "processor time (ms)"),
     ("restart", "longest gap (ms)"),
     ("restart", "longest gap, no restart (ms)"),
     ("restart", "lost (messages)"),
