@@ -11,9 +11,15 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 ENVIRONMENTS = ROOT / ".venv-versions"
 UV = Path(sys.executable).with_name("uv")
-SUPPORTED = (("1.16.0", "0.13.0"), ("1.16.0", "0.12.1"), ("1.16.0", "0.12.0"))
+SUPPORTED = (("1.16.0", "0.13.0"), ("1.16.0", "0.12.1"))
 # What is newer than the bounds allow, when there is something, and what is older.
-OTHERS = (("", ""), ("1.15.0", "0.13.0"), ("1.14.0", "0.12.1"), ("1.14.0", "0.10.2"))
+OTHERS = (
+    ("", ""),
+    ("1.16.0", "0.12.0"),
+    ("1.15.0", "0.13.0"),
+    ("1.14.0", "0.12.1"),
+    ("1.14.0", "0.10.2"),
+)
 PYTHONS = ("3.11", "3.12", "3.13")
 NEEDED = ("ifaddr", "pyee", "PyJWT", "websockets", "redis", "numpy", "hypothesis")
 TEST_TOOLS = ("pytest>=8.3", "pytest-asyncio>=1.0", "pytest-timeout>=2.3")
@@ -67,10 +73,18 @@ def run(*command: str | Path, check: bool = True) -> "subprocess.CompletedProces
     )
 
 
+def interpreter(tried: Combination) -> str:
+    """Return the path of one that pyenv has installed, or else the version, for uv to find."""
+    installed = sorted((Path.home() / ".pyenv" / "versions").glob(f"{tried.python}.*/bin/python"))
+    return str(installed[-1]) if installed else tried.python
+
+
 def install(tried: Combination) -> str:
     """Make the environment; return nothing, or why that can't be."""
     python = tried.environment / "bin" / "python"
-    made = run(UV, "venv", "-q", "--clear", "-p", tried.python, tried.environment, check=False)
+    made = run(
+        UV, "venv", "-q", "--clear", "-p", interpreter(tried), tried.environment, check=False
+    )
     if made.returncode:
         return "not on this machine"
     wanted = [

@@ -59,11 +59,7 @@ for _name in ("remote_addr", "local_candidate"):
     require(CandidatePair, _name)
 
 
-# aioice 0.12 and 0.13 call it differently.
-_CHECK_PERIODIC: Final = require(
-    _CONNECTION,
-    "check_periodic" if hasattr(_CONNECTION, "check_periodic") else "_check_periodic",
-)
+require(_CONNECTION, "_check_periodic")
 
 
 class AioiceConnection(aioice.Connection):
@@ -99,7 +95,7 @@ class AioiceConnection(aioice.Connection):
     def start_next_check(self) -> None:
         """Check the pair that is next, if the checks are under way."""
         if self.checks_begun:
-            getattr(self, _CHECK_PERIODIC)()
+            self._check_periodic()
 
     # What aioice calls.
 

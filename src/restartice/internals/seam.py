@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 __all__ = ["SUPPORTED", "Private", "check", "missing_names", "require", "required_names"]
 
-SUPPORTED: Final = "aiortc >= 1.16, < 1.17 and aioice >= 0.12, < 0.14"
+SUPPORTED: Final = "aiortc >= 1.16, < 1.17 and aioice >= 0.12.1, < 0.14"
 
 T = TypeVar("T")
 
