@@ -8,12 +8,13 @@ from aiortc.rtcdtlstransport import RTCDtlsFingerprint, RTCDtlsParameters
 
 from .icetransport import RTCIceTransport
 from .internals import transport_stats
+from .listeners import Emitter
 from .stats import Traffic
 
 __all__ = ["RTCDtlsTransport", "parked_stops"]
 
 
-class RTCDtlsTransport(aiortc.RTCDtlsTransport):
+class RTCDtlsTransport(Emitter, aiortc.RTCDtlsTransport):
     """aiortc's DTLS transport, which can be told to only note down that it was stopped.
 
     aiortc stops the transports that a BUNDLE group makes superfluous as soon as it sees the offer.

@@ -10,6 +10,7 @@ from .iceconnection import ice_connection_class
 from .icegeneration import IceGeneration
 from .iceservers import RTCPeerConnectionIceErrorEvent, read_servers
 from .internals import transport_policy
+from .listeners import Emitter
 from .settings import IceSettings
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["RTCIceGatherer"]
 
 
-class RTCIceGatherer(aiortc.RTCIceGatherer):
+class RTCIceGatherer(Emitter, aiortc.RTCIceGatherer):
     """aiortc's gatherer, which gathers anew for each generation.
 
     Spec: https://w3c.github.io/webrtc-pc/#dfn-ice-gatherer

@@ -4,12 +4,13 @@ import uuid
 from collections.abc import Iterable
 
 import aiortc
-from pyee.asyncio import AsyncIOEventEmitter
+
+from .listeners import Emitter
 
 __all__ = ["MediaStream", "stream_ids"]
 
 
-class MediaStream(AsyncIOEventEmitter):
+class MediaStream(Emitter):
     """A group of tracks, such as the picture and the sound of one camera.
 
     aiortc has none. A remote one is made, and changed, by what remote descriptions say.

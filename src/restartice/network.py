@@ -10,9 +10,9 @@ from types import TracebackType
 from typing import Final, Self
 
 import ifaddr
-from pyee.asyncio import AsyncIOEventEmitter
 
 from .internals import host_addresses
+from .listeners import Emitter
 
 if sys.platform == "linux":
     import fcntl
@@ -43,7 +43,7 @@ class NetworkChange:
     removed: frozenset[str]
 
 
-class NetworkMonitor(AsyncIOEventEmitter):
+class NetworkMonitor(Emitter):
     """Tells when the addresses that ICE can use change.
 
     An address is usable while the host has it, its link is up and running, and a socket can be

@@ -12,6 +12,7 @@ from .candidate import RTCIceCandidate, belongs_nowhere
 from .configuration import RTCConfiguration, in_force, validated
 from .dtlstransport import RTCDtlsTransport
 from .icegatherer import RTCIceGatherer
+from .listeners import shield
 from .localdescription import LocalDescriptionSetter
 from .mediastream import MediaStream
 from .parameters import RTCRtpEncodingParameters, usable_encodings
@@ -367,6 +368,7 @@ class RTCPeerConnection(LocalDescriptionSetter, RemoteDescriptionSetter):
         if self.is_closed:
             raise InvalidStateError("RTCPeerConnection is closed")
         channel = super().createDataChannel(label, *args, **kwargs)
+        shield(channel)
         self.data_channel_created = True
         self.update_negotiation_needed_flag()
         return channel

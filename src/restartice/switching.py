@@ -18,6 +18,7 @@ from .iceconnection import IceConnection, consent_timings
 from .icegatherer import RTCIceGatherer
 from .icegeneration import IceGeneration, RemoteIce
 from .internals import CandidatePair
+from .listeners import Emitter
 from .settings import IceSettings
 from .stats import Traffic, TrafficCounter
 
@@ -36,7 +37,7 @@ PHASES: Final = {
 logger = logging.getLogger(__name__)
 
 
-class GenerationSwitch(aiortc.RTCIceTransport):
+class GenerationSwitch(Emitter, aiortc.RTCIceTransport):
     """aiortc's ICE transport on generations, of which a next one takes over when it has a pair.
 
     It is what RTCIceTransport is inside: what negotiation calls, and what connections report to.

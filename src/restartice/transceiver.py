@@ -9,6 +9,7 @@ from aiortc import InvalidStateError
 
 from . import rtp
 from .internals import AiortcRtpTransceiver, RemoteStreamTrack, set_track_id
+from .listeners import Emitter
 from .mediastream import MediaStream, stream_ids
 from .operations import OperationsChain
 from .settings import IceSettings
@@ -41,7 +42,7 @@ class Done:
         yield
 
 
-class RemoteTrack(RemoteStreamTrack):
+class RemoteTrack(Emitter, RemoteStreamTrack):
     """A track of the remote side.
 
     It emits `unmute` when media comes, and `mute` when the remote side says that none is sent.

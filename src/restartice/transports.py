@@ -15,6 +15,7 @@ from .icegatherer import RTCIceGatherer
 from .iceservers import RTCPeerConnectionIceErrorEvent
 from .icetransport import RTCIceTransport
 from .internals import AiortcPeerConnection, mark_bundled, mline_index
+from .listeners import Emitter, shield
 from .resumption import resume
 from .settings import IceSettings
 from .states import (
@@ -31,7 +32,7 @@ __all__ = ["TransportOwner", "stop_transports"]
 logger = logging.getLogger(__name__)
 
 
-class TransportOwner(AiortcPeerConnection):
+class TransportOwner(Emitter, AiortcPeerConnection):
     """aiortc's connection on restartice's transports."""
 
     def __init__(
@@ -93,6 +94,11 @@ class TransportOwner(AiortcPeerConnection):
         self.dtls_transports.add(dtls)
         self.update_transport_states()
         return dtls
+
+    def shield_data_channels(self) -> None:
+        """Let no data channel that the remote side makes end the connection by its listeners."""
+        assert self.sctp_transport is not None
+        self.sctp_transport.on("datachannel", shield)
 
     def in_background(self, job: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Run something whose failure concerns nobody, and end it when the connection closes."""

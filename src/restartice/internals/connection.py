@@ -29,6 +29,7 @@ _PC = aiortc.RTCPeerConnection
 for _method in (
     "__connect",
     "__createDtlsTransport",
+    "__createSctpTransport",
     "__createTransceiver",
     "__gather",
     "__localRtp",
@@ -82,6 +83,10 @@ class AiortcPeerConnection(aiortc.RTCPeerConnection):
         """Return a transport for a new transceiver or the SCTP transport."""
         raise NotImplementedError
 
+    def shield_data_channels(self) -> None:
+        """Prepare a new SCTP transport for listeners that fail."""
+        raise NotImplementedError
+
     def create_transceiver(
         self, direction: str, kind: str, sender_track: aiortc.MediaStreamTrack | None = None
     ) -> aiortc.RTCRtpTransceiver:
@@ -127,6 +132,10 @@ class AiortcPeerConnection(aiortc.RTCPeerConnection):
 
     def _RTCPeerConnection__createDtlsTransport(self) -> aiortc.RTCDtlsTransport:
         return self.create_dtls_transport()
+
+    def _RTCPeerConnection__createSctpTransport(self) -> None:
+        super()._RTCPeerConnection__createSctpTransport()  # type: ignore[misc]
+        self.shield_data_channels()
 
     def _RTCPeerConnection__createTransceiver(
         self, direction: str, kind: str, sender_track: aiortc.MediaStreamTrack | None = None
