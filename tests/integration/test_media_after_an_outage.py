@@ -5,6 +5,7 @@ import time
 
 import aiortc
 from aiortc import VideoStreamTrack
+from av.frame import Frame
 
 from conftest import Factory
 from connecting import negotiate, wait_connected, wait_for_state
@@ -45,6 +46,28 @@ class Viewer:
         return at
 
 
+class CountingTrack(VideoStreamTrack):
+    """A track that says how often it has been read."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.read = 0
+        self._was_read = asyncio.Condition()
+
+    async def recv(self) -> Frame:
+        frame = await super().recv()
+        async with self._was_read:
+            self.read += 1
+            self._was_read.notify_all()
+        return frame
+
+    async def wait_read(self, times: int) -> None:
+        """Return when it has been read so many times more."""
+        target = self.read + times
+        async with asyncio.timeout(30), self._was_read:
+            await self._was_read.wait_for(lambda: self.read >= target)
+
+
 async def packets_sent(sender: RTCRtpSender) -> int:
     """Return how many packets a sender has sent."""
     report = await sender.getStats()
@@ -54,7 +77,7 @@ async def packets_sent(sender: RTCRtpSender) -> int:
 async def test_nothing_is_numbered_that_cannot_be_sent(make_pc: Factory) -> None:
     near, far = make_pc(iceSettings=QUICK), make_pc(iceSettings=QUICK)
     viewer = Viewer(far)
-    track = VideoStreamTrack()
+    track = CountingTrack()
     sender = near.addTrack(track)
     assert isinstance(sender, RTCRtpSender)
     await connect_measured(near, far)
@@ -64,9 +87,9 @@ async def test_nothing_is_numbered_that_cannot_be_sent(make_pc: Factory) -> None
     await wait_for_state(far, "iceConnectionState", "failed")
 
     # The frame that was being encoded may still be counted.
-    await asyncio.wait([asyncio.create_task(asyncio.sleep(0.2))])
+    await track.wait_read(3)
     before = await packets_sent(sender)
-    await asyncio.wait([asyncio.create_task(asyncio.sleep(1))])
+    await track.wait_read(20)
     assert await packets_sent(sender) == before
     assert track.readyState == "live"
 
