@@ -99,7 +99,12 @@ async def wait_gone(pids: list[int]) -> None:
 
 
 def is_there(pid: int) -> bool:
-    return Path(f"/proc/{pid}").exists()
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    # One that has ended stays in the list until its parent asks, which not every init does.
+    return stat.rpartition(")")[2].split()[0] != "Z"
 
 
 async def test_ctrl_c_ends_it_quickly_and_leaves_nothing_behind() -> None:
