@@ -36,7 +36,8 @@ class RecoverySettings:
             before ICE is restarted for that.
         give_way: How much longer the polite peer waits for the other one to restart ICE.
         attempt_timeout: How long a restart may take, from asking for it.
-        first_wait: From the beginning of a restart that failed to the next; doubled each time.
+        first_wait: From the beginning of a restart to the next, doubled each time that one fails.
+            Only the first restart for an address that is gone doesn't wait for that.
         longest_wait: The most of that.
 
     Raises:
@@ -151,6 +152,8 @@ class Recovery:
         self._attempt: _Attempt | None = None
         self._failures = 0
         self._not_before = -math.inf
+        # The same for when the address in use is gone, unless restarts have failed.
+        self._lost_not_before = -math.inf
         self._trouble: tuple[object, ...] | None = None
         self._since = -math.inf
         self._worked = False
@@ -166,7 +169,7 @@ class Recovery:
         reason = self._trouble_in(now, seen)
         self.wake_at = self._attempt_deadline()
         if reason is not None and self._may_act(reason, seen):
-            due = max(self._since + self._delay(reason, seen), self._not_before)
+            due = max(self._since + self._delay(reason, seen), self._earliest(reason))
             if now >= due:
                 events += self._begin(now, seen, reason)
             else:
@@ -230,6 +233,13 @@ class Recovery:
         waiting = self._settings.disconnected_for if reason == "disconnected" else 0.0
         return waiting + (self._settings.give_way if seen.polite else 0.0)
 
+    def _earliest(self, reason: str) -> float:
+        # Nothing arrives until then, and the restart before, for whatever other reason it was,
+        # can't have known of that.
+        if reason == "address lost" and self._failures == 0:
+            return self._lost_not_before
+        return self._not_before
+
     def _may_act(self, reason: str, seen: Observation) -> bool:
         if seen.negotiating:
             return False
@@ -247,6 +257,8 @@ class Recovery:
         before = seen.generation if reason != "requested" else ()
         self._attempt = _Attempt(self._failures + 1, now, before)
         self._not_before = now + self._settings.first_wait
+        if reason == "address lost":
+            self._lost_not_before = self._not_before
         self.wake_at = self._attempt_deadline()
         return [*events, RestartStarted(reason, self._attempt.number)]
 

@@ -240,6 +240,36 @@ def test_a_network_that_flaps_makes_no_storm() -> None:
     assert count <= 200 * 0.2 / SETTINGS.first_wait
 
 
+@pytest.mark.parametrize("done", [False, True], ids=["under way", "done"])
+def test_an_address_that_is_gone_right_after_another_restart(*, done: bool) -> None:
+    world = World()
+    world.see(addresses=frozenset({WIFI, LTE}))
+    assert reasons(world.wait(SETTINGS.settle_time)) == ["network changed"]
+    world.negotiate("g1", "connected")
+    if done:
+        world.succeed()
+    assert reasons(world.see(addresses=frozenset({LTE}))) == ["address lost"]
+    world.negotiate("g2", "connected")
+    world.succeed(LTE)
+    # The next one waits.
+    assert world.see(addresses=frozenset({WIFI})) == []
+    assert reasons(world.wait(SETTINGS.first_wait)) == ["address lost"]
+
+
+def test_an_address_that_is_gone_waits_after_failures() -> None:
+    world = World()
+    world.see(ice_state="failed", on_newest=False)
+    for generation in ("g1", "g2"):
+        world.negotiate(generation)
+        world.see(ice_state="failed")
+        world.wait(GRACE)
+    failed = world.events[-1]
+    assert isinstance(failed, RestartFailed)
+    assert failed.retry_in > 0.5
+    assert world.see(ice_state="disconnected", addresses=frozenset({LTE})) == []
+    assert reasons(world.wait(failed.retry_in)) == ["address lost"]
+
+
 @pytest.mark.parametrize("state", ["new", "closed"])
 def test_not_before_and_not_after(state: str) -> None:
     world = World()
