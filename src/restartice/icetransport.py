@@ -172,7 +172,8 @@ class RTCIceTransport(GenerationSwitch):
         for task in self._background:
             task.cancel()
         generations = [*self._generations, *self._draining]
-        await asyncio.gather(*(generation.close() for generation in generations))
+        closings = (generation.close() for generation in generations)
+        await asyncio.gather(*closings, *self._closing)
         self._datagrams.close()
 
     # What statistics are made of.

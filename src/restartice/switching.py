@@ -61,6 +61,7 @@ class GenerationSwitch(Emitter, aiortc.RTCIceTransport):
         # Each with what ends its draining early.
         self._draining: dict[IceGeneration, asyncio.Event] = {}
         self._background: set[asyncio.Task[None]] = set()
+        self._closing: set[asyncio.Task[None]] = set()
         self._selected: CandidatePair | None = None
         self.selected_pair_changes = 0
         self.restarts = 0
@@ -118,7 +119,7 @@ class GenerationSwitch(Emitter, aiortc.RTCIceTransport):
             self._pending = None
             self._generations.remove(generation)
             self.gatherer.use(self._generations[-1])
-            self._in_background(generation.close())
+            self._close_soon(generation)
             self.gatherer.announce_state()
             self.gatherer.on_news()
 
@@ -280,7 +281,7 @@ class GenerationSwitch(Emitter, aiortc.RTCIceTransport):
 
     def _drop_superfluous(self) -> None:
         for place in reversed(superfluous(len(self._generations))):
-            self._in_background(self._generations.pop(place).close())
+            self._close_soon(self._generations.pop(place))
 
     def _retire(self, generation: IceGeneration) -> None:
         generation.connection.end_consent()
@@ -301,12 +302,14 @@ class GenerationSwitch(Emitter, aiortc.RTCIceTransport):
                     await enough.wait()
             delay = self._settings.drain_silence
         del self._draining[generation]
-        await generation.close()
+        self._close_soon(generation)
+
+    def _close_soon(self, generation: IceGeneration) -> None:
+        # stop() waits for this instead of ending it, or else sockets would be left open.
+        keep_until_done(self._closing, generation.close())
 
     def _in_background(self, job: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.ensure_future(job)
-        self._background.add(task)
-        task.add_done_callback(self._background.discard)
+        keep_until_done(self._background, job)
 
     def _update_state(self) -> None:
         if self.state != "closed":
@@ -337,3 +340,10 @@ class GenerationSwitch(Emitter, aiortc.RTCIceTransport):
         # A TURN server may refuse.
         with suppress(stun.TransactionError, ConnectionError):
             await pair.protocol.send_data(data, pair.remote_addr)
+
+
+def keep_until_done(tasks: set[asyncio.Task[None]], job: Coroutine[Any, Any, None]) -> None:
+    """Make a task of a job, and keep it among others until it is done."""
+    task = asyncio.ensure_future(job)
+    tasks.add(task)
+    task.add_done_callback(tasks.discard)

@@ -5,9 +5,10 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from conftest import Factory
+from conftest import Factory, leave_nothing, open_sockets
 from connecting import negotiate
-from restartice import InvalidStateError, RTCPeerConnection
+from restartice import InvalidStateError, RTCIceGatherer, RTCIceTransport, RTCPeerConnection
+from restartice.credentials import IceCredentials
 
 Operation = Callable[[RTCPeerConnection], Awaitable[object]]
 
@@ -75,3 +76,17 @@ async def test_closing_in_the_middle_of_a_restart(make_pc: Factory) -> None:
     await asyncio.gather(near.setLocalDescription(), near.close(), return_exceptions=True)
     await far.close()
     assert near.signalingState == far.signalingState == "closed"
+
+
+@pytest.mark.parametrize("turns", range(4))
+async def test_closing_right_after_a_restart_was_taken_back(turns: int) -> None:
+    sockets = open_sockets()
+    transport = RTCIceTransport(RTCIceGatherer(iceServers=[]))
+    transport.begin_generation(IceCredentials.generate())
+    await transport.gatherer.gather()
+    assert open_sockets() > sockets
+    transport.discard_generation()
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    await transport.stop()
+    await leave_nothing(sockets)
