@@ -41,8 +41,8 @@ class Timings:
             which is some in each quarter of that time, half of it is enough.
         probe_timeout: How long an answer may take, on a path with a short round trip.
         probes: How many probes without an answer mean that the path is lost, if nothing else came
-            in either. While something comes in it takes three times as many, and one more where
-            there was no steady traffic.
+            in either. While something comes in it takes three times as many, unless the other end
+            seems to have moved, and one more where there was no steady traffic.
         stall: How late a timer may be before we know that it was our own program that stood still.
     """
 
@@ -79,8 +79,8 @@ class RoundTrip:
 class Liveness:
     """What came in, what was asked and answered, and what follows from that.
 
-    The caller says what happens by hear() and answer(), calls advance() at `wake_at` or earlier,
-    sends a request when that says so, and then looks at `state`.
+    The caller says what happens by hear(), doubt() and answer(), calls advance() at `wake_at` or
+    earlier, sends a request when that says so, and then looks at `state`.
 
     Args:
         now: The time at which the pair was nominated, which was an answer.
@@ -110,6 +110,8 @@ class Liveness:
         self._misses = 0
         # Whether the path was lost because nothing came in at all.
         self._silent = False
+        # Since when the other end seems to have moved, if it does.
+        self._doubted_at: float | None = None
 
     @property
     def attentive(self) -> bool:
@@ -129,6 +131,12 @@ class Liveness:
             self._misses = 0
             self._consent_due = now
 
+    def doubt(self, now: float) -> None:
+        """Note that the other end seems to have moved; what comes in proves nothing then."""
+        self._doubted_at = now
+        self._consent_due = now
+        self._misses = max(0, self._misses)
+
     def answer(self, now: float, asked_at: float) -> None:
         """Note a valid answer to a request that was sent then."""
         self.round_trip.measure(now - asked_at)
@@ -137,6 +145,8 @@ class Liveness:
             self.resumptions += 1
         self._series_began = None
         self._silent = False
+        if self._doubted_at is not None and asked_at >= self._doubted_at:
+            self._doubted_at = None
         if self.state is PathState.LOST:
             self.state = PathState.ALIVE
 
@@ -174,7 +184,7 @@ class Liveness:
             return True
         if now >= self._consent_due:
             # Only after this one has timed out it is a matter of probes.
-            self._begin_series(now, misses=-1)
+            self._begin_series(now, misses=-1 if self._doubted_at is None else 0)
             return True
         return False
 
@@ -197,9 +207,10 @@ class Liveness:
         # may be by chance, so it takes more of it.
         assert self._series_began is not None
         heard = self._heard_at > self._series_began
-        if self._misses >= timings.probes * (3 if heard else 1):
+        doubted = self._doubted_at is not None
+        if self._misses >= timings.probes * (3 if heard and not doubted else 1):
             self.state = PathState.LOST
-            self._silent = not heard
+            self._silent = not heard and not doubted
 
     def _forgive_stall(self, now: float, timings: Timings) -> None:
         # While this program stood still it read nothing, and can blame nobody for silence.

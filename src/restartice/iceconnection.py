@@ -116,13 +116,24 @@ class IceConnection(GatheringConnection):
         self, message: stun.Message, addr: tuple[str, int], protocol: object
     ) -> None:
         """Answer nothing with a check of our own once the generation is given up."""
-        if self.watch is not None:
-            self.watch.request_came()
+        self._note_request(addr, protocol)
         if not self.given_up:
             super().check_incoming(message, addr, protocol)  # type: ignore[arg-type]
         for pair in self.check_list:
             if pair.protocol is protocol and pair.remote_addr == addr:
                 self.checks_of(pair).requests_received += 1
+
+    def _note_request(self, addr: tuple[str, int], protocol: object) -> None:
+        pair = self.selected_pair
+        # Browsers go on checking other pairs, which says nothing of this one's path.
+        if self.watch is None or pair is None or pair.protocol is not protocol:
+            return
+        host, port = pair.remote_addr
+        if addr == (host, port):
+            self.watch.request_came()
+        elif addr[0] == host and addr not in {known.remote_addr for known in self.check_list}:
+            # The other end's NAT has forgotten its mapping, perhaps, and made another one.
+            self.watch.other_end_moved()
 
     def checks_of(self, pair: CandidatePair) -> CheckCounter:
         """Return the counter of a pair's checks."""

@@ -109,9 +109,14 @@ class PathWatch:
             asyncio.get_running_loop().call_soon(self._look)
 
     def request_came(self) -> None:
-        """Take note of a valid request of the other end."""
+        """Take note of a valid request of the other end, on the pair that is watched."""
         self._liveness.hear(asyncio.get_running_loop().time(), traffic=False)
         self._report()
+
+    def other_end_moved(self) -> None:
+        """Ask at once if the other end is still where it was, which seems not to be so."""
+        self._liveness.doubt(asyncio.get_running_loop().time())
+        asyncio.get_running_loop().call_soon(self._look)
 
     def _look(self) -> None:
         if self._expired.done():

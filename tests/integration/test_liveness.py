@@ -2,14 +2,16 @@
 
 import asyncio
 import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from typing import Any
 
 from aioice import stun
 
 from conftest import Factory
-from connecting import wait_for_state
+from connecting import DEADLINE, wait_for_state
 from cutting import QUICK, Cut, connect_measured, ice_connection
-from restartice import RTCPeerConnection
+from restartice import IceSettings, RTCPeerConnection
 
 
 async def wait_disconnected(pc: RTCPeerConnection) -> None:
@@ -104,6 +106,72 @@ async def test_forged_requests_are_no_sign_of_life(make_pc: Factory) -> None:
     await wait_for_state(near, "iceConnectionState", "failed")
     forging.cancel()
     await asyncio.wait([forging])
+
+
+async def test_requests_on_another_pair_are_no_sign_of_life_on_this_one(make_pc: Factory) -> None:
+    near, far = make_pc(iceSettings=QUICK), make_pc(iceSettings=QUICK)
+    await connect_measured(near, far)
+    states: list[str] = []
+    near.on("iceconnectionstatechange", lambda: states.append(near.iceConnectionState))
+    Cut(far)
+    await wait_for_state(near, "iceConnectionState", "disconnected")
+    async with requests_from_elsewhere(near, far) as count:
+        await wait_for_state(near, "iceConnectionState", "failed")
+        assert count() > 10
+    assert states == ["disconnected", "failed"]
+
+
+async def test_a_request_from_another_port_makes_us_ask_at_once(make_pc: Factory) -> None:
+    patient = IceSettings(consent_interval=600, consent_lifetime=3000, silence_timeout=600)
+    near, far = make_pc(iceSettings=patient), make_pc(iceSettings=patient)
+    await connect_measured(near, far)
+    states: list[str] = []
+    near.on("iceconnectionstatechange", lambda: states.append(near.iceConnectionState))
+    pair = ice_connection(near).selected_pair
+    assert pair is not None
+    checks = ice_connection(near).checks_of(pair)
+    asked = checks.consent_requests_sent
+    async with requests_from_elsewhere(near, far) as count, asyncio.timeout(DEADLINE):
+        while count() < 10 or checks.consent_requests_sent == asked:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+    # Once, since there is an answer.
+    assert checks.consent_requests_sent == asked + 1
+    assert states == []
+    # The port is not the one that it was: nothing is answered any more.
+    Cut(near)
+    async with requests_from_elsewhere(near, far):
+        await wait_for_state(near, "iceConnectionState", "disconnected")
+
+
+@asynccontextmanager
+async def requests_from_elsewhere(
+    near: RTCPeerConnection, far: RTCPeerConnection
+) -> AsyncIterator[Callable[[], int]]:
+    """Let valid requests of the far side come in from another port; yields a count of them."""
+    connection, pair = ice_connection(far), ice_connection(near).selected_pair
+    own_pair = connection.selected_pair
+    assert pair is not None
+    assert own_pair is not None
+    password = ice_connection(near).local_password.encode()
+    transport, _ = await asyncio.get_running_loop().create_datagram_endpoint(
+        asyncio.DatagramProtocol, local_addr=(pair.remote_addr[0], 0)
+    )
+    sent = 0
+
+    async def send() -> None:
+        nonlocal sent
+        while True:
+            request = connection.build_request(own_pair, nominate=False)
+            request.add_message_integrity(password)
+            transport.sendto(bytes(request), pair.local_addr)
+            sent += 1
+            await asyncio.sleep(0.02)
+
+    sending = asyncio.create_task(send())
+    yield lambda: sent
+    sending.cancel()
+    await asyncio.wait([sending])
+    transport.close()
 
 
 async def test_nothing_is_sent_after_consent_has_expired(make_pc: Factory) -> None:

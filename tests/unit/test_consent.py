@@ -85,6 +85,10 @@ class Path:
         if attentive:
             self._advance()
 
+    def doubt(self) -> None:
+        self.liveness.doubt(self.now)
+        self._advance()
+
     def _advance(self) -> None:
         if self.liveness.advance(self.now, TIMINGS):
             self.requests.append(self.now)
@@ -240,6 +244,46 @@ def test_a_quiet_path_with_a_round_trip_of_a_second() -> None:
     path.run(60)
     assert path.changes == []
     assert len(path.requests) <= 1 + 60 // 5
+
+
+@pytest.mark.parametrize("traffic", [None, 0.03])
+def test_lost_soon_where_the_other_end_has_moved(traffic: float | None) -> None:
+    path = Path(traffic=traffic)
+    path.run(12)
+    # What it sends comes in nevertheless, but from where it is now.
+    path.sending_works = False
+    path.doubt()
+    assert path.until(LOST) < 1.2
+    path.hear()
+    path.run(10)
+    assert path.liveness.state is LOST
+    path.heal()
+    path.until(ALIVE)
+    path.run(60)
+    assert path.liveness.state is ALIVE
+    # Such a doubt doesn't outlast the answer.
+    path.sending_works = False
+    assert path.until(LOST) > 2.5
+
+
+@pytest.mark.parametrize("traffic", [None, 0.03])
+def test_a_doubt_that_is_answered_has_no_effect(traffic: float | None) -> None:
+    path = Path(traffic=traffic)
+    path.run(12)
+    before = len(path.requests)
+    path.doubt()
+    path.run(0.1)
+    assert len(path.requests) == before + 1
+    path.run(60)
+    assert path.changes == []
+
+
+def test_an_older_answer_dispels_no_doubt() -> None:
+    path = Path(round_trip=0.2)
+    path.run(5.1)
+    path.sending_works = False
+    path.doubt()
+    path.until(LOST)
 
 
 def test_our_own_stall_is_forgiven() -> None:
