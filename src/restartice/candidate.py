@@ -10,9 +10,12 @@ from aiortc.sdp import candidate_from_sdp, candidate_to_sdp
 
 from .exceptions import CandidateSyntaxError
 
-__all__ = ["RTCIceCandidate", "belongs_nowhere", "is_end"]
+__all__ = ["RTCIceCandidate", "belongs_nowhere", "checked", "has_usable_port", "is_end"]
 
 UFRAG = re.compile(r" ufrag (\S+)")
+PORT = re.compile(r"a=candidate:(?:\S+ ){5}(\d+)")
+PORTS = range(1 << 16)
+COMPONENTS = range(1, 257)
 
 
 class _AnyCandidate(type):
@@ -138,6 +141,41 @@ def belongs_nowhere(candidate: aiortc.RTCIceCandidate | Mapping[str, Any] | None
     return candidate.sdpMid is None and candidate.sdpMLineIndex is None
 
 
+def checked(
+    candidate: aiortc.RTCIceCandidate | Mapping[str, Any] | None,
+) -> aiortc.RTCIceCandidate | None:
+    """Return a candidate of the remote side, read from the browser's form if it has that.
+
+    Raises:
+        TypeError: It is none.
+        ValueError: It doesn't tell its media section, or a field is of the wrong type.
+        CandidateSyntaxError: It is malformed.
+    """
+    if not isinstance(candidate, aiortc.RTCIceCandidate | Mapping | None):
+        raise TypeError(f"{candidate!r} is no candidate")
+    if belongs_nowhere(candidate):
+        raise ValueError("Candidate must have either sdpMid or sdpMLineIndex")
+    if isinstance(candidate, Mapping):
+        candidate = RTCIceCandidate.fromJSON(candidate)
+    if candidate is not None and not is_end(candidate):
+        _check_ranges(candidate)
+    return candidate
+
+
+def has_usable_port(line: str) -> bool:
+    """Say if a line of a description isn't a candidate whose port is out of range."""
+    match = PORT.match(line)
+    return match is None or int(match.group(1)) in PORTS
+
+
+def _check_ranges(candidate: aiortc.RTCIceCandidate) -> None:
+    # asyncio closes a socket that shall send to what is no port.
+    if candidate.port not in PORTS or candidate.component not in COMPONENTS:
+        raise CandidateSyntaxError(
+            f"port or component out of range in candidate {candidate_to_sdp(candidate)!r}"
+        )
+
+
 def _typed(init: Mapping[str, Any], name: str, kind: type) -> Any:
     value = init.get(name)
     if value is None or (isinstance(value, kind) and not isinstance(value, bool)):
@@ -151,7 +189,6 @@ def _parse_candidate(text: str) -> RTCIceCandidate:
         candidate = candidate_from_sdp(value)
     except (AssertionError, ValueError, IndexError):
         raise CandidateSyntaxError(f"malformed candidate {text!r}") from None
-    if not (0 <= candidate.port <= 65535 and 0 < candidate.component <= 256):
-        raise CandidateSyntaxError(f"port or component out of range in candidate {text!r}")
+    _check_ranges(candidate)
     match = UFRAG.search(value)
     return RTCIceCandidate.extend(candidate, match.group(1) if match else None)

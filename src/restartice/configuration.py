@@ -68,6 +68,8 @@ def validated(configuration: aiortc.RTCConfiguration | None) -> RTCConfiguration
             expired.
     """
     given = configuration or aiortc.RTCConfiguration()
+    if not isinstance(given, aiortc.RTCConfiguration):
+        raise TypeError(f"a configuration must be an RTCConfiguration, not {type(given).__name__}")
     values = {field.name: getattr(given, field.name) for field in fields(given)}
     copied = RTCConfiguration(**values)
     copied.iceTransportPolicy = _member(RTCIceTransportPolicy, copied.iceTransportPolicy)

@@ -8,11 +8,11 @@ from typing import Final, Self
 from aiortc import RTCIceParameters, RTCSessionDescription
 from aiortc.sdp import GroupDescription, MediaDescription, SessionDescription
 
-from .candidate import RTCIceCandidate
+from .candidate import RTCIceCandidate, has_usable_port
 from .credentials import IceCredentials
 from .exceptions import SdpSyntaxError
 from .negotiation import Section
-from .sections import described_streams, is_rejected, msid_lines, split
+from .sections import described_streams, is_rejected, is_unknown, msid_lines, split
 
 __all__ = [
     "OUR_ICE_OPTIONS",
@@ -62,7 +62,7 @@ class Description(SessionDescription):
 
     Attributes:
         ice_options: The ICE options of the session level.
-        rejected: The places of the media sections that are rejected.
+        rejected: The places of the media sections that are rejected, or that only we do not know.
     """
 
     ice_options: str | None = None
@@ -107,7 +107,7 @@ def parse(description: RTCSessionDescription) -> Description:
     if not lines or lines[0] != "v=0":
         raise _syntax_error(lines, 0)
     for number, line in enumerate(lines):
-        if line and not LINE.match(line):
+        if line and not (LINE.match(line) and has_usable_port(line)):
             raise _syntax_error(lines, number)
     try:
         parsed = SessionDescription.parse(description.sdp)
@@ -116,8 +116,12 @@ def parse(description: RTCSessionDescription) -> Description:
     parsed.type = description.type
     session, sections = split(description.sdp)
     options = ICE_OPTIONS.search(session)
+    if len(sections) != len(parsed.media):
+        raise SdpSyntaxError("SDP syntax error: its lines must end with CR and LF", 1)
     extended = Description.extend(parsed, None if options is None else options.group(1))
-    extended.rejected = frozenset(n for n, text in enumerate(sections) if is_rejected(text))
+    extended.rejected = frozenset(
+        n for n, text in enumerate(sections) if is_rejected(text) or is_unknown(text)
+    )
     for media, text in zip(extended.media, sections, strict=True):
         media.msid = msid_lines(text)
     return extended

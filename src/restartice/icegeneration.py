@@ -26,6 +26,8 @@ __all__ = ["IceGeneration", "RemoteIce"]
 QUERIES: Final = 3
 PAUSE: Final = 0.25
 
+COMPONENT: Final = 1
+
 logger = logging.getLogger(__name__)
 
 
@@ -117,7 +119,12 @@ class IceGeneration:
             self.next_found()
 
     async def add_remote_candidate(self, candidate: aiortc.RTCIceCandidate) -> None:
-        """Check a candidate of the remote side."""
+        """Check a candidate of the remote side. Those for RTCP aren't needed, as it is multiplexed.
+
+        Some tell them even so, perhaps with the same address. (RFC 5761 section 5.1.3)
+        """
+        if candidate.component != COMPONENT:
+            return
         if candidate.ip.endswith(".local"):
             # The name is resolved by multicast DNS, which must not hold anything up. Those of TCP
             # candidates, which aioice has no use for, would only be asked for in vain.

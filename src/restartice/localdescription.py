@@ -14,7 +14,7 @@ from .exceptions import InvalidModificationError
 from .icetransport import RTCIceTransport
 from .origin import alike
 from .sections import without_sections
-from .session import Session, as_final
+from .session import Session, as_final, check_type
 from .shown import set_places
 from .states import Side, SignalingState
 
@@ -35,6 +35,8 @@ class LocalDescriptionSetter(Session):
 
     def check_local(self, session: RTCSessionDescription | None) -> None:
         """Raise InvalidStateError if the description doesn't fit the signaling state."""
+        if session is not None:
+            check_type(session)
         self.next_state(Side.LOCAL, self._implied_type() if session is None else session.type)
 
     def _implied_type(self) -> str:

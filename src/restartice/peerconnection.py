@@ -8,7 +8,7 @@ import aiortc
 from aiortc import InvalidAccessError, InvalidStateError, RTCSessionDescription
 
 from . import description as sdp
-from .candidate import RTCIceCandidate, belongs_nowhere
+from .candidate import checked
 from .configuration import RTCConfiguration, in_force, validated
 from .dtlstransport import RTCDtlsTransport
 from .icegatherer import RTCIceGatherer
@@ -253,6 +253,7 @@ class RTCPeerConnection(LocalDescriptionSetter, RemoteDescriptionSetter):
             candidate: A candidate, aiortc's or restartice's, or the browser's form of one.
 
         Raises:
+            TypeError: It is no candidate.
             ValueError: It has neither sdpMid nor sdpMLineIndex.
             CandidateSyntaxError: It is malformed.
             OperationError: It belongs to no media section or generation.
@@ -261,12 +262,9 @@ class RTCPeerConnection(LocalDescriptionSetter, RemoteDescriptionSetter):
 
         Spec: https://w3c.github.io/webrtc-pc/#dom-peerconnection-addicecandidate
         """
-        if belongs_nowhere(candidate):
-            raise ValueError("Candidate must have either sdpMid or sdpMLineIndex")
-        if isinstance(candidate, Mapping):
-            candidate = RTCIceCandidate.fromJSON(candidate)
+        added = checked(candidate)
         await self.operations.run(
-            lambda: self.add_ice_candidate(candidate), lambda: self.check_candidate(candidate)
+            lambda: self.add_ice_candidate(added), lambda: self.check_candidate(added)
         )
 
     # What an application adds.

@@ -11,8 +11,8 @@ from . import validation
 from .dtlstransport import parked_stops
 from .icegeneration import RemoteIce
 from .internals import dissociate, set_mid, set_mline_index
-from .sections import mids_of, with_mids, without_sections
-from .session import Session, as_final
+from .sections import mids_of, with_directions, with_mids, without_sections
+from .session import Session, as_final, check_type
 from .states import Side, SignalingState
 from .transports import dtls_transport
 
@@ -31,6 +31,7 @@ class RemoteDescriptionSetter(Session):
 
     def check_remote(self, session: RTCSessionDescription) -> None:
         """Raise InvalidStateError if the description doesn't fit the signaling state."""
+        check_type(session)
         if not self._is_glare(session):
             self.next_state(Side.REMOTE, session.type)
 
@@ -46,7 +47,7 @@ class RemoteDescriptionSetter(Session):
         if session.type == "rollback":
             await self.roll_back()
             return
-        session = self._named(session)
+        session = self._completed(session)
         description = sdp.parse(session)
         self._validate(description)
         # Reading takes milliseconds, and so does applying; media needn't wait for both.
@@ -65,8 +66,9 @@ class RemoteDescriptionSetter(Session):
                 self.conclude_provisionally()
         await self.enter(state)
 
-    def _named(self, session: RTCSessionDescription) -> RTCSessionDescription:
-        """Give sections without mid the one they have by their place. (RFC 9429 section 5.10)."""
+    def _completed(self, session: RTCSessionDescription) -> RTCSessionDescription:
+        """Tell the directions and mids that go without saying. (RFC 9429 section 5.10)."""
+        session = RTCSessionDescription(with_directions(session.sdp), session.type)
         mids = mids_of(session.sdp)
         if None not in mids:
             return session

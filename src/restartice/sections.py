@@ -14,11 +14,13 @@ __all__ = [
     "MSID_SEPARATOR",
     "described_streams",
     "is_rejected",
+    "is_unknown",
     "mids_of",
     "msid_lines",
     "rejected_section",
     "split",
     "streams_as_msid",
+    "with_directions",
     "with_mids",
     "without_sections",
 ]
@@ -26,6 +28,9 @@ __all__ = [
 GROUP: Final = re.compile(r"^a=group:(\S+)([^\r\n]*)", re.MULTILINE)
 MID: Final = re.compile(r"^a=mid:(\S+)", re.MULTILINE)
 MSID: Final = re.compile(r"^a=msid:(.*\S)", re.MULTILINE)
+DIRECTION: Final = re.compile(r"^a=(sendrecv|sendonly|recvonly|inactive)\s*$", re.MULTILINE)
+KNOWN: Final = ("m=audio ", "m=video ", "m=application ")
+MEDIA: Final = ("m=audio ", "m=video ")
 PORT: Final = re.compile(r"m=\S+ (\d+)")
 BUNDLE_ONLY: Final = re.compile(r"^a=bundle-only\s*$", re.MULTILINE)
 # aiortc has place for one such line, and writes what it is given.
@@ -58,6 +63,23 @@ def with_mids(sdp: str, mids: list[str]) -> str:
     return "".join([session, *named])
 
 
+def with_directions(sdp: str) -> str:
+    """Return the SDP with a direction in each section of media.
+
+    Where none is told that of the session level counts, else it is sendrecv. (RFC 8866 section 6.7)
+    """
+    session, sections = split(sdp)
+    common = DIRECTION.search(session)
+    default = "sendrecv" if common is None else common.group(1)
+    directed = [
+        f"{section.rstrip()}\r\na={default}\r\n"
+        if section.startswith(MEDIA) and not DIRECTION.search(section)
+        else section
+        for section in sections
+    ]
+    return "".join([session, *directed])
+
+
 def without_sections(sdp: str, places: Collection[int]) -> str:
     """Return the SDP without the sections at some places, and without their mids in groups."""
     session, sections = split(sdp)
@@ -78,6 +100,11 @@ def is_rejected(section: str) -> bool:
     """
     port = PORT.match(section)
     return port is not None and int(port.group(1)) == 0 and not BUNDLE_ONLY.search(section)
+
+
+def is_unknown(section: str) -> bool:
+    """Return whether a section is of a kind that can only be rejected. (RFC 3264 section 6)."""
+    return not section.startswith(KNOWN)
 
 
 def msid_lines(section: str) -> str | None:

@@ -22,7 +22,7 @@ from .states import Side, SignalingState, next_signaling_state
 from .transceiver import SENDING, RTCRtpTransceiver
 from .transports import ice_transport, stop_transports
 
-__all__ = ["Session", "as_final"]
+__all__ = ["Session", "as_final", "check_type"]
 
 logger = logging.getLogger(__name__)
 
@@ -242,6 +242,14 @@ class Session(RejectionFollower):
                 Reception(transceiver, direction, streams, remote.webrtc_track_id(media))
             )
         return receptions
+
+
+def check_type(session: RTCSessionDescription) -> None:
+    """Raise TypeError if this is no session description, but the browser's form of it perhaps."""
+    text, kind = getattr(session, "sdp", None), getattr(session, "type", None)
+    if not (isinstance(kind, str) and (isinstance(text, str) or kind == "rollback")):
+        name = type(session).__name__
+        raise TypeError(f"a description must be an RTCSessionDescription of strings, not {name}")
 
 
 def as_final(session: RTCSessionDescription) -> RTCSessionDescription:

@@ -10,6 +10,8 @@ from .exceptions import InvalidContentError
 
 __all__ = ["check_remote"]
 
+SCTP_PORTS = range(1, 1 << 16)
+
 logger = logging.getLogger(__name__)
 
 
@@ -64,12 +66,18 @@ def _check_section(media: MediaDescription, *, answer: bool) -> None:
         )
     if media.dtls is None:
         raise InvalidContentError("DTLS setup attribute is missing")
+    if not media.dtls.fingerprints:
+        raise InvalidContentError("DTLS fingerprint is missing")
     if answer and media.dtls.role not in {"client", "server"}:
         raise InvalidContentError(
             "DTLS setup attribute must be 'active' or 'passive' for an answer"
         )
     if media.kind in {"audio", "video"} and not media.rtcp_mux:
         raise InvalidContentError("RTCP mux is not enabled")
+    # In the old form, "DTLS/SCTP 5000", the port stands in another place. (RFC 8841 section 5)
+    old_form = media.profile == "DTLS/SCTP"
+    if media.kind == "application" and not old_form and media.sctp_port not in SCTP_PORTS:
+        raise InvalidContentError("SCTP port is missing or out of range")
 
 
 def _check_fingerprints(description: sdp.Description, before: SessionDescription | None) -> None:

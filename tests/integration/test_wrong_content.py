@@ -2,13 +2,19 @@
 
 import logging
 import re
+from typing import Any
 
 import pytest
 from aiortc import InvalidAccessError, RTCSessionDescription
 
 from conftest import Factory
-from connecting import negotiate
-from restartice import RTCPeerConnection
+from connecting import negotiate, wait_connected
+from restartice import (
+    AudioStreamTrack,
+    CandidateSyntaxError,
+    RTCIceCandidate,
+    RTCPeerConnection,
+)
 
 OTHER = "a=fingerprint:sha-256 " + ":".join(["AB"] * 32)
 
@@ -60,3 +66,128 @@ async def test_credentials_consist_of_the_characters_of_ice(make_pc: Factory, na
     sdp = re.sub(rf"a=ice-{name}:.", f"a=ice-{name}:$", offer.sdp)
     await assert_refused(far, RTCSessionDescription(sdp, offer.type))
     await far.setRemoteDescription(offer)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "replacement", "message"),
+    [
+        (r"a=fingerprint:.*\r\n", "", "DTLS fingerprint is missing"),
+        (r"a=sctp-port:.*\r\n", "", "SCTP port is missing"),
+        (r"a=sctp-port:5000", "a=sctp-port:65536", "SCTP port is missing or out of range"),
+        (r"\r\n", "\r", "lines must end with CR and LF"),
+        (r"(a=candidate:\S+ 1 udp \d+ \S+) \d+", r"\1 65536", "syntax error in line"),
+    ],
+)
+async def test_what_could_never_connect(
+    make_pc: Factory, pattern: str, replacement: str, message: str
+) -> None:
+    near, far = make_pc(), make_pc()
+    near.createDataChannel("data")
+    await near.setLocalDescription()
+    wrong = re.sub(pattern, replacement, near.localDescription.sdp)
+    assert wrong != near.localDescription.sdp
+    with pytest.raises(ValueError, match=message):
+        await far.setRemoteDescription(RTCSessionDescription(wrong, "offer"))
+    assert far.remoteDescription is None
+    await negotiate(near, far)
+    await wait_connected(near, far)
+
+
+@pytest.mark.parametrize("session_level", [None, "sendrecv"])
+async def test_the_direction_may_be_left_out(make_pc: Factory, session_level: str | None) -> None:
+    """It is that of the session level, or else sendrecv. (RFC 8866 section 6.7)."""
+    near, far = make_pc(), make_pc()
+    for pc in (near, far):
+        pc.addTrack(AudioStreamTrack())
+
+    def edited(description: RTCSessionDescription) -> RTCSessionDescription:
+        text = description.sdp.replace("a=sendrecv\r\n", "")
+        assert text != description.sdp
+        if session_level:
+            text = text.replace("t=0 0\r\n", f"t=0 0\r\na={session_level}\r\n")
+        return RTCSessionDescription(text, description.type)
+
+    await near.setLocalDescription()
+    await far.setRemoteDescription(edited(near.localDescription))
+    await far.setLocalDescription()
+    await near.setRemoteDescription(edited(far.localDescription))
+    await wait_connected(near, far)
+    for pc in (near, far):
+        (transceiver,) = pc.getTransceivers()
+        assert transceiver.currentDirection == "sendrecv"
+
+
+async def test_a_direction_of_the_session_level(make_pc: Factory) -> None:
+    near, far = make_pc(), make_pc()
+    near.addTransceiver("audio")
+    near.addTransceiver("video", "recvonly")
+    offer = await near.createOffer()
+    text = offer.sdp.replace("a=sendrecv\r\n", "").replace("t=0 0\r\n", "t=0 0\r\na=inactive\r\n")
+    await far.setRemoteDescription(RTCSessionDescription(text, "offer"))
+    answer = await far.createAnswer()
+    assert re.findall("a=(inactive|send.*|recv.*)", answer.sdp) == ["inactive", "inactive"]
+    assert "a=recvonly" in far.remoteDescription.sdp
+
+
+async def test_a_section_of_an_unknown_kind_is_rejected(make_pc: Factory) -> None:
+    near, far = make_pc(), make_pc()
+    near.addTransceiver("audio")
+    near.createDataChannel("data")
+    offer = await near.createOffer()
+    audio = "m=audio" + offer.sdp.split("\r\nm=audio")[1].split("\r\nm=")[0] + "\r\n"
+    text = offer.sdp + audio.replace("m=audio", "m=text").replace("a=mid:0", "a=mid:text")
+    text = text.replace("BUNDLE 0 1", "BUNDLE 0 1 text")
+    await far.setRemoteDescription(RTCSessionDescription(text, "offer"))
+    await far.setLocalDescription()
+    answer = far.localDescription.sdp
+    assert "a=group:BUNDLE 0 1\r\n" in answer
+    assert re.findall(r"m=(\w+) 0 ", answer) == ["text"]
+    assert [t.kind for t in far.getTransceivers()] == ["audio"]
+    await far.createOffer()
+
+
+async def test_candidates_for_rtcp_are_passed_over(make_pc: Factory) -> None:
+    near, far = make_pc(), make_pc()
+    near.createDataChannel("data")
+    await near.setLocalDescription()
+    offer = near.localDescription.sdp
+    also = re.sub(r"(a=candidate:\S+) 1 (.*)", r"\1 2 \2\n\1 1 \2", offer)
+    assert also != offer
+    await far.setRemoteDescription(RTCSessionDescription(also, "offer"))
+    await far.setLocalDescription()
+    await near.setRemoteDescription(far.localDescription)
+    await wait_connected(near, far)
+
+
+@pytest.mark.parametrize("what", [None, {"type": "offer", "sdp": "v=0"}, b"v=0"])
+async def test_what_is_no_description(make_pc: Factory, what: Any) -> None:
+    pc = make_pc()
+    with pytest.raises(TypeError, match="must be an RTCSessionDescription"):
+        await pc.setRemoteDescription(what)
+    if what is not None:
+        with pytest.raises(TypeError, match="must be an RTCSessionDescription"):
+            await pc.setLocalDescription(what)
+    with pytest.raises(TypeError, match="must be an RTCSessionDescription"):
+        await pc.setRemoteDescription(RTCSessionDescription(what, "offer"))
+
+
+@pytest.mark.parametrize("what", ["", "candidate:1", 3, [1]])
+async def test_what_is_no_candidate(make_pc: Factory, what: Any) -> None:
+    with pytest.raises(TypeError, match="is no candidate"):
+        await make_pc().addIceCandidate(what)
+
+
+async def test_a_candidate_with_an_impossible_port(make_pc: Factory) -> None:
+    """It would make asyncio close the socket that shall send there."""
+    pc = make_pc()
+    candidate = RTCIceCandidate(1, "1", "127.0.0.1", 65536, 1, "udp", "host", sdpMid="0")
+    with pytest.raises(CandidateSyntaxError, match="out of range"):
+        await pc.addIceCandidate(candidate)
+
+
+async def test_what_is_no_configuration(make_pc: Factory) -> None:
+    wrong: Any = {"iceServers": []}
+    with pytest.raises(TypeError, match="must be an RTCConfiguration, not dict"):
+        RTCPeerConnection(wrong)
+    with pytest.raises(TypeError, match="must be an RTCConfiguration, not dict"):
+        make_pc().setConfiguration(wrong)
