@@ -17,12 +17,14 @@ from .client import (
     CustomReceived,
     DescriptionReceived,
     IceServersReceived,
+    PeerAway,
     PeerJoined,
+    PeerLeft,
     Reconnected,
     Refused,
     WebSocketSignaling,
 )
-from .errors import SignalingClosed
+from .errors import NoPeer, SignalingClosed
 from .recoverer import Recoverer
 from .recovery import RecoverySettings, RestartEvent
 
@@ -49,13 +51,15 @@ class Negotiator:
         pc: The connection.
         signaling: Where the other peer is. The Negotiator is the one that reads its events.
         polite: Whether we give way when both make an offer; None for what the server says.
-        on_custom: Called with what the other peer's application sent.
+        on_custom: Called with what the other peer's application sent. An error that it raises goes
+            to `on_error`.
         on_error: Called with what went wrong, such as a description that can't be applied; what
             went wrong ends neither the negotiation nor the connection. Without it a warning is
             logged.
         recovery: Whether to restart ICE when the path is lost or the network changes; or the
             timings of that.
-        on_restart: Called when a restart of ICE starts, succeeds or fails.
+        on_restart: Called when a restart of ICE starts, succeeds or fails. An error that it raises
+            goes to `on_error`.
 
     Spec: https://w3c.github.io/webrtc-pc/#perfect-negotiation-example
     """
@@ -74,11 +78,15 @@ class Negotiator:
         self._pc = pc
         self._signaling = signaling
         self._polite = polite
-        self._on_custom = on_custom
-        self._on_error = on_error or _log_error
+        self._on_custom = on_custom or _ignore
+        self._error_taker = on_error or _log_error
         self._recovery = RecoverySettings() if recovery is True else recovery
         self._on_restart = on_restart or _log_restart
         self._needed = asyncio.Event()
+        # Set when somebody goes, after which it may be clear whom to make offers to.
+        self._fewer = asyncio.Event()
+        # Whether our offer couldn't be sent, because it wasn't clear to whom.
+        self._unsent = False
         self._candidates: asyncio.Queue[RTCIceCandidate | None] = asyncio.Queue()
         self._sending = asyncio.Lock()
         self._tasks: list[asyncio.Task[None]] = []
@@ -109,7 +117,7 @@ class Negotiator:
             asyncio.create_task(self._send_candidates()),
         ]
         if self._recovery:
-            recoverer = Recoverer(self._pc, self._recovery, lambda: self.polite, self._on_restart)
+            recoverer = Recoverer(self._pc, self._recovery, lambda: self.polite, self._tell_restart)
             self._tasks.append(asyncio.create_task(recoverer.run()))
         return self
 
@@ -149,7 +157,7 @@ class Negotiator:
         while True:
             await self._needed.wait()
             # Nobody could answer before.
-            await self._signaling.wait_for_peer()
+            await self._wait_for_peer()
             # In a browser nothing can come between the event and its handler. Here a description
             # may have come in, which is dealt with first.
             while not self._idle.is_set():
@@ -158,6 +166,17 @@ class Negotiator:
             self._needed.clear()
             if needed:
                 await self._report(self._make_offer())
+
+    async def _wait_for_peer(self) -> None:
+        while True:
+            self._fewer.clear()
+            try:
+                await self._signaling.wait_for_peer()
+            except NoPeer as error:
+                self._on_error(error)
+                await self._fewer.wait()
+            else:
+                return
 
     def _forget_need(self) -> None:
         # On its way back to stable the connection finds out anew if negotiation is needed.
@@ -179,14 +198,14 @@ class Negotiator:
                 await self._report(self._handle_alone(event.description))
             elif isinstance(event, CandidateReceived):
                 await self._report(self._handle_candidate(event))
-            elif isinstance(event, PeerJoined):
-                await self._report(self._greet(event))
+            elif isinstance(event, PeerJoined | PeerLeft | PeerAway):
+                await self._report(self._regroup(event))
             elif isinstance(event, Reconnected) and not event.resumed:
                 await self._report(self._begin_anew())
             elif isinstance(event, IceServersReceived):
-                self._use_ice_servers(event.servers)
-            elif isinstance(event, CustomReceived) and self._on_custom is not None:
-                self._on_custom(event.value)
+                self._tell(self._use_ice_servers, event.servers)
+            elif isinstance(event, CustomReceived):
+                self._tell(self._on_custom, event.value)
             elif isinstance(event, Refused):
                 self._on_error(event.error)
 
@@ -239,6 +258,14 @@ class Negotiator:
         ufrags = {found for d in in_use if d is not None for found in UFRAG.findall(d.sdp)}
         return ufrag in self._described and ufrag not in ufrags
 
+    async def _regroup(self, event: PeerJoined | PeerLeft | PeerAway) -> None:
+        if isinstance(event, PeerJoined):
+            await self._greet(event)
+            return
+        self._fewer.set()
+        if self._unsent:
+            await self._send_offer()
+
     async def _greet(self, event: PeerJoined) -> None:
         # An offer that the peer before it didn't answer is for this one.
         newcomer = event.info.instance not in self._instances
@@ -262,7 +289,9 @@ class Negotiator:
             self._pc.setConfiguration(configuration)
 
     async def _send_offer(self) -> None:
+        self._unsent = True
         await self._send(lambda: self._pc.pendingLocalDescription)
+        self._unsent = False
 
     async def _send(self, find: Callable[[], aiortc.RTCSessionDescription | None]) -> None:
         # An operation that came in between may have taken the description back.
@@ -292,6 +321,27 @@ class Negotiator:
             raise
         except Exception as error:  # noqa: BLE001  whatever the remote side did
             self._on_error(error)
+
+    # What the program has given must not end the tasks by its errors.
+
+    def _tell(self, callback: Callable[[Any], None], value: object) -> None:
+        try:
+            callback(value)
+        except Exception as error:  # noqa: BLE001  whatever the program did
+            self._on_error(error)
+
+    def _tell_restart(self, event: RestartEvent) -> None:
+        self._tell(self._on_restart, event)
+
+    def _on_error(self, error: Exception) -> None:
+        try:
+            self._error_taker(error)
+        except Exception:
+            logger.exception("What was given as on_error has failed")
+
+
+def _ignore(_value: object) -> None:
+    """Do nothing with what an application sends."""
 
 
 def _log_restart(event: RestartEvent) -> None:

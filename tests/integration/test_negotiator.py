@@ -18,6 +18,7 @@ from connecting import (
 from restartice import AudioStreamTrack, RTCPeerConnection, RTCSessionDescription
 from restartice_signaling import (
     Negotiator,
+    NoPeer,
     SignalingClosed,
     SignalingServer,
     WebSocketSignaling,
@@ -187,3 +188,89 @@ async def test_losing_the_server_does_not_touch_the_connection(make_pc: Factory)
                 with pytest.raises(SignalingClosed):
                     await negotiator.wait_closed()
         await echo.check("the call goes on")
+
+
+class CallbackError(Exception):
+    """What callbacks raise."""
+
+
+@pytest.mark.parametrize("reporting", [True, False])
+async def test_callbacks_that_fail_end_nothing(
+    server: SignalingServer, make_pc: Factory, caplog: pytest.LogCaptureFixture, *, reporting: bool
+) -> None:
+    errors: list[Exception] = []
+    custom = asyncio.Event()
+
+    def fail(_: object) -> None:
+        custom.set()
+        raise CallbackError
+
+    near, far = make_pc(), make_pc()
+    async with AsyncExitStack() as stack:
+        room = [WebSocketSignaling(server.url, room="room", peer=name) for name in "ab"]
+        for signaling in room:
+            await stack.enter_async_context(signaling)
+        on_error = errors.append if reporting else fail
+        first = Negotiator(near, room[0], on_custom=fail, on_restart=fail, on_error=on_error)
+        await stack.enter_async_context(first)
+        await stack.enter_async_context(Negotiator(far, room[1]))
+        async with asyncio.timeout(DEADLINE):
+            await room[1].send_custom("what isn't expected")
+            await custom.wait()
+        echo = Echo(near, far)
+        await echo.check()
+        for pc in (near, far):  # by the one whose callbacks fail, and by the other one
+            before = [sending_ufrags(near), sending_ufrags(far)]
+            pc.restartIce()
+            await wait_restarted(near, far, since=before)
+        await echo.check("after")
+    if reporting:
+        assert len(errors) >= 2  # on_custom, and on_restart
+        assert {type(error) for error in errors} == {CallbackError}
+    else:
+        assert "on_error has failed" in caplog.text
+
+
+async def test_a_third_peer_in_the_room_for_a_while(
+    server: SignalingServer, make_pc: Factory
+) -> None:
+    """It isn't clear to whom offers are to be made, until one of the others leaves."""
+    errors: asyncio.Queue[Exception] = asyncio.Queue()
+    near, far = make_pc(), make_pc()
+    async with AsyncExitStack() as stack:
+        room = [WebSocketSignaling(server.url, room="room", peer=name) for name in "abc"]
+        for signaling in room:
+            await stack.enter_async_context(signaling)
+        await room[0].wait_for_peer("c")
+        await stack.enter_async_context(Negotiator(near, room[0], on_error=errors.put_nowait))
+        await stack.enter_async_context(Negotiator(far, room[1], on_error=errors.put_nowait))
+        echo = Echo(near, far)
+        async with asyncio.timeout(DEADLINE):
+            assert isinstance(await errors.get(), NoPeer)
+        await room[2].close()
+        await echo.check()
+
+
+async def test_an_offer_that_could_not_be_sent(server: SignalingServer, make_pc: Factory) -> None:
+    """The third peer comes between the making of the offer and its sending."""
+    errors: asyncio.Queue[Exception] = asyncio.Queue()
+    near, far = make_pc(), make_pc()
+    async with AsyncExitStack() as stack:
+        room = [WebSocketSignaling(server.url, room="room", peer=name) for name in "abc"]
+        for signaling in room[:2]:
+            await stack.enter_async_context(signaling)
+        await stack.enter_async_context(Negotiator(near, room[0], on_error=errors.put_nowait))
+        await stack.enter_async_context(Negotiator(far, room[1]))
+
+        async def set_local_description_later() -> None:
+            await RTCPeerConnection.setLocalDescription(near)
+            if not room[0].peers.keys() & {"c"}:
+                await room[2].connect()
+                await room[0].wait_for_peer("c")
+
+        near.setLocalDescription = set_local_description_later  # type: ignore[assignment, method-assign]
+        echo = Echo(near, far)
+        async with asyncio.timeout(DEADLINE):
+            assert isinstance(await errors.get(), NoPeer)
+        await room[2].close()
+        await echo.check()
