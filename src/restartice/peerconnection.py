@@ -365,7 +365,8 @@ class RTCPeerConnection(LocalDescriptionSetter, RemoteDescriptionSetter):
         """
         if self.is_closed:
             raise InvalidStateError("RTCPeerConnection is closed")
-        channel = super().createDataChannel(label, *args, **kwargs)
+        with self.sctp_if_needed():
+            channel = super().createDataChannel(label, *args, **kwargs)
         shield(channel)
         self.data_channel_created = True
         self.update_negotiation_needed_flag()

@@ -2,7 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import Coroutine, Iterable
+from collections.abc import Coroutine, Iterable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import aiortc
@@ -99,6 +100,19 @@ class TransportOwner(Emitter, AiortcPeerConnection):
         """Let no data channel that the remote side makes end the connection by its listeners."""
         assert self.sctp_transport is not None
         self.sctp_transport.on("datachannel", shield)
+
+    @contextmanager
+    def sctp_if_needed(self) -> Iterator[None]:
+        """Forget an SCTP transport that is made here for a data channel, if that fails."""
+        sctp, dtls, ice = self.sctp_transport, {*self.dtls_transports}, {*self.ice_transports}
+        try:
+            yield
+        except Exception:
+            self.sctp_transport = sctp
+            self.dtls_transports.intersection_update(dtls)
+            self.ice_transports.intersection_update(ice)
+            self.update_transport_states()
+            raise
 
     def in_background(self, job: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Run something whose failure concerns nobody, and end it when the connection closes."""

@@ -8,7 +8,7 @@ import pytest
 from aiortc import InvalidAccessError, RTCSessionDescription
 
 from conftest import Factory
-from connecting import negotiate, wait_connected
+from connecting import negotiate, wait_connected, wait_until
 from restartice import (
     AudioStreamTrack,
     CandidateSyntaxError,
@@ -191,3 +191,20 @@ async def test_what_is_no_configuration(make_pc: Factory) -> None:
         RTCPeerConnection(wrong)
     with pytest.raises(TypeError, match="must be an RTCConfiguration, not dict"):
         make_pc().setConfiguration(wrong)
+
+
+async def test_a_data_channel_that_cannot_be_made(make_pc: Factory) -> None:
+    near, far = make_pc(), make_pc()
+    near.addTrack(AudioStreamTrack())
+    with pytest.raises(ValueError, match="must be in range"):
+        near.createDataChannel("no id", negotiated=True)
+    assert near.sctp is None
+    await negotiate(near, far)
+    assert "m=application" not in near.localDescription.sdp
+    await wait_connected(near, far)
+    first, second = (pc.createDataChannel("data", negotiated=True, id=1) for pc in (near, far))
+    with pytest.raises(ValueError, match="already registered"):
+        near.createDataChannel("the same id", negotiated=True, id=1)
+    await negotiate(near, far)
+    for channel in (first, second):
+        await wait_until(channel, "open", lambda: channel.readyState == "open")  # noqa: B023
