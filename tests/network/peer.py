@@ -203,6 +203,10 @@ class Peer:
         """Restart ICE."""
         self.pc.restartIce()
 
+    def do_stand_still(self, seconds: float) -> None:
+        """Do nothing at all."""
+        time.sleep(seconds)
+
     def do_configure(self, **description: Any) -> None:
         """Use other servers, or another policy."""
         self.pc.setConfiguration(configuration(**description))

@@ -23,7 +23,12 @@ async def rebind_in_mid_call(behind: str) -> None:
         for peer in peers:
             await peer.wait_until_connected()
         restarts = len(events_of(peers, "RestartStarted"))
+        losses = events_of(peers, "iceConnectionState", state="disconnected")
+        noticed = min(e["at"] for e in losses if e["at"] > rebound_at) - rebound_at
         await check_nothing_is_lost(peers)
-        print(f"NAT of {behind}: data after {data:.2f} s, frame {frame:.2f} s, {restarts} restarts")
+        print(
+            f"NAT of {behind}: noticed after {noticed:.2f} s, data after {data:.2f} s, "
+            f"frame {frame:.2f} s, {restarts} restarts"
+        )
         assert not events_of(peers, "iceConnectionState", state="failed")
-        assert data < 20
+        assert data < 10
