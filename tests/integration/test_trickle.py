@@ -175,6 +175,27 @@ async def test_returns_at_once_with_a_dead_server(make_pc: Factory) -> None:
     assert median(times) < 0.050
 
 
+async def test_a_live_server_is_told_of_although_another_one_is_dead(make_pc: Factory) -> None:
+    async with stun_server(silent=True) as dead, stun_server() as live:
+        for servers in ([dead, live], [live, dead]):
+            configuration = RTCConfiguration(iceServers=[s.configuration for s in servers])
+            near, far = make_pc(configuration), make_pc()
+            echo = Echo(near, far)
+            trickle = Trickle(near)
+            await near.setLocalDescription()
+            await wait_until(
+                near, "icecandidate", lambda t=trickle: "srflx" in {c.type for c in t.candidates}
+            )
+            # The dead one is still waited for, but nothing else waits for that.
+            assert near.iceGatheringState == "gathering"
+            await far.setRemoteDescription(near.localDescription)
+            await far.setLocalDescription()
+            await near.setRemoteDescription(far.localDescription)
+            await wait_connected(near, far)
+            await echo.check()
+            assert near.iceGatheringState == "gathering"
+
+
 async def test_listening_after_the_description_is_set_is_too_late_to_choose(
     make_pc: Factory,
 ) -> None:

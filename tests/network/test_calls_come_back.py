@@ -1,12 +1,13 @@
 """Calls come back by themselves: nothing acts here but the Negotiators of two processes."""
 
+import asyncio
 import math
 import statistics
 import time
 
 import pytest
 
-from network.calls import Peers
+from network.calls import Peers, call
 from network.checks import (
     check_nothing_is_lost,
     events_of,
@@ -79,26 +80,35 @@ async def swallow_link_in_use(network: Network, peers: Peers) -> tuple[float, fl
     return noticed, data, frame
 
 
-async def test_silent_blackhole_without_traffic(network: Network, start_peers: Connect) -> None:
+@pytest.mark.usefixtures("namespaces")
+async def test_silent_blackhole_without_traffic() -> None:
+    """Two calls at once, as nearly all of this is waiting."""
+    await asyncio.gather(notice_without_traffic(), recover_without_traffic())
+
+
+async def notice_without_traffic() -> None:
     """Nothing is sent, and yet both sides notice within 8 seconds."""
-    peers = await start_peers(restart="never")
-    link = await link_in_use(peers)
-    cut_at = time.monotonic()
-    await network.set_link(link, loss=1.0)
-    noticed = await seconds_until(peers, "iceConnectionState", cut_at, state="disconnected")
-    print(f"idle: disconnected after {noticed:.3f} s")
-    assert noticed < 8.0
+    async with call(links=2, restart="never") as (network, peers):
+        cut_at = await let_swallow_all(network, peers)
+        noticed = await seconds_until(peers, "iceConnectionState", cut_at, state="disconnected")
+        print(f"idle: disconnected after {noticed:.3f} s")
+        assert noticed < 8.0
 
 
-async def test_silent_blackhole_without_traffic_is_recovered_from(
-    network: Network, start_peers: Connect
-) -> None:
+async def recover_without_traffic() -> None:
     """Whoever notices first restarts, perhaps before the other one does."""
-    peers = await start_peers(restart="negotiator")
+    async with call(links=2, restart="negotiator") as (network, peers):
+        link = await link_in_use(peers)
+        cut_at = await let_swallow_all(network, peers)
+        await seconds_until(peers, "RestartSucceeded", cut_at)
+        assert await link_in_use(peers) == 1 - link
+        await send_numbers(peers)
+        await check_nothing_is_lost(peers)
+
+
+async def let_swallow_all(network: Network, peers: Peers) -> float:
+    """Let the link in use swallow everything; return the time."""
     link = await link_in_use(peers)
     cut_at = time.monotonic()
     await network.set_link(link, loss=1.0)
-    await seconds_until(peers, "RestartSucceeded", cut_at)
-    assert await link_in_use(peers) == 1 - link
-    await send_numbers(peers)
-    await check_nothing_is_lost(peers)
+    return cut_at

@@ -1,5 +1,6 @@
 """Networks that change under a call: other addresses, other servers."""
 
+import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -27,7 +28,12 @@ async def restart(peers: Peers, side: str = "left") -> None:
     await seconds_until(peers, "switched", begin)
 
 
-async def test_a_better_network_comes_up() -> None:
+async def test_a_better_network_and_other_servers(tmp_path: Path) -> None:
+    """Two calls at once, as neither minds if it takes a little longer."""
+    await asyncio.gather(a_better_network_comes_up(), other_servers_and_policies(tmp_path))
+
+
+async def a_better_network_comes_up() -> None:
     """As when a VPN does: there is one more address, and everything is routed there."""
     place = (f"{address('left', 1)}/24", "dev", interface(1))
     async with AsyncExitStack() as stack:
@@ -71,7 +77,7 @@ async def test_families(families: tuple[int, ...]) -> None:
         assert delay < 1.0
 
 
-async def test_other_servers_and_policies(tmp_path: Path) -> None:
+async def other_servers_and_policies(tmp_path: Path) -> None:
     """From direct to relayed, with other credentials, another server, and back."""
     host = management_address("middle", "left")
     directories = [tmp_path / "first", tmp_path / "second"]
