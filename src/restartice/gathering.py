@@ -5,9 +5,7 @@ import ipaddress
 import logging
 import socket
 from collections.abc import Callable, Coroutine, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from functools import partial
 from typing import Any, Final
 
 import aioice
@@ -19,6 +17,7 @@ from aiortc.exceptions import OperationError
 from .iceservers import RTCPeerConnectionIceErrorEvent, StunServer, TurnServer
 from .interfaces import allowed_addresses
 from .internals import AioiceConnection
+from .lookups import look_up
 from .relaying import (
     RECEIVE_BUFFER,
     Address,
@@ -43,10 +42,6 @@ PACE: Final = 0.02
 DEFAULTS: Final = IceSettings()
 
 logger = logging.getLogger(__name__)
-
-# Without a working name server a lookup blocks its thread for many seconds. asyncio's own threads
-# are also those in which aiortc encodes, so media would stand still meanwhile.
-_lookups = ThreadPoolExecutor(max_workers=4, thread_name_prefix="restartice-lookup")
 
 # Relayed addresses that are being given back, which goes on after a connection is closed.
 _being_released: set[asyncio.Task[None]] = set()
@@ -225,7 +220,7 @@ class GatheringConnection(AioiceConnection):
 
     async def _resolve(self, server: StunServer | TurnServer) -> dict[int, Address]:
         async with asyncio.timeout(self.settings.server_timeout):
-            return await _resolve(server.address)
+            return await look_up(server.address)
 
     async def _query_from(
         self, protocol: Any, server: StunServer, address: tuple[str, int]
@@ -330,17 +325,6 @@ def _is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
-
-
-async def _resolve(address: Address) -> dict[int, Address]:
-    """Return the first address of each family, the preferred family first."""
-    loop = asyncio.get_running_loop()
-    look_up = partial(socket.getaddrinfo, *address, type=socket.SOCK_DGRAM)
-    found = await loop.run_in_executor(_lookups, look_up)
-    addresses: dict[int, Address] = {}
-    for family, _, _, _, to in found:
-        addresses.setdefault(family, (str(to[0]), int(to[1])))
-    return addresses
 
 
 def _bind(address: str, ports: tuple[int, int]) -> socket.socket | None:

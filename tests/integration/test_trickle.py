@@ -61,6 +61,9 @@ class Trickle:
     def candidates(self) -> list[RTCIceCandidate]:
         return [c for c in self.events if c is not None and c.candidate]
 
+    def has_reflexive(self) -> bool:
+        return "srflx" in {candidate.type for candidate in self.candidates}
+
     async def hand_over(self) -> None:
         """Hand on what has come up, in the browser's form, until gathering is complete."""
         assert self._to is not None
@@ -183,9 +186,7 @@ async def test_a_live_server_is_told_of_although_another_one_is_dead(make_pc: Fa
             echo = Echo(near, far)
             trickle = Trickle(near)
             await near.setLocalDescription()
-            await wait_until(
-                near, "icecandidate", lambda t=trickle: "srflx" in {c.type for c in t.candidates}
-            )
+            await wait_until(near, "icecandidate", trickle.has_reflexive)
             # The dead one is still waited for, but nothing else waits for that.
             assert near.iceGatheringState == "gathering"
             await far.setRemoteDescription(near.localDescription)
