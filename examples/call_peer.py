@@ -31,6 +31,7 @@ from restartice_signaling import Negotiator, SignalingError, WebSocketSignaling
 
 MESSAGE_INTERVAL = 0.005
 DONE = "done "
+COUNTED = "counted"
 
 Tell = Callable[[dict[str, Any]], None]
 
@@ -83,6 +84,7 @@ class Call:
         self._black_hole = MediaBlackhole()
         self._tasks: list[asyncio.Task[None]] = []
         self._remote_done = asyncio.Event()
+        self._remote_counted = asyncio.Event()
         self._video: CountedVideo | None = None
         self._audio_tracks = self._audio_tracks_before = 0
 
@@ -123,6 +125,7 @@ class Call:
         self._opened = asyncio.Event()
         self._channel.on("open", self._opened.set)
         self._channel.on("message", self._take_message)
+        self._channel.on("close", self._remote_counted.set)
         if self._channel.readyState == "open":
             self._opened.set()
 
@@ -156,6 +159,10 @@ class Call:
         self._channel.send(f"{DONE}{self.report.messages_sent}")
         await self._wait(self._remote_done, "the other peer has gone silent in mid-call")
         await self._finish()
+        # Whose connection is closed has nothing left to count.
+        if self._channel.readyState == "open":
+            self._channel.send(COUNTED)
+            await self._wait(self._remote_counted, "the other peer has gone silent at the end")
 
     async def _until(self, seconds: float) -> None:
         while (left := self._start + seconds - time.monotonic()) > 0:
@@ -209,6 +216,8 @@ class Call:
         if message.startswith(DONE):
             self.report.messages_announced = int(message.removeprefix(DONE))
             self._remote_done.set()
+        elif message == COUNTED:
+            self._remote_counted.set()
         else:
             self.report.messages.add(int(message), time.monotonic(), quiet=self._quiet)
 
