@@ -24,7 +24,7 @@ COUNT = re.compile(r"(\d+) (passed|failed|errors?|skipped|xfailed|xpassed)")
 PEERS = ("tests/interop", "tests/browser", "tests/dropin")
 OTHERS = ("tests/system", "tests/conformance", "tests/docs")
 # Those that measure times, which nothing else shall disturb.
-TIMED = ("tests/network",)
+TIMED = ("tests/network", "tests/system/test_two_peers.py")
 DOWNSTREAM = "tests/downstream"
 
 
@@ -62,10 +62,10 @@ def stages() -> Iterator[list[Lane]]:
     yield [
         pytest("calls", "tests", *elsewhere),
         pytest("peers", *PEERS),
-        pytest("others", *OTHERS),
+        pytest("others", *OTHERS, *(f"--ignore={path}" for path in TIMED)),
         Lane("downstream", (f"{DOWNSTREAM}/run",)),
     ]
-    yield [pytest("network", *TIMED)]
+    yield [pytest("timed", *TIMED)]
 
 
 def run(lanes: list[Lane], logs: Path) -> Iterator[Outcome]:
