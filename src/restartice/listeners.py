@@ -21,12 +21,21 @@ class Emitter(AsyncIOEventEmitter):
     (https://dom.spec.whatwg.org/#concept-event-listener-inner-invoke)
     """
 
+    _telling_error = False
+
     def emit(self, event: str, *args: Any, **kwargs: Any) -> bool:
         """Call the listeners of an event. An error of one that nothing listens to is reported."""
-        if event == "error" and not self.listeners("error"):
-            report(self, *args)
+        if event != "error" or len(args) != 1 or not isinstance(args[0], Exception):
+            return super().emit(event, *args, **kwargs)
+        # To a listener that fails at an error, pyee would tell that error, too, and so on.
+        if self._telling_error or not self.listeners("error"):
+            report(self, args[0])
             return False
-        return super().emit(event, *args, **kwargs)
+        self._telling_error = True
+        try:
+            return super().emit(event, *args, **kwargs)
+        finally:
+            self._telling_error = False
 
 
 def shield(emitter: AsyncIOEventEmitter) -> None:

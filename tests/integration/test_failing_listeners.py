@@ -4,6 +4,7 @@ import asyncio
 from typing import Any
 
 import pytest
+from pyee import PyeeError
 
 from conftest import Factory
 from connecting import (
@@ -135,6 +136,25 @@ async def test_whoever_listens_to_errors_gets_them(make_pc: Factory, reported: R
     await connect(near, far)
     assert [type(error) for error in errors] == [ListenerError] * 3  # connecting, connected, open
     assert reported == []
+
+
+async def test_a_listener_to_errors_that_fails(make_pc: Factory, reported: Reports) -> None:
+    pc = make_pc()
+    pc.on("error", fail)
+    pc.on("signalingstatechange", fail)
+    pc.createDataChannel("chat")
+    await pc.setLocalDescription()
+    assert [type(error) for error in reported] == [ListenerError]
+
+
+def test_an_error_event_of_the_program(caplog: pytest.LogCaptureFixture) -> None:
+    stream = MediaStream()
+    stream.emit("error", ListenerError())
+    assert len(caplog.records) == 1
+    with pytest.raises(PyeeError, match="no exception"):
+        stream.emit("error", "no exception")
+    with pytest.raises(PyeeError):
+        stream.emit("error")
 
 
 def test_without_an_event_loop_it_is_logged(caplog: pytest.LogCaptureFixture) -> None:
