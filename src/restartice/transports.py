@@ -39,6 +39,8 @@ class TransportOwner(Emitter, AiortcPeerConnection):
     def __init__(
         self, configuration: aiortc.RTCConfiguration | None, settings: IceSettings
     ) -> None:
+        if not isinstance(settings, IceSettings):
+            raise TypeError(f"iceSettings must be IceSettings, not {type(settings).__name__}")
         configuration = validated(configuration)
         super().__init__(configuration)
         if configuration.certificates:

@@ -191,6 +191,9 @@ async def test_what_is_no_configuration(make_pc: Factory) -> None:
         RTCPeerConnection(wrong)
     with pytest.raises(TypeError, match="must be an RTCConfiguration, not dict"):
         make_pc().setConfiguration(wrong)
+    wrong = {"check_timeout": 1.0}
+    with pytest.raises(TypeError, match="must be IceSettings, not dict"):
+        RTCPeerConnection(iceSettings=wrong)
 
 
 async def test_a_data_channel_that_cannot_be_made(make_pc: Factory) -> None:
