@@ -104,11 +104,18 @@ class Network:
     def add_interface(self, side: str, link: int) -> None:
         """Give a side the interface of a link."""
         self._connect(side, interface(link), f"{side}{link}")
+        self._refuse_strangers(side, interface(link))
         for family in self._families:
             place = (f"{address(side, link, family)}/{24 if family == 4 else 64}", "dev")
             # Duplicate addresses needn't be looked for, which takes a while.
             flags = () if family == 4 else ("nodad",)
             self.ip(side, "addr", "add", *place, interface(link), *flags)
+
+    def _refuse_strangers(self, side: str, name: str) -> None:
+        # Otherwise one link's address could be reached over the other link, and pairs might work
+        # that use one there and the other one back.
+        setting = f"/proc/sys/net/ipv4/conf/{name}/rp_filter"
+        run_ip("netns", "exec", self.namespace(side), "sh", "-c", f"echo 1 > {setting}")
 
     def _connect(self, side: str, near: str, far: str) -> None:
         middle = self.namespace("middle")
