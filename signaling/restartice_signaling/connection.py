@@ -200,8 +200,10 @@ class ClientConnection:
         """Read no faster than agreed: what comes too fast waits in the client's socket."""
         now = time.monotonic()
         delay = self._rate.take(now)
-        if not delay:
+        # That nothing is due to wait says little: this machine may have been busy for a moment.
+        if self._rate.is_rested:
             self._throttled_since = None
+        if not delay:
             return
         self._metrics.throttled += 1
         if self._throttled_since is None:

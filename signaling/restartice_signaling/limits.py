@@ -27,6 +27,11 @@ class RateLimit:
         self._level -= 1
         return max(0.0, -self._level / self._rate)
 
+    @property
+    def is_rested(self) -> bool:
+        """Whether the newest one came after a pause long enough for a whole burst."""
+        return self._level >= self._burst - 1
+
 
 def pauses(chance: Callable[[], float]) -> Iterator[float]:
     """Yield the pauses before attempts to reconnect: at once, then up to 0.3, 1.2, 2.7, 4.8, 7 s.

@@ -17,6 +17,24 @@ def test_a_pause_gives_no_more_than_a_burst() -> None:
     assert [limit.take(1000.0) for _ in range(3)] == pytest.approx([0, 0, 0.1])
 
 
+def test_it_has_rested_only_after_a_pause_for_a_whole_burst() -> None:
+    limit = RateLimit(10.0, 4)
+    rested = []
+    # Four at once, then late by less than a burst, then by a whole one.
+    for now in (0.0, 0.0, 0.0, 0.0, 0.3, 0.8):
+        assert limit.take(now) == 0
+        rested.append(limit.is_rested)
+    assert rested == [True, False, False, False, False, True]
+
+
+def test_who_keeps_to_half_the_rate_has_rested_soon() -> None:
+    limit = RateLimit(10.0, 2)
+    assert [limit.take(0.0) for _ in range(3)] == pytest.approx([0, 0, 0.1])
+    for number in range(1, 10):
+        assert limit.take(number / 5) == 0
+    assert limit.is_rested
+
+
 def test_pauses_are_those_of_the_protocol() -> None:
     longest = list(itertools.islice(pauses(lambda: 1.0), 7))
     assert longest == pytest.approx([0, 0.3, 1.2, 2.7, 4.8, 7, 7])
