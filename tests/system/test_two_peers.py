@@ -89,7 +89,8 @@ async def demo(*arguments: str) -> AsyncIterator[Demo]:
     finally:
         if process.returncode is None:
             process.kill()
-            await process.communicate()
+        # Also of one that a test has killed: what is left open would trouble a later test.
+        await process.communicate()
 
 
 async def wait_gone(pids: list[int]) -> None:
