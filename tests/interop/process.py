@@ -3,6 +3,8 @@
 import asyncio
 import itertools
 import json
+import os
+import signal
 from asyncio.subprocess import PIPE, Process
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -43,6 +45,7 @@ class PeerProcess:
             stdout=PIPE,
             limit=LIMIT,
             cwd=HERE,
+            start_new_session=True,
         )
         peer = cls(process)
         try:
@@ -81,7 +84,8 @@ class PeerProcess:
             async with asyncio.timeout(20):
                 await self._process.wait()
         except TimeoutError:
-            self._process.kill()
+            # Where node is a script, the real one is its child, as a browser is its driver's.
+            os.killpg(self._process.pid, signal.SIGKILL)
             await self._process.wait()
         await self._reader
 
