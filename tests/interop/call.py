@@ -5,7 +5,7 @@ import re
 from contextlib import suppress
 from typing import Any
 
-from interop.process import End, PeerError
+from interop.process import DEADLINE, End, PeerError
 
 UFRAG = re.compile(r"^a=ice-ufrag:(\S+)", re.MULTILINE)
 CANDIDATE_UFRAG = re.compile(r" ufrag (\S+)")
@@ -25,6 +25,9 @@ class Direction:
         self._waiting: list[dict[str, Any]] = []
         self._seen = 0
         self._handing_over = asyncio.Lock()
+        # The username fragments whose end of candidates the sink has been told, or has refused.
+        self._ended: set[str | None] = set()
+        self._progress = asyncio.Condition()
         self._task = asyncio.create_task(self._carry())
 
     async def describe(self, description: Description) -> None:
@@ -40,6 +43,11 @@ class Direction:
             self._waiting = [c for c in self._waiting if not self._is_described(c)]
             for candidate in ready:
                 await self._hand_over(candidate)
+
+    async def wait_ended(self, ufrags: set[str]) -> None:
+        """Return when the sink has been told all candidates with these username fragments."""
+        async with asyncio.timeout(DEADLINE), self._progress:
+            await self._progress.wait_for(lambda: ufrags <= self._ended)
 
     async def close(self) -> None:
         """Hand over nothing more."""
@@ -67,6 +75,10 @@ class Direction:
             self.carried.append(candidate)
         except PeerError as error:
             self.refused.append(f"{candidate}: {error}")
+        if candidate["candidate"] == "":
+            async with self._progress:
+                self._ended.add(candidate_ufrag(candidate))
+                self._progress.notify_all()
 
 
 class Call:

@@ -7,7 +7,7 @@ from typing import Final
 import pytest
 
 from interop.cable import Cable
-from interop.call import Call, Description, candidate_ufrag, ends_of, ufrags
+from interop.call import Call, Description, ends_of, ufrags
 from interop.process import End, PeerError
 from interop.stacks import IGNORES, Stack
 
@@ -70,8 +70,7 @@ class Scenario:
         """Return when the peer knows all of our candidates with these username fragments."""
         direction = self.call.direction(self.we)
         await self.we.wait_until(lambda: ends_of(self.we) >= own, "the end of our candidates")
-        while not own <= {candidate_ufrag(c) for c in direction.carried if c["candidate"] == ""}:
-            await direction.flush()
+        await direction.wait_ended(own)
 
     async def ask_in_vain(self) -> None:
         """Restart ICE with a peer that doesn't take part in that."""
