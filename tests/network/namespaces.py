@@ -113,9 +113,11 @@ class Network:
 
     def _refuse_strangers(self, side: str, name: str) -> None:
         # Otherwise one link's address could be reached over the other link, and pairs might work
-        # that use one there and the other one back.
-        setting = f"/proc/sys/net/ipv4/conf/{name}/rp_filter"
-        run_ip("netns", "exec", self.namespace(side), "sh", "-c", f"echo 1 > {setting}")
+        # that use one there and the other one back. Neighbors must be asked for in the name of an
+        # address of the link, then, or the question is refused as well.
+        for setting, value in (("rp_filter", 1), ("arp_announce", 2)):
+            path = f"/proc/sys/net/ipv4/conf/{name}/{setting}"
+            run_ip("netns", "exec", self.namespace(side), "sh", "-c", f"echo {value} > {path}")
 
     def _connect(self, side: str, near: str, far: str) -> None:
         middle = self.namespace("middle")
