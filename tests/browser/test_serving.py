@@ -1,20 +1,15 @@
 """The program's command line and its web server."""
 
 import asyncio
-import datetime as dt
 import urllib.error
 import urllib.request
-from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from browser.pages import FAKE_CAMERA, chromium, opened, served
 from requiring import require
+from selfsigned import make_certificate
 from serve import MOST_CALLS, parse_arguments
 
 JSON = {"Content-Type": "application/json"}
@@ -71,38 +66,12 @@ async def test_only_the_page_is_served_and_only_it_begins_calls() -> None:
             assert await asyncio.to_thread(ask, url + path, headers, body) == status, path
 
 
-def make_certificate(path: Path) -> None:
-    """Write a certificate for this machine, and its key."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
-    now = dt.datetime.now(dt.UTC)
-    names: list[x509.GeneralName] = [
-        x509.DNSName("localhost"),
-        x509.IPAddress(ip_address("127.0.0.1")),
-    ]
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - dt.timedelta(days=1))
-        .not_valid_after(now + dt.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName(names), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    encoding = serialization.Encoding.PEM
-    private = key.private_bytes(
-        encoding, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    path.write_bytes(private + certificate.public_bytes(encoding))
-
-
 @pytest.mark.browser
 async def test_with_a_certificate_all_is_encrypted(tmp_path: Path) -> None:
     require(chromium(), "chromium")
     file = tmp_path / "certificate.pem"
-    make_certificate(file)
+    chain, key = make_certificate(tmp_path)
+    file.write_bytes(key.read_bytes() + chain.read_bytes())
     async with served(f"--cert={file}") as url:
         assert url.startswith("https://")
         async with opened(url, *FAKE_CAMERA, "--ignore-certificate-errors") as page:
