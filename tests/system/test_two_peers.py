@@ -22,27 +22,6 @@ GAP_ADDED_MS = 20.0
 TRIES = 3
 
 
-async def run_demo(*arguments: str) -> tuple[int, str, str]:
-    """Run the demo as a program of its own; return its exit status and what it printed."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        str(PROGRAM),
-        *arguments,
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    try:
-        async with asyncio.timeout(100):
-            out, err = await process.communicate()
-    except BaseException:
-        process.kill()
-        await process.wait()
-        raise
-    assert process.returncode is not None
-    return process.returncode, out.decode(), err.decode()
-
-
 class Demo:
     """The demo as it runs, and what it has printed."""
 
@@ -91,6 +70,14 @@ async def demo(*arguments: str) -> AsyncIterator[Demo]:
             process.kill()
         # Also of one that a test has killed: what is left open would trouble a later test.
         await process.communicate()
+
+
+async def run_demo(*arguments: str) -> tuple[int, str, str]:
+    """Run the demo as a program of its own; return its exit status and what it printed."""
+    async with demo(*arguments) as running, asyncio.timeout(100):
+        out, err = await running.process.communicate()
+    assert running.process.returncode is not None
+    return running.process.returncode, out.decode(), err.decode()
 
 
 async def wait_gone(pids: list[int]) -> None:
