@@ -8,7 +8,8 @@ from typing import Final, Self
 
 __all__ = ["IceCredentials"]
 
-ICE_CHARS: Final = re.compile("[A-Za-z0-9+/]*")
+# Those of ICE, and those that libwebrtc takes beside them. RFC 8839 has only the former.
+ACCEPTED_CHARS: Final = re.compile("[A-Za-z0-9+/=#_-]*")
 UFRAG_LENGTH = 8
 PASSWORD_LENGTH = 24
 
@@ -35,8 +36,12 @@ class IceCredentials:
 
     @property
     def well_formed(self) -> bool:
-        """Whether there are only ice-chars in it. (RFC 8839 section 5.4)."""
-        return ICE_CHARS.fullmatch(self.ufrag + self.password) is not None
+        """Whether there are only ice-chars in it, or those that many a peer uses beside them.
+
+        Departure: `=`, `-`, `_` and `#` are accepted, which come from peers that write base64 with
+        its padding, base64url, or a UUID. (RFC 8839 section 5.4)
+        """
+        return ACCEPTED_CHARS.fullmatch(self.ufrag + self.password) is not None
 
     @classmethod
     def generate(cls) -> Self:
