@@ -5,7 +5,6 @@ wins. Secrets come from the environment or from files only: a command line can b
 """
 
 import argparse
-import ipaddress
 import os
 import ssl as tls
 from collections.abc import Callable, Mapping, Sequence
@@ -14,6 +13,7 @@ from typing import Any, Final
 
 from .backend import BackendLimits
 from .messages import Heartbeat, Limits
+from .secrecy import is_loopback
 from .settings import ServerSettings
 from .tokens import ALL_RIGHTS, check_secret
 from .turn import TurnSettings
@@ -21,6 +21,9 @@ from .turn import TurnSettings
 __all__ = ["ConfigurationError", "make_settings", "make_ssl", "parse_arguments", "read_secret"]
 
 PREFIX: Final = "RESTARTICE_SIGNALING_"
+YES: Final = frozenset({"1", "true", "yes", "on"})
+NO: Final = frozenset({"0", "false", "no", "off"})
+EMPTY: Final = "is set, but empty: give it a value, or leave it out"
 
 
 class ConfigurationError(ValueError):
@@ -35,15 +38,14 @@ class _Parser:
         self._environment = environment
 
     def add(
-        self, name: str, text: str, default: Any = None, kind: Callable[[str], Any] = str
+        self, name: str, text: str, default: Any = None, kind: Callable[[str], Any] | None = None
     ) -> None:
         """Add an option with a value."""
-        variable = PREFIX + name.replace("-", "_").upper()
-        told = self._environment.get(variable)
+        told = self._environment.get(_variable(name))
         # argparse converts a default that is a string, and complains about it as about an option.
         self._parser.add_argument(
             f"--{name}",
-            type=kind,
+            type=kind or _not_empty,
             default=default if told is None else told,
             metavar=name.rpartition("-")[2].upper(),
             help=f"{text} (%(default)s)" if default is not None else text,
@@ -51,15 +53,32 @@ class _Parser:
 
     def add_list(self, name: str, text: str) -> None:
         """Add an option that may be given again and again; the variable has commas."""
-        variable = PREFIX + name.replace("-", "_").upper()
-        told = [part for part in self._environment.get(variable, "").split(",") if part]
-        self._parser.add_argument(f"--{name}", action="append", default=told, help=text)
+        told = self._environment.get(_variable(name))
+        # argparse converts no default that is a list.
+        parts = [] if told is None else [part.strip() for part in told.split(",")]
+        if parts and not all(parts):
+            self._parser.error(f"{_variable(name)} {EMPTY}")
+        self._parser.add_argument(
+            f"--{name}", action="append", type=_not_empty, default=parts, help=text
+        )
 
     def add_flag(self, name: str, text: str) -> None:
         """Add an option without a value."""
-        variable = PREFIX + name.replace("-", "_").upper()
-        default = self._environment.get(variable, "").lower() in {"1", "true", "yes"}
-        self._parser.add_argument(f"--{name}", action="store_true", default=default, help=text)
+        told = self._environment.get(_variable(name), "no").strip().lower()
+        if told not in YES | NO:
+            self._parser.error(f"{_variable(name)} must be yes or no")
+        self._parser.add_argument(f"--{name}", action="store_true", default=told in YES, help=text)
+
+
+def _variable(option: str) -> str:
+    return PREFIX + option.replace("-", "_").upper()
+
+
+def _not_empty(value: str) -> str:
+    # A line of settings that was never filled in must not pass for one that isn't there.
+    if not value.strip():
+        raise argparse.ArgumentTypeError(EMPTY)
+    return value
 
 
 def parse_arguments(
@@ -78,9 +97,7 @@ def parse_arguments(
     parsed = parser.parse_args(arguments)
     try:
         parsed.secret = read_secret(parsed.secret_file, environment)
-        parsed.turn_secret = _read_file_or(
-            parsed.turn_secret_file, environment.get(f"{PREFIX}TURN_SECRET")
-        )
+        parsed.turn_secret = _read_secret(parsed.turn_secret_file, "TURN_SECRET", environment)
         _check(parsed)
     except (ConfigurationError, OSError) as error:
         parser.error(str(error))
@@ -90,7 +107,8 @@ def parse_arguments(
 def _add_network_options(options: _Parser) -> None:
     options.add("host", "address to listen on", "127.0.0.1")
     options.add("port", "port, 0 for any", 8765, int)
-    options.add_flag("insecure", "listen where others reach it, though anyone may join any room")
+    options.add_flag("insecure", "let others reach it, though anyone may join any room")
+    options.add_flag("behind-proxy", "a proxy on this machine hands on what others send")
     options.add("secret-file", f"what room tokens are signed with; or {PREFIX}SECRET")
     options.add("cert", "certificate chain for TLS, a file")
     options.add("key", "private key for TLS, a file")
@@ -125,9 +143,11 @@ def _add_limit_options(options: _Parser) -> None:
 
 
 def _check(options: argparse.Namespace) -> None:
-    if not (options.insecure or options.secret or is_loopback(options.host)):
+    reached_by_others = options.behind_proxy or not is_loopback(options.host)
+    if reached_by_others and not (options.insecure or options.secret):
+        way = " through the proxy" if options.behind_proxy else ""
         raise ConfigurationError(
-            f"{options.host} can be reached from outside, and anyone could join any room: "
+            f"{options.host} can be reached from outside{way}, and anyone could join any room: "
             f"set {PREFIX}SECRET, or say --insecure if that is meant"
         )
     if options.key and not options.cert:
@@ -141,24 +161,14 @@ def _check(options: argparse.Namespace) -> None:
         raise ConfigurationError("--log-level is debug, info, warning or error")
 
 
-def is_loopback(host: str) -> bool:
-    """Say if only this machine can reach an address."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
 def read_secret(file: str | None, environment: Mapping[str, str] = os.environ) -> str | None:
     """Return the secret of room tokens, if there is one.
 
     Raises:
-        ConfigurationError: It is too short.
+        ConfigurationError: It is empty, or too short.
         OSError: The file can't be read.
     """
-    secret = _read_file_or(file, environment.get(f"{PREFIX}SECRET"))
+    secret = _read_secret(file, "SECRET", environment)
     if secret is not None:
         try:
             check_secret(secret)
@@ -167,10 +177,21 @@ def read_secret(file: str | None, environment: Mapping[str, str] = os.environ) -
     return secret
 
 
-def _read_file_or(file: str | None, value: str | None) -> str | None:
+def _read_secret(file: str | None, name: str, environment: Mapping[str, str]) -> str | None:
+    """Return what a file has, or else a variable; None if neither was given."""
     if file is not None:
-        return Path(file).read_text(encoding="utf-8").strip()
-    return value or None
+        try:
+            secret, source = Path(file).read_text(encoding="utf-8").strip(), file
+        except UnicodeDecodeError:
+            raise ConfigurationError(f"{file} is no text in UTF-8") from None
+    else:
+        variable = PREFIX + name
+        if (told := environment.get(variable)) is None:
+            return None
+        secret, source = told, variable
+    if not secret.strip():
+        raise ConfigurationError(f"{source} {EMPTY}")
+    return secret
 
 
 def make_settings(options: argparse.Namespace) -> ServerSettings:
@@ -199,6 +220,7 @@ def make_settings(options: argparse.Namespace) -> ServerSettings:
         hello_timeout=options.hello_timeout,
         max_connections=options.max_connections,
         stall_timeout=options.stall_timeout,
+        insecure=options.insecure,
         **settings,
     )
 

@@ -22,6 +22,7 @@ from .logs import event
 from .memory import MemoryBackend
 from .messages import SUBPROTOCOL, GoAway
 from .metrics import CONTENT_TYPE, Metrics
+from .secrecy import comes_from_elsewhere, is_loopback
 from .service import Service
 from .settings import ServerSettings
 from .sockets import ServerSocket
@@ -62,6 +63,8 @@ class SignalingServer:
         self._draining = False
         self._healthy = True
         self._secure = False
+        # Whether only this machine may join: without tokens, and nobody said that all may.
+        self._local = False
 
     @property
     def metrics(self) -> Metrics:
@@ -123,7 +126,16 @@ class SignalingServer:
             await self._backend.close()
             raise
         self._clock = asyncio.create_task(self._keep_time())
+        if self.settings.secret is None:
+            self._tell_open(host)
         return self
+
+    def _tell_open(self, host: str) -> None:
+        self._local = is_loopback(host) and not self.settings.insecure
+        level, who = logging.WARNING, "whoever reaches it, also through a proxy,"
+        if self._local:
+            level, who = logging.INFO, "whoever is on this machine"
+        event(logger, level, "open", reason=f"without a secret, {who} may join any room")
 
     def _origins(self) -> list[Any] | None:
         origins = self.settings.origins
@@ -190,6 +202,11 @@ class SignalingServer:
             return self._tell_health()
         if self._draining:
             return connection.respond(http.HTTPStatus.SERVICE_UNAVAILABLE, "draining\n")
+        if self._local and comes_from_elsewhere(request.headers):
+            self.metrics.refused["auth"] += 1
+            reason = "without a secret, or --insecure, only this machine may join"
+            event(logger, logging.WARNING, "refused", code="auth", reason=reason)
+            return connection.respond(http.HTTPStatus.FORBIDDEN, f"{reason}\n")
         return None
 
     def _tell_health(self) -> Response:
@@ -290,7 +307,8 @@ async def serve(
 ) -> AsyncIterator[SignalingServer]:
     """Run a signaling server as long as the `async with` block runs.
 
-    Without a secret in the settings, anyone who reaches it may join any room.
+    Without a secret in the settings, anyone who reaches it may join any room. On loopback, what a
+    proxy hands on from elsewhere is refused then, unless the settings say `insecure`.
 
     Args:
         host: The address to listen on.

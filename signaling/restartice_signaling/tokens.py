@@ -41,9 +41,9 @@ def check_secret(secret: str) -> None:
     """Refuse a secret that can be guessed.
 
     Raises:
-        ValueError: It is too short.
+        ValueError: It is too short; white space around it doesn't count.
     """
-    if len(secret.encode()) < MIN_SECRET:
+    if len(secret.strip().encode()) < MIN_SECRET:
         raise ValueError(f"the secret must have at least {MIN_SECRET} bytes")
 
 

@@ -21,11 +21,19 @@ class TurnSettings:
         urls: `turn:`, `turns:` and `stun:` URLs.
         secret: What is shared with the TURN server; it never leaves this one.
         lifetime: For how many seconds credentials hold.
+
+    Raises:
+        ValueError: There is a TURN server, and the secret is empty.
     """
 
     urls: tuple[str, ...]
     secret: str = field(repr=False)
     lifetime: float = 3600.0
+
+    def __post_init__(self) -> None:
+        turn = [url for url in self.urls if not url.startswith("stun")]
+        if turn and not self.secret.strip():
+            raise ValueError(f"{turn[0]} needs the secret that it has")
 
     def servers_for(self, peer: str, now: float) -> IceServers:
         """Return the servers with credentials of a peer.

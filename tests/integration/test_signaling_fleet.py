@@ -2,6 +2,7 @@
 
 import asyncio
 import configparser
+import os
 import re
 import shutil
 import ssl
@@ -37,7 +38,8 @@ def settings(**values: str) -> dict[str, str]:
     found = dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))
     changed = {f"RESTARTICE_SIGNALING_{name}": value for name, value in values.items()}
     assert changed.keys() <= found.keys()
-    return found | changed
+    path = {name: os.environ[name] for name in ("PYTHONPATH",) if name in os.environ}
+    return found | changed | path
 
 
 def command(port: int) -> list[str]:
@@ -50,11 +52,12 @@ def command(port: int) -> list[str]:
 
 
 @asynccontextmanager
-async def service(port: int, environment: Mapping[str, str]) -> AsyncIterator[Node]:
+async def service(port: int, environment: Mapping[str, str], *options: str) -> AsyncIterator[Node]:
     process = await asyncio.create_subprocess_exec(
         *command(port),
+        *options,
         stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.PIPE,
         env=dict(environment),
     )
     node = Node(process, f"ws://127.0.0.1:{port}")
@@ -140,6 +143,56 @@ async def get(port: int, path: str, tls: ssl.SSLContext | None = None) -> int:
         status = int((await reader.readline()).split()[1])
         writer.close()
         return status
+
+
+@pytest.mark.parametrize("secret", ["", "  ", None], ids=["empty", "blank", "left out"])
+async def test_it_does_not_start_behind_a_proxy_without_a_secret(secret: str | None) -> None:
+    environment = settings(TURN_SECRET=SECRET)
+    if secret is None:
+        del environment["RESTARTICE_SIGNALING_SECRET"]
+    else:
+        environment["RESTARTICE_SIGNALING_SECRET"] = secret
+    process = await asyncio.create_subprocess_exec(
+        *command(0),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        env=environment,
+    )
+    async with asyncio.timeout(START):
+        out, said = await process.communicate()
+    assert (process.returncode, out) == (2, b"")
+    assert b"RESTARTICE_SIGNALING_SECRET" in said
+
+
+async def join_by(url: str, tls: ssl.SSLContext | None) -> bool:
+    """Say if somebody without a token is let in."""
+    try:
+        async with WebSocketSignaling(url, room="room", ssl=tls, give_up_after=0):
+            return True
+    except SignalingClosed as closed:
+        if "403" in str(closed):
+            return False
+        raise
+
+
+@pytest.mark.parametrize("meant", [False, True], ids=["not meant", "insecure"])
+async def test_nobody_comes_in_from_elsewhere_without_a_token(tmp_path: Path, meant: bool) -> None:
+    environment = {**os.environ, "RESTARTICE_SIGNALING_HOST": "127.0.0.1"}
+    async with AsyncExitStack() as stack:
+        ports = [free_port(), free_port()]
+        options = ["--insecure", "--behind-proxy"] if meant else []
+        nodes = [
+            await stack.enter_async_context(service(port, environment, *options)) for port in ports
+        ]
+        port = await stack.enter_async_context(proxy(tmp_path, ports))
+        tls = ssl.create_default_context(cafile=str(tmp_path / "chain.pem"))
+        assert await join_by(f"wss://127.0.0.1:{port}", tls) is meant
+        for node in nodes:
+            assert await join_by(node.url, None)
+            stderr = node.process.stderr
+            assert stderr is not None
+            assert b"open" in (line := await stderr.readline())
+            assert (b"through a proxy" in line) is meant
 
 
 async def test_a_fleet_behind_a_proxy(tmp_path: Path) -> None:

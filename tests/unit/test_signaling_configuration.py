@@ -3,11 +3,11 @@
 from pathlib import Path
 
 import pytest
+from websockets.datastructures import Headers
 
-from restartice_signaling import ServerSettings
+from restartice_signaling import ServerSettings, SignalingServer, TurnSettings, make_token
 from restartice_signaling.configuration import (
     ConfigurationError,
-    is_loopback,
     make_settings,
     make_ssl,
     parse_arguments,
@@ -15,6 +15,7 @@ from restartice_signaling.configuration import (
     read_secret,
 )
 from restartice_signaling.dialer import OPEN_TIMEOUT
+from restartice_signaling.secrecy import comes_from_elsewhere, is_loopback
 
 SECRET = "0123456789" * 4
 ANYWHERE = "0.0.0.0"  # noqa: S104
@@ -87,6 +88,26 @@ def test_secrets_come_from_files_or_variables(tmp_path: Path) -> None:
         ([], {"PORT": "x"}, "--port"),
         ([], {"SECRET": "short"}, "32"),
         (["--secret-file=/none/there"], {}, "No such file"),
+        (["--behind-proxy"], {}, "--insecure"),
+        ([], {"BEHIND_PROXY": "yes"}, "--insecure"),
+        ([], {"INSECURE": "perhaps"}, "yes or no"),
+        # A line of settings that nobody has filled in.
+        ([], {"SECRET": ""}, "SECRET is set, but empty"),
+        ([], {"SECRET": " " * 40}, "SECRET is set, but empty"),
+        (["--insecure"], {"SECRET": ""}, "SECRET is set, but empty"),
+        ([], {"SECRET": f"short{' ' * 40}"}, "32"),
+        (["--turn-url=stun:s"], {"TURN_SECRET": ""}, "TURN_SECRET is set, but empty"),
+        ([], {"TURN_SECRET": "\t"}, "TURN_SECRET is set, but empty"),
+        (["--secret-file="], {}, "--secret-file: is set, but empty"),
+        ([], {"SECRET_FILE": ""}, "--secret-file: is set, but empty"),
+        (["--cert="], {}, "--cert: is set, but empty"),
+        ([], {"CERT": ""}, "--cert: is set, but empty"),
+        ([], {"REDIS": ""}, "--redis: is set, but empty"),
+        ([], {"HOST": ""}, "--host: is set, but empty"),
+        (["--origin="], {}, "--origin: is set, but empty"),
+        ([], {"ORIGIN": ""}, "ORIGIN is set, but empty"),
+        ([], {"ORIGIN": "https://a,,https://b"}, "ORIGIN is set, but empty"),
+        ([], {"INSECURE": ""}, "yes or no"),
     ],
 )
 def test_what_makes_no_sense_is_said_in_a_sentence(
@@ -99,6 +120,70 @@ def test_what_makes_no_sense_is_said_in_a_sentence(
         parse_arguments(arguments, {PREFIX + k: v for k, v in environment.items()})
     assert ended.value.code == 2
     assert complaint in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("content", ["", "\n", " \t\r\n"])
+def test_a_secret_from_a_file_without_one(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], content: str
+) -> None:
+    file = tmp_path / "secret"
+    file.write_text(content)
+    for option in ("--secret-file", "--turn-secret-file"):
+        with pytest.raises(SystemExit):
+            parse_arguments([f"{option}={file}"], {})
+        assert f"{file} is set, but empty" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("secret", ["", " " * 40, f"short{' ' * 40}"])
+def test_a_program_gives_no_empty_secret(secret: str) -> None:
+    with pytest.raises(ValueError, match="32"):
+        SignalingServer(ServerSettings(secret=secret))
+    with pytest.raises(ValueError, match="32"):
+        make_token(secret, "room")
+
+
+@pytest.mark.parametrize("secret", ["", "  "])
+def test_a_turn_server_has_a_secret(secret: str) -> None:
+    with pytest.raises(ValueError, match="turn:t"):
+        TurnSettings(("stun:s", "turn:t"), secret)
+
+
+def test_behind_a_proxy_tokens_are_needed_unless_it_is_said() -> None:
+    assert settings("--behind-proxy", SECRET=SECRET).secret == SECRET
+    assert settings("--behind-proxy", "--insecure").insecure
+    assert not settings().insecure
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Host": "127.0.0.1:8765"},
+        {"Host": "localhost:8765"},
+        {"Host": "LOCALHOST"},
+        {"Host": "[::1]:8765"},
+        {},
+    ],
+)
+def test_what_comes_from_this_machine(headers: dict[str, str]) -> None:
+    assert not comes_from_elsewhere(Headers(headers))
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Host": "signal.example.org"},
+        {"Host": "192.0.2.1:8765"},
+        {"Host": "localhost.example.org"},
+        {"Host": "[2001:db8::1]:443"},
+        {"Host": ""},
+        {"Host": "localhost", "X-Forwarded-For": "192.0.2.1"},
+        {"Host": "localhost", "x-real-ip": "192.0.2.1"},
+        {"Host": "localhost", "Forwarded": "for=192.0.2.1"},
+        {"Host": "localhost", "Via": "1.1 proxy"},
+    ],
+)
+def test_what_a_proxy_hands_on(headers: dict[str, str]) -> None:
+    assert comes_from_elsewhere(Headers(headers))
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.1.2.3", "::1", "localhost"])
