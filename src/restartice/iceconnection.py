@@ -16,6 +16,7 @@ from .internals import CandidatePair, ice_connection_base, repeat_requests
 from .pathwatch import PathWatch
 from .settings import IceSettings
 from .stats import CheckCounter
+from .triggeredchecks import TriggeredChecks
 
 __all__ = ["IceConnection", "Observer", "consent_timings", "ice_connection_class"]
 
@@ -55,6 +56,7 @@ class IceConnection(GatheringConnection):
         self.timings: Callable[[], Timings] = Timings
         self.watch: PathWatch | None = None
         self._checks: dict[CandidatePair, CheckCounter] = {}
+        self._triggered = TriggeredChecks()
 
     @property
     def credentials(self) -> IceCredentials:
@@ -84,7 +86,7 @@ class IceConnection(GatheringConnection):
             await asyncio.sleep(interval)
             unanswered = (p for p in self.check_list if p.state is CandidatePair.State.IN_PROGRESS)
             for pair in itertools.islice(unanswered, max(1, int(interval / PACE))):
-                repeat_requests(pair)
+                repeat_requests(pair, tries=2)
 
     def data_received(self, data: bytes, component: int) -> None:  # noqa: ARG002  aioice's interface
         """Hand a datagram over, whichever generation it came in on."""
@@ -118,10 +120,16 @@ class IceConnection(GatheringConnection):
         """Answer nothing with a check of our own once the generation is given up."""
         self._note_request(addr, protocol)
         if not self.given_up:
+            now = asyncio.get_running_loop().time()
+            for pair in self._pairs_between(addr, protocol):
+                self._triggered.request_came(pair, now)
             super().check_incoming(message, addr, protocol)  # type: ignore[arg-type]
-        for pair in self.check_list:
-            if pair.protocol is protocol and pair.remote_addr == addr:
-                self.checks_of(pair).requests_received += 1
+        for pair in self._pairs_between(addr, protocol):
+            self.checks_of(pair).requests_received += 1
+
+    def _pairs_between(self, addr: tuple[str, int], protocol: object) -> list[CandidatePair]:
+        """Return the pairs, hardly ever more than one, of a socket and a remote address."""
+        return [p for p in self.check_list if p.protocol is protocol and p.remote_addr == addr]
 
     def _note_request(self, addr: tuple[str, int], protocol: object) -> None:
         pair = self.selected_pair

@@ -21,7 +21,7 @@ import aioice.ice
 from aiortc import MediaStreamTrack
 from av import Packet
 
-from benchmarks import apart
+from benchmarks import apart, ways
 from benchmarks.signaling import relay
 from benchmarks.stacks import Link, Stack
 
@@ -164,6 +164,7 @@ MEASUREMENTS: Final[dict[str, Callable[..., Coroutine[Any, Any, Measured]]]] = {
     "rtp": rtp,
     "growth": growth,
     "relay": signaling,
+    "relayed": ways.relayed,
 }
 
 

@@ -53,6 +53,7 @@ TARGETS: Final = (
     Target("restart", "time (ms)", "libwebrtc", 0.05),
     Target("restart, two processes", "time (ms)", "libwebrtc", 0.05),
     Target("set-up", "time (ms)", "aiortc", 0.5),
+    Target("checks, relayed offerer", "time (ms)", "aiortc", 0.1),
     Target("recovery, interface gone", "silence (s)", "libwebrtc", 0.15),
     Target("recovery, packets vanish", "silence (s)", "libwebrtc", 0.4),
     Target("throughput", "throughput (MB/s)", "aiortc", 0.98, at_least=True),
@@ -65,6 +66,7 @@ OVERVIEW: Final = (
     ("set-up", "processor time (ms)"),
     ("set-up, trickle", "time (ms)"),
     ("set-up with media", "time (ms)"),
+    ("checks, relayed offerer", "time (ms)"),
     ("set-up, trickle, dead STUN server", "time (ms)"),
     ("set-up, dead STUN server", "time (ms)"),
     ("restart", "time (ms)"),
@@ -124,6 +126,7 @@ def _setups(times: Callable[[int], int]) -> list[Case]:
             _probe("setup", "set-up with media", s, count=count, trickle=False, media=True)
             for s in (OURS, "aiortc")
         ),
+        *(_probe("relayed", "checks, relayed offerer", s, count=count) for s in (OURS, "aiortc")),
         *(_dead_stun("set-up, dead STUN server", s, trickle=False) for s in ALL),
         *(_dead_stun("set-up, trickle, dead STUN server", s, trickle=True) for s in trickling),
     ]

@@ -26,6 +26,8 @@ from benchmarks.stacks import load
         ("rtp", "restartice", {"count": 50}),
         ("growth", "aiortc", {"count": 1, "idle": 0.1}),
         ("relay", "restartice", {"count": 3}),
+        ("relayed", "restartice", {"count": 1}),
+        ("relayed", "aiortc", {"count": 1}),
     ],
 )
 async def test_each_measurement_measures(

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import aioice.ice
+import aioice.stun
 import aiortc
 import pytest
 
@@ -235,6 +236,23 @@ async def test_a_relayed_candidate_that_is_late_joins_the_checks(
     await near.setRemoteDescription(far.localDescription)
     await echo.check()
     assert selected_types(near) == ["relay"]
+
+
+async def test_a_check_that_the_relay_dropped_is_repeated_when_the_other_side_checks(
+    coturn: TurnServer, make_pc: Factory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # I11: the far side's first check comes to the server before the near side has let it pass.
+    # Nothing but the near side's own check lets it be sent again here.
+    monkeypatch.setattr(aioice.stun, "RETRY_RTO", 2 * DEADLINE)
+    settings = IceSettings(check_repetition=2 * DEADLINE, check_timeout=2 * DEADLINE)
+    near = make_pc(relayed(coturn.turn()), iceSettings=settings)
+    far = make_pc(direct(), iceSettings=settings)
+    echo = await connect(near, far)
+    assert selected_types(near) == ["relay"]
+    # Likewise where another relay takes over.
+    near.setConfiguration(relayed(coturn.turn("bob")))
+    await restart(near, far)
+    await echo.check("over the second relay")
 
 
 async def test_closing_does_not_wait_for_a_dead_server(

@@ -1,12 +1,14 @@
-"""A generation's connection, by itself: how it insists, and whose timings are in force."""
+"""A generation's connection, by itself: how it checks, and whose timings are in force."""
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import aioice
 import aioice.ice
 import aiortc.rtcicetransport
 import pytest
+from aioice import stun
 
 from restartice import IceSettings
 from restartice.iceconnection import IceConnection, consent_timings, ice_connection_class
@@ -16,19 +18,28 @@ DEADLINE = 20.0
 
 
 class Silent(asyncio.DatagramProtocol):
-    """Counts the requests that come in, and answers none."""
+    """Counts the requests and the answers that come in, and answers none."""
 
     def __init__(self) -> None:
-        self.count = 0
+        self.count = self.answers = 0
         self.changed = asyncio.Event()
+        self.requests: list[bytes] = []
 
-    def datagram_received(self, *_: object) -> None:
-        self.count += 1
+    def connection_made(self, transport: asyncio.DatagramTransport) -> None:  # type: ignore[override]
+        self.transport = transport
+
+    def datagram_received(self, data: bytes, _: object) -> None:
+        message = stun.parse_message(data)
+        if message.message_class is stun.Class.REQUEST:
+            self.count += 1
+            self.requests.append(message.transaction_id)
+        else:
+            self.answers += 1
         self.changed.set()
 
-    async def wait_for(self, count: int) -> None:
+    async def wait_for(self, count: int, *, answers: int = 0) -> None:
         async with asyncio.timeout(DEADLINE):
-            while self.count < count:
+            while self.count < count or self.answers < answers:
                 self.changed.clear()
                 await self.changed.wait()
 
@@ -44,16 +55,54 @@ async def silent() -> AsyncIterator[tuple[Silent, int]]:
 
 async def test_checks_are_repeated_at_the_pace_of_the_settings(silent: tuple[Silent, int]) -> None:
     far, port = silent
+    # aioice alone sends seven in all, within 32 seconds.
+    async with connecting_to(port, IceSettings(check_repetition=0.05)):
+        await far.wait_for(15)
+
+
+async def test_a_check_in_progress_is_repeated_when_the_other_side_checks(
+    silent: tuple[Silent, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # I11, with nothing else that would send it again.
+    monkeypatch.setattr(stun, "RETRY_RTO", 10 * DEADLINE)
+    loop = asyncio.get_running_loop()
+    far, port = silent
+    async with connecting_to(port, IceSettings(check_repetition=10 * DEADLINE)) as connection:
+        await far.wait_for(1)
+        (near,) = connection.local_candidates
+
+        def check() -> None:
+            request = stun.Message(stun.Method.BINDING, stun.Class.REQUEST)
+            request.attributes["USERNAME"] = f"{connection.local_username}:far"
+            request.attributes["PRIORITY"] = 1
+            request.attributes["ICE-CONTROLLED"] = 1
+            request.add_message_integrity(connection.local_password.encode())
+            far.transport.sendto(bytes(request), (near.host, near.port))
+
+        check()
+        await far.wait_for(2)
+        # However fast the other side checks, it gets no more back than some repetitions a second.
+        begun = loop.time()
+        for _ in range(200):
+            check()
+        await far.wait_for(2, answers=201)
+        elapsed = loop.time() - begun
+        assert far.count <= 3 + elapsed / 0.02
+        assert len(set(far.requests)) == 1
+
+
+@asynccontextmanager
+async def connecting_to(port: int, settings: IceSettings) -> AsyncIterator[IceConnection]:
+    """Let a connection check a port."""
     connection = IceConnection(ice_controlling=True)
-    connection.settings = IceSettings(check_repetition=0.05)
+    connection.settings = settings
     connection.remote_username, connection.remote_password = "far", "x" * 22
     await connection.begin_gathering([])
     await connection.add_remote_candidate(
         aioice.Candidate("1", 1, "udp", 1, LOOPBACK, port, "host")
     )
     connecting = asyncio.ensure_future(connection.connect())
-    # aioice alone sends seven in all, within 32 seconds.
-    await far.wait_for(15)
+    yield connection
     connecting.cancel()
     await asyncio.wait([connecting])
     await connection.close()

@@ -183,13 +183,13 @@ _TRANSACTION_ADDRESS = require(stun.Transaction, "__addr")
 _TRANSACTION_TRIES = require(stun.Transaction, "__tries")
 
 
-def repeat_requests(pair: CandidatePair) -> None:
-    """Send the requests on a pair again that aioice has sent twice in vain."""
+def repeat_requests(pair: CandidatePair, *, tries: int = 1) -> None:
+    """Send the requests on a pair again that aioice has sent so often, at least, in vain."""
     for transaction in list(pair.protocol.transactions.values()):
         if not isinstance(transaction, stun.Transaction):
             continue
         address = getattr(transaction, _TRANSACTION_ADDRESS)
-        if address == pair.remote_addr and getattr(transaction, _TRANSACTION_TRIES) >= 2:
+        if address == pair.remote_addr and getattr(transaction, _TRANSACTION_TRIES) >= tries:
             pair.protocol.send_stun(getattr(transaction, _TRANSACTION_REQUEST), address)
 
 
