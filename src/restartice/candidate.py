@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 import aiortc
+from aiortc.rtcicetransport import RTCIceCandidate as AiortcCandidate
 from aiortc.sdp import candidate_from_sdp, candidate_to_sdp
 
 from .exceptions import CandidateSyntaxError
@@ -26,12 +27,12 @@ class _AnyCandidate(type):
     """
 
     def __instancecheck__(cls, instance: object) -> bool:
-        of_aiortc = cls.__base__ is aiortc.RTCIceCandidate and type(instance) is cls.__base__
+        of_aiortc = cls.__base__ is AiortcCandidate and type(instance) is cls.__base__
         return of_aiortc or super().__instancecheck__(instance)
 
 
 @dataclass
-class RTCIceCandidate(aiortc.RTCIceCandidate, metaclass=_AnyCandidate):
+class RTCIceCandidate(AiortcCandidate, metaclass=_AnyCandidate):
     """aiortc's candidate, and the username fragment of the ICE generation it belongs to.
 
     To `isinstance()` each candidate of aiortc is one, too; that has no `usernameFragment`.
@@ -151,7 +152,7 @@ def checked(
         ValueError: It doesn't tell its media section, or a field is of the wrong type.
         CandidateSyntaxError: It is malformed.
     """
-    if not isinstance(candidate, aiortc.RTCIceCandidate | Mapping | None):
+    if not isinstance(candidate, AiortcCandidate | Mapping | None):
         raise TypeError(f"{candidate!r} is no candidate")
     if belongs_nowhere(candidate):
         raise ValueError("Candidate must have either sdpMid or sdpMLineIndex")

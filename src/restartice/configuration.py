@@ -9,6 +9,8 @@ from typing import Final, TypeVar
 
 import aiortc
 from aiortc import InvalidAccessError, RTCBundlePolicy, RTCIceServer, RTCIceTransportPolicy
+from aiortc.rtcconfiguration import RTCConfiguration as AiortcConfiguration
+from aiortc.rtcdtlstransport import RTCCertificate
 
 from .exceptions import IceServerSyntaxError, InvalidModificationError
 
@@ -36,7 +38,7 @@ class RTCRtcpMuxPolicy(Enum):
 
 
 @dataclass
-class RTCConfiguration(aiortc.RTCConfiguration):
+class RTCConfiguration(AiortcConfiguration):
     """aiortc's configuration, and those fields of the specification's that it lacks.
 
     Where aiortc has an enum its values will do, such as `"max-bundle"`.
@@ -68,7 +70,7 @@ def validated(configuration: aiortc.RTCConfiguration | None) -> RTCConfiguration
             expired.
     """
     given = configuration or aiortc.RTCConfiguration()
-    if not isinstance(given, aiortc.RTCConfiguration):
+    if not isinstance(given, AiortcConfiguration):
         raise TypeError(f"a configuration must be an RTCConfiguration, not {type(given).__name__}")
     values = {field.name: getattr(given, field.name) for field in fields(given)}
     copied = RTCConfiguration(**values)
@@ -160,7 +162,7 @@ def _check_url(url: object, server: RTCIceServer) -> None:
 
 def _check_certificates(certificates: Iterable[aiortc.RTCCertificate]) -> None:
     for certificate in certificates:
-        if not isinstance(certificate, aiortc.RTCCertificate):
+        if not isinstance(certificate, RTCCertificate):
             raise TypeError(f"{certificate!r} is no RTCCertificate")
         # If the value of certificate.expires is less than the current time, throw.
         if certificate.expires < dt.datetime.now(tz=dt.UTC):

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from typing import Final
 
 import aiortc
+from aiortc.rtcrtptransceiver import RTCRtpTransceiver
 
 from .dtlstransport import RTCDtlsTransport
 from .internals import AiortcPeerConnection
@@ -61,7 +62,7 @@ class Connector:
             return
         # Looked at again, because what was stopped during the handshake must not be started.
         for user in list(self._users_of(transport)):
-            if isinstance(user, aiortc.RTCRtpTransceiver):
+            if isinstance(user, RTCRtpTransceiver):
                 await self._start_media(user)
             else:
                 await self._start_data(user)

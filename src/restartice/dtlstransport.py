@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import aiortc
+from aiortc import rtcdtlstransport
 from aiortc.rtcdtlstransport import RTCDtlsFingerprint, RTCDtlsParameters
 
 from .icetransport import RTCIceTransport
@@ -14,7 +15,7 @@ from .stats import Traffic
 __all__ = ["RTCDtlsTransport", "parked_stops"]
 
 
-class RTCDtlsTransport(Emitter, aiortc.RTCDtlsTransport):
+class RTCDtlsTransport(Emitter, rtcdtlstransport.RTCDtlsTransport):
     """aiortc's DTLS transport, which can be told to only note down that it was stopped.
 
     aiortc stops the transports that a BUNDLE group makes superfluous as soon as it sees the offer.

@@ -56,6 +56,10 @@ class GatheringConnection(AioiceConnection):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.prepare()
+
+    def prepare(self) -> None:
+        """Add what a connection of aioice lacks."""
         self.settings = DEFAULTS
         self.gathered = False
         self.on_candidate: Callable[[aioice.Candidate], None] = _ignore

@@ -1,26 +1,31 @@
 """One ICE generation's connection: aioice's, which reports instead of ending things."""
 
 import asyncio
+import functools
 import itertools
+import types
 from collections.abc import Callable
 from typing import Any, Final, Protocol
 
 import aioice
 import aioice.ice
 from aioice import stun
+from aioice.ice import Connection
 
 from .consent import PathState, Timings
 from .credentials import IceCredentials
 from .gathering import PACE, GatheringConnection
-from .internals import CandidatePair, ice_connection_base, repeat_requests
+from .internals import CandidatePair, new_ice_connection, repeat_requests
 from .pathwatch import PathWatch
 from .settings import IceSettings
 from .stats import CheckCounter
 from .triggeredchecks import TriggeredChecks
 
-__all__ = ["IceConnection", "Observer", "consent_timings", "ice_connection_class"]
+__all__ = ["IceConnection", "Observer", "consent_timings", "make_ice_connection"]
 
 COMPONENT: Final = 1
+# How many of the classes that programs derive from aioice's are remembered.
+CLASSES: Final = 8
 
 
 class Observer(Protocol):
@@ -47,8 +52,9 @@ class IceConnection(GatheringConnection):
 
     deliver: Callable[[bytes], None]
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
+    def prepare(self) -> None:
+        """Add what a connection of aioice lacks."""
+        super().prepare()
         self.observer: Observer | None = None
         self.heard = False
         self.given_up = False
@@ -62,6 +68,10 @@ class IceConnection(GatheringConnection):
     def credentials(self) -> IceCredentials:
         """The local username fragment and password."""
         return IceCredentials(self.local_username, self.local_password)
+
+    @credentials.setter
+    def credentials(self, credentials: IceCredentials) -> None:
+        self.local_username, self.local_password = credentials.ufrag, credentials.password
 
     @property
     def selected_pair(self) -> CandidatePair | None:
@@ -214,9 +224,23 @@ def consent_timings(settings: IceSettings) -> Timings:
     )
 
 
-def ice_connection_class() -> type[IceConnection]:
-    """Return the class for new connections, on top of aiortc's if a program has patched that."""
-    base = ice_connection_base()
+def make_ice_connection(**arguments: Any) -> IceConnection:
+    """Return a new connection, made as aiortc makes it, in ways that programs may have patched.
+
+    It has the credentials of the arguments, unless a program imposes others.
+    """
+    made = new_ice_connection(arguments)
+    credentials = IceCredentials(made.local_username, made.local_password)
+    # Only the object tells what class a program makes it of, and what it has done to it by now.
+    made.__class__ = _on_top_of(type(made))  # type: ignore[arg-type]  # a class is hashable
+    assert isinstance(made, IceConnection)
+    made.prepare()
+    made.credentials = credentials
+    return made
+
+
+@functools.lru_cache(maxsize=CLASSES)
+def _on_top_of(base: type[Connection]) -> type[IceConnection]:
     if issubclass(IceConnection, base):
         return IceConnection
-    return type(IceConnection.__name__, (IceConnection, base), {})
+    return types.new_class(IceConnection.__name__, (IceConnection, base))

@@ -3,10 +3,11 @@
 from typing import TYPE_CHECKING
 
 import aiortc
+from aiortc import rtcicetransport
 from aiortc.exceptions import OperationError
 
 from .credentials import IceCredentials
-from .iceconnection import ice_connection_class
+from .iceconnection import make_ice_connection
 from .icegeneration import IceGeneration
 from .iceservers import RTCPeerConnectionIceErrorEvent, read_servers
 from .internals import transport_policy
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["RTCIceGatherer"]
 
 
-class RTCIceGatherer(Emitter, aiortc.RTCIceGatherer):
+class RTCIceGatherer(Emitter, rtcicetransport.RTCIceGatherer):
     """aiortc's gatherer, which gathers anew for each generation.
 
     Spec: https://w3c.github.io/webrtc-pc/#dfn-ice-gatherer
@@ -37,32 +38,40 @@ class RTCIceGatherer(Emitter, aiortc.RTCIceGatherer):
         super().__init__([], iceTransportPolicy, local_username, local_password)
         self._ice_servers = self.getDefaultIceServers() if iceServers is None else iceServers
         self._policy = iceTransportPolicy
-        fresh = IceCredentials.generate()
-        credentials = IceCredentials(
-            local_username or fresh.ufrag, local_password or fresh.password
-        )
         self._settings = settings or IceSettings()
         self.listeners_internal: list[Callable[[], None]] = []
         # Called when there are candidates to be made known, or there is an end of them.
         self.on_news: Callable[[], None] = _ignore
         self.on_server_error: Callable[[RTCPeerConnectionIceErrorEvent], None] = _ignore
-        self.generation = self.make_generation(credentials)
+        given = None
+        if local_username or local_password:
+            fresh = IceCredentials.generate()
+            given = IceCredentials(local_username or fresh.ufrag, local_password or fresh.password)
+        self.generation = self.make_generation(given)
 
     @property
     def state(self) -> str:
         """`"new"`, `"gathering"` or `"completed"`, of the newest generation."""
         return self.generation.gathering_state
 
-    def make_generation(self, credentials: IceCredentials) -> IceGeneration:
-        """Make a generation with sockets of its own, and make it the one to gather for."""
+    def make_generation(self, credentials: IceCredentials | None) -> IceGeneration:
+        """Make a generation with sockets of its own, and make it the one to gather for.
+
+        Args:
+            credentials: Its credentials; None for fresh ones, or those that a program imposes on
+                all connections of aioice, which can't do for a restart.
+        """
         _, arguments = read_servers(self._ice_servers)
-        connection = ice_connection_class()(
+        initial = credentials or IceCredentials.generate()
+        connection = make_ice_connection(
             ice_controlling=False,
-            local_username=credentials.ufrag,
-            local_password=credentials.password,
+            local_username=initial.ufrag,
+            local_password=initial.password,
             transport_policy=transport_policy(self._policy),
             **arguments,
         )
+        if credentials is not None:
+            connection.credentials = credentials
         connection.settings = self._settings
         connection.on_gathered = self._tell_news
         connection.on_server_error = self._tell_server_error
@@ -86,6 +95,9 @@ class RTCIceGatherer(Emitter, aiortc.RTCIceGatherer):
             policy: Which candidates may be used.
         """
         self._ice_servers = self.getDefaultIceServers() if servers is None else servers
+        # Programs may impose a policy on connections, which stays as long as this one does.
+        if policy is not self._policy and self.generation.gathering_state == "new":
+            self.generation.connection.transport_policy = transport_policy(policy)
         self._policy = policy
 
     async def begin(self) -> None:
@@ -99,7 +111,6 @@ class RTCIceGatherer(Emitter, aiortc.RTCIceGatherer):
         generation = self.generation
         servers, _ = read_servers(self._ice_servers)
         if generation.gathering_state == "new":
-            generation.connection.transport_policy = transport_policy(self._policy)
             self._set_state(generation, "gathering")
         try:
             await generation.begin_gathering(servers)

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-import aiortc
+from aiortc import rtcrtpparameters
 
 from .exceptions import InvalidModificationError
 
@@ -36,7 +36,7 @@ class RTCRtpEncodingParameters:
 
 
 @dataclass
-class RTCRtpSendParameters(aiortc.RTCRtpParameters):
+class RTCRtpSendParameters(rtcrtpparameters.RTCRtpParameters):
     """What a sender sends: `encodings` can be changed, and the rest is what is negotiated.
 
     Attributes:

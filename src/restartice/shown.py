@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 
-import aiortc
+from aiortc.rtcrtptransceiver import RTCRtpTransceiver
 from aiortc.sdp import SessionDescription
 
 from . import description as sdp
@@ -128,7 +128,7 @@ def set_places(connection: AiortcPeerConnection, users: Mapping[int, User]) -> N
         set_mline_index(transceiver, None)
     connection.sctp_mline_index = None
     for place, user in users.items():
-        if isinstance(user, aiortc.RTCRtpTransceiver):
+        if isinstance(user, RTCRtpTransceiver):
             set_mline_index(user, place)
         elif user is connection.sctp_transport:
             connection.sctp_mline_index = place

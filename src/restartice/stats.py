@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
-import aiortc
+from aiortc import stats
 from aiortc.stats import RTCStats
 
 __all__ = [
@@ -21,7 +21,7 @@ FIRST_RETRANSMISSION: Final = 0.5
 
 
 @dataclass
-class RTCTransportStats(aiortc.RTCTransportStats):
+class RTCTransportStats(stats.RTCTransportStats):
     """aiortc's statistics of a transport, and those of its ICE.
 
     Attributes:

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import aiortc
 from aioice import ConnectionClosed, stun
+from aiortc import rtcicetransport
 
 from .consent import PathState
 from .credentials import IceCredentials
@@ -37,7 +38,7 @@ PHASES: Final = {
 logger = logging.getLogger(__name__)
 
 
-class GenerationSwitch(Emitter, aiortc.RTCIceTransport):
+class GenerationSwitch(Emitter, rtcicetransport.RTCIceTransport):
     """aiortc's ICE transport on generations, of which a next one takes over when it has a pair.
 
     It is what RTCIceTransport is inside: what negotiation calls, and what connections report to.

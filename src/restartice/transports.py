@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import aiortc
 from aiortc import RTCBundlePolicy
+from aiortc.rtcrtptransceiver import RTCRtpTransceiver
 
 from .configuration import check_change, in_force, validated
 from .description import bundled_mids
@@ -280,7 +281,7 @@ class TransportOwner(Emitter, AiortcPeerConnection):
 
 def dtls_transport(user: aiortc.RTCRtpTransceiver | aiortc.RTCSctpTransport) -> RTCDtlsTransport:
     """Return the DTLS transport that a transceiver or SCTP rides on."""
-    carried = user.receiver if isinstance(user, aiortc.RTCRtpTransceiver) else user
+    carried = user.receiver if isinstance(user, RTCRtpTransceiver) else user
     transport = carried.transport
     assert isinstance(transport, RTCDtlsTransport)
     return transport
@@ -293,14 +294,14 @@ def ice_transport(user: aiortc.RTCRtpTransceiver | aiortc.RTCSctpTransport) -> R
 
 def is_stopping(user: aiortc.RTCRtpTransceiver | aiortc.RTCSctpTransport) -> bool:
     """Say if a user of a transport is one that was stopped."""
-    return isinstance(user, aiortc.RTCRtpTransceiver) and bool(user.stopped)
+    return isinstance(user, RTCRtpTransceiver) and bool(user.stopped)
 
 
 def move(
     user: aiortc.RTCRtpTransceiver | aiortc.RTCSctpTransport, transport: RTCDtlsTransport
 ) -> None:
     """Let a transceiver or SCTP ride on another DTLS transport."""
-    if isinstance(user, aiortc.RTCRtpTransceiver):
+    if isinstance(user, RTCRtpTransceiver):
         user.sender.setTransport(transport)
         user.receiver.setTransport(transport)
     else:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 import aioice
 import aioice.ice
@@ -11,7 +12,8 @@ import pytest
 from aioice import stun
 
 from restartice import IceSettings
-from restartice.iceconnection import IceConnection, consent_timings, ice_connection_class
+from restartice.credentials import IceCredentials
+from restartice.iceconnection import IceConnection, consent_timings, make_ice_connection
 
 LOOPBACK = "127.0.0.1"
 DEADLINE = 20.0
@@ -127,19 +129,42 @@ def test_liveness_timings_are_those_of_the_settings() -> None:
     assert (timings.probes, timings.stall) == (9, 10)
 
 
-def test_a_patched_class_is_the_base(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert ice_connection_class() is IceConnection
+async def test_a_patched_class_is_the_base(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert type(make_ice_connection(ice_controlling=True)) is IceConnection
 
     class Patched(aioice.Connection):
-        pass
+        def __init__(self, **kwargs: Any) -> None:
+            super().__init__(**kwargs)
+            self.made_by = type(self)
 
-    monkeypatch.setattr(aiortc.rtcicetransport, "Connection", Patched)
-    made = ice_connection_class()
-    assert issubclass(made, IceConnection)
-    assert issubclass(made, Patched)
-    monkeypatch.setattr(aiortc.rtcicetransport, "Connection", object)
-    with pytest.raises(TypeError, match="must subclass"):
-        ice_connection_class()
+    def make(**kwargs: Any) -> Patched:
+        return Patched(**kwargs)
+
+    for replacement in (Patched, make):
+        monkeypatch.setattr(aiortc.rtcicetransport, "Connection", replacement)
+        made: Any = make_ice_connection(ice_controlling=True)
+        assert isinstance(made, IceConnection)
+        assert isinstance(made, Patched)
+        assert type(made) is type(make_ice_connection(ice_controlling=True))
+        # What it does itself when it is made, it does as what the program says it is.
+        assert made.made_by is Patched
+        assert made.settings == IceSettings()
+    monkeypatch.setattr(aiortc.rtcicetransport, "Connection", lambda **_: object())
+    with pytest.raises(TypeError, match="must make a connection of aioice, not a object"):
+        make_ice_connection(ice_controlling=True)
+
+
+async def test_credentials_can_be_set_whatever_the_class(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Fixed(aioice.Connection):
+        local_username = property(lambda _: "imposed")
+        local_password = property(lambda _: "x" * 22)
+
+    monkeypatch.setattr(aiortc.rtcicetransport, "Connection", Fixed)
+    made = make_ice_connection(ice_controlling=True)
+    assert made.credentials == IceCredentials("imposed", "x" * 22)
+    made.credentials = IceCredentials.generate()
+    assert made.local_username == made.credentials.ufrag != "imposed"
+    assert made.local_password == made.credentials.password
 
 
 async def test_given_up_it_selects_nothing_and_checks_nothing(silent: tuple[Silent, int]) -> None:

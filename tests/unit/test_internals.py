@@ -1,10 +1,13 @@
 """The seam tells what is missing, and restartice exports all that aiortc does."""
 
 import ast
+import functools
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import aioice
 import aiortc
@@ -12,7 +15,6 @@ import aiortc.rtcicetransport
 import pytest
 
 import restartice
-from restartice.iceconnection import IceConnection, ice_connection_class
 from restartice.internals import seam
 
 
@@ -97,14 +99,46 @@ def test_all_of_aiortcs_names_are_exported() -> None:
         assert issubclass(getattr(restartice, name), getattr(aiortc, name))
 
 
-def test_a_patched_connection_class_is_honored(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Patched(aioice.Connection):
+class Derived(aioice.Connection):
+    """As a program may have put in place of aioice's."""
+
+    def __init__(self) -> None:
+        super().__init__(ice_controlling=True)
+
+
+def without_name(init: Any) -> Any:
+    """Wrap a function in one that says nothing of it."""
+
+    def wrapper(self: object, *args: Any, **kwargs: Any) -> None:
+        init(self, *args, **kwargs)
+
+    return wrapper
+
+
+def with_name(init: Any) -> Any:
+    """Wrap a function in one that names it."""
+    return functools.wraps(init)(without_name(init))
+
+
+@pytest.mark.parametrize("wrap", [without_name, with_name])
+@pytest.mark.parametrize("owner", [aioice.Connection, Derived])
+def test_names_are_looked_up_below_what_programs_have_put_on_top(
+    monkeypatch: pytest.MonkeyPatch, owner: type, wrap: Callable[[Any], Any]
+) -> None:
+    for wrapped in {owner, aioice.Connection}:
+        monkeypatch.setattr(wrapped, "__init__", wrap(vars(wrapped)["__init__"]))
+    required = [(owner, name) for name in ("_check_list", "check_state", "_gone")]
+    assert seam.missing_names(required) == [f"{owner.__name__}._gone"]
+
+
+def test_a_private_name_is_mangled_by_the_class_that_has_it() -> None:
+    class Renamed(aiortc.RTCPeerConnection):
         pass
 
-    assert ice_connection_class() is IceConnection
-    monkeypatch.setattr(aiortc.rtcicetransport, "Connection", Patched)
-    assert issubclass(ice_connection_class(), Patched)
-    assert issubclass(ice_connection_class(), IceConnection)
-    monkeypatch.setattr(aiortc.rtcicetransport, "Connection", lambda **_: None)
-    with pytest.raises(TypeError, match=r"must subclass aioice\.Connection"):
-        ice_connection_class()
+    required = [*seam.required_names]
+    try:
+        assert seam.require(Renamed, "__close") == "_RTCPeerConnection__close"
+        with pytest.raises(ImportError, match="has put in place of one of them, isn't a class"):
+            seam.require(Renamed.close, "__close")  # type: ignore[arg-type]
+    finally:
+        seam.required_names[:] = required

@@ -6,12 +6,20 @@ from contextlib import contextmanager
 from typing import Any, Final
 
 import aiortc
-import aiortc.rtcicetransport
+from aiortc import (
+    rtcdtlstransport,
+    rtcicetransport,
+    rtcpeerconnection,
+    rtcrtpreceiver,
+    rtcrtpsender,
+    rtcrtptransceiver,
+    rtcsctptransport,
+)
 from aiortc.rtcdtlstransport import RTCDtlsParameters
 from aiortc.rtcrtpparameters import RTCRtpReceiveParameters, RTCRtpSendParameters
 from aiortc.sdp import SessionDescription
 
-from .seam import Private, require
+from .seam import Private, as_defined, require
 
 __all__ = [
     "NEGOTIATED_STATE",
@@ -24,7 +32,7 @@ __all__ = [
     "set_mline_index",
 ]
 
-_PC = aiortc.RTCPeerConnection
+_PC = rtcpeerconnection.RTCPeerConnection
 
 for _method in (
     "__connect",
@@ -42,7 +50,7 @@ for _method in (
     require(_PC, _method)
 
 
-class AiortcPeerConnection(aiortc.RTCPeerConnection):
+class AiortcPeerConnection(rtcpeerconnection.RTCPeerConnection):
     """aiortc's connection with its private methods and attributes under names without mangling.
 
     The methods whose names begin with `_RTCPeerConnection__` override those of aiortc. Each hands
@@ -158,12 +166,12 @@ class AiortcPeerConnection(aiortc.RTCPeerConnection):
         self.update_ice_gathering_state()
 
 
-_TRANSCEIVER = aiortc.RTCRtpTransceiver
+_TRANSCEIVER = rtcrtptransceiver.RTCRtpTransceiver
 _CURRENT_DIRECTION = require(_TRANSCEIVER, "__currentDirection")
 
 # What negotiation changes in aiortc's objects, so what a rollback restores.
 NEGOTIATED_STATE: Final[dict[type, tuple[str, ...]]] = {
-    owner: tuple(require(owner, name) for name in names)
+    as_defined(owner): tuple(require(owner, name) for name in names)
     for owner, names in {
         _PC: (
             "__transceivers",
@@ -190,11 +198,11 @@ NEGOTIATED_STATE: Final[dict[type, tuple[str, ...]]] = {
             "_headerExtensions",
             "_offerDirection",
         ),
-        aiortc.RTCRtpSender: ("__transport", "_enabled"),
-        aiortc.RTCRtpReceiver: ("__transport", "_enabled"),
-        aiortc.RTCSctpTransport: ("__transport", "_bundled", "mid"),
-        aiortc.RTCDtlsTransport: ("_role",),
-        aiortc.RTCIceTransport: ("_role_set",),
+        rtcrtpsender.RTCRtpSender: ("__transport", "_enabled"),
+        rtcrtpreceiver.RTCRtpReceiver: ("__transport", "_enabled"),
+        rtcsctptransport.RTCSctpTransport: ("__transport", "_bundled", "mid"),
+        rtcdtlstransport.RTCDtlsTransport: ("_role",),
+        rtcicetransport.RTCIceTransport: ("_role_set",),
     }.items()
 }
 

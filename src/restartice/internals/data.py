@@ -3,7 +3,8 @@
 import asyncio
 
 import aiortc
-import aiortc.rtcicetransport
+from aiortc import rtcdtlstransport, rtcsctptransport
+from aiortc.stats import RTCTransportStats
 
 from .seam import require
 
@@ -16,17 +17,17 @@ __all__ = [
     "transport_stats",
 ]
 
-require(aiortc.RTCDtlsTransport, "_get_stats")
+require(rtcdtlstransport.RTCDtlsTransport, "_get_stats")
 
 
 def transport_stats(transport: aiortc.RTCDtlsTransport) -> aiortc.RTCTransportStats:
     """Return aiortc's statistics of a transport."""
     (stats,) = transport._get_stats().values()
-    assert isinstance(stats, aiortc.RTCTransportStats)
+    assert isinstance(stats, RTCTransportStats)
     return stats
 
 
-_SCTP = aiortc.RTCSctpTransport
+_SCTP = rtcsctptransport.RTCSctpTransport
 
 for _name in ("_last_received_tsn", "_sent_queue", "_srtt", "_t3_handle"):
     require(_SCTP, _name)

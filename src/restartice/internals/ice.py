@@ -3,17 +3,23 @@
 import asyncio
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import aioice
 import aioice.ice
 import aioice.turn
 import aiortc
-import aiortc.rtcicetransport
 from aioice import stun
 from aioice.ice import CandidatePair, StunProtocol
+from aiortc import rtcicetransport
 
-from .seam import Private, require
+from .seam import Private, as_defined, require
+
+if TYPE_CHECKING:
+    from aioice.ice import Connection
+else:
+    # Programs put subclasses in its place, which is for aiortc to see, or not.
+    Connection = as_defined(aioice.ice.Connection)
 
 __all__ = [
     "AioiceConnection",
@@ -25,9 +31,9 @@ __all__ = [
     "forget_transaction",
     "hear_answers",
     "host_addresses",
-    "ice_connection_base",
     "ice_connection_kwargs",
     "is_signed",
+    "new_ice_connection",
     "open_allocation",
     "repeat_requests",
     "send_request",
@@ -36,7 +42,7 @@ __all__ = [
     "turn_client",
 ]
 
-_CONNECTION = aioice.Connection
+_CONNECTION = Connection
 
 for _method in ("check_complete", "check_incoming", "data_received", "protocol_lost"):
     require(_CONNECTION, _method)
@@ -62,7 +68,7 @@ for _name in ("remote_addr", "local_candidate"):
 require(_CONNECTION, "_check_periodic")
 
 
-class AioiceConnection(aioice.Connection):
+class AioiceConnection(Connection):
     """aioice's connection with its private attributes under names of ours."""
 
     check_list = Private[list[CandidatePair]](_CONNECTION, "_check_list")
@@ -74,6 +80,9 @@ class AioiceConnection(aioice.Connection):
     checks_begun = Private[bool](_CONNECTION, "_early_checks_done")
     all_local_candidates = Private[list[aioice.Candidate]](_CONNECTION, "_local_candidates")
     transport_policy = Private[aioice.TransportPolicy](_CONNECTION, "_transport_policy")
+    # aioice's can't be set, and those of programs' subclasses may be the same for all instances.
+    local_username = Private[str](_CONNECTION, "_local_username")
+    local_password = Private[str](_CONNECTION, "_local_password")
 
     # What a subclass calls.
 
@@ -214,11 +223,11 @@ def forget_transaction(pair: CandidatePair, transaction_id: bytes) -> None:
     pair.protocol.transactions.pop(transaction_id, None)
 
 
-require(aiortc.rtcicetransport, "Connection")
-require(aiortc.rtcicetransport, "connection_kwargs")
-require(aiortc.rtcicetransport, "ICE_TRANSPORT_POLICIES")
-candidate_from_aioice = aiortc.rtcicetransport.candidate_from_aioice
-candidate_to_aioice = aiortc.rtcicetransport.candidate_to_aioice
+require(rtcicetransport, "Connection")
+require(rtcicetransport, "connection_kwargs")
+require(rtcicetransport, "ICE_TRANSPORT_POLICIES")
+candidate_from_aioice = rtcicetransport.candidate_from_aioice
+candidate_to_aioice = rtcicetransport.candidate_to_aioice
 
 
 require(aioice.ice, "get_host_addresses")
@@ -229,32 +238,37 @@ def host_addresses() -> list[str]:
     return aioice.ice.get_host_addresses(use_ipv4=True, use_ipv6=True)
 
 
-def ice_connection_base() -> type[aioice.Connection]:
-    """Return the class that aiortc makes ICE connections from, which programs may have patched.
+def new_ice_connection(arguments: dict[str, Any]) -> Connection:
+    """Return a new ICE connection, made as aiortc makes it.
+
+    In place of the class some programs put a subclass, or a function that calls it.
 
     Raises:
-        TypeError: It was replaced by something that isn't a subclass of aioice.Connection.
+        TypeError: What they have put there makes something else.
     """
-    base: object = vars(aiortc.rtcicetransport)["Connection"]
-    if not (isinstance(base, type) and issubclass(base, aioice.Connection)):
-        raise TypeError("aiortc.rtcicetransport.Connection must subclass aioice.Connection")
-    return base
+    made: object = vars(rtcicetransport)["Connection"](**arguments)
+    if not isinstance(made, _CONNECTION):
+        raise TypeError(
+            "aiortc.rtcicetransport.Connection, which this program has replaced, must make a "
+            f"connection of aioice, not a {type(made).__name__}"
+        )
+    return made
 
 
 def ice_connection_kwargs(servers: list[aiortc.RTCIceServer]) -> dict[str, Any]:
     """Return the servers as arguments of aioice, by aiortc's function, which may be patched."""
-    return aiortc.rtcicetransport.connection_kwargs(servers)
+    return rtcicetransport.connection_kwargs(servers)
 
 
 def transport_policy(policy: aiortc.RTCIceTransportPolicy) -> aioice.TransportPolicy:
     """Return aioice's word for aiortc's."""
-    return aiortc.rtcicetransport.ICE_TRANSPORT_POLICIES[policy]
+    return rtcicetransport.ICE_TRANSPORT_POLICIES[policy]
 
 
 # Our gatherer and transport have these under the same names, for aiortc and programs use them.
-require(aiortc.RTCIceGatherer, "_connection")
+require(rtcicetransport.RTCIceGatherer, "_connection")
 for _name in ("_connection", "_recv", "_send"):
-    require(aiortc.RTCIceTransport, _name)
+    require(rtcicetransport.RTCIceTransport, _name)
 
 
 def set_controlling(transport: aiortc.RTCIceTransport, *, controlling: bool) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 
 import aiortc
-import aiortc.rtcicetransport
+from aiortc import mediastreams, rtcrtpreceiver, rtcrtpsender, rtcrtptransceiver
 from aiortc.jitterbuffer import JitterBuffer
 from aiortc.rtcrtpreceiver import RemoteStreamTrack
 from aiortc.rtcrtpsender import RTCEncodedFrame
@@ -52,14 +52,14 @@ class AiortcJitterBuffer(JitterBuffer):
         self.remove(min(self._capacity, (number - self._origin) % (1 << 16)))
 
 
-_SENDER, _RECEIVER = aiortc.RTCRtpSender, aiortc.RTCRtpReceiver
-_TRANSCEIVER = aiortc.RTCRtpTransceiver
+_SENDER, _RECEIVER = rtcrtpsender.RTCRtpSender, rtcrtpreceiver.RTCRtpReceiver
+_TRANSCEIVER = rtcrtptransceiver.RTCRtpTransceiver
 
 for _name in ("_next_encoded_frame", "_send_keyframe", "_ssrc"):
     require(_SENDER, _name)
 
 
-class AiortcRtpSender(aiortc.RTCRtpSender):
+class AiortcRtpSender(rtcrtpsender.RTCRtpSender):
     """aiortc's sender with what its loop calls under a name of ours."""
 
     async def next_encoded_frame(
@@ -88,7 +88,7 @@ class _JitterBufferSlot:
         vars(receiver)[_JITTER_BUFFER] = receiver.choose_jitter_buffer(buffer)
 
 
-class AiortcRtpReceiver(aiortc.RTCRtpReceiver):
+class AiortcRtpReceiver(rtcrtpreceiver.RTCRtpReceiver):
     """aiortc's receiver, which chooses its jitter buffer, and tells what comes."""
 
     # aiortc sets it, and so do programs that want a larger one, as Pipecat does.
@@ -130,7 +130,7 @@ def pair(transceiver: aiortc.RTCRtpTransceiver, track: RemoteStreamTrack, *, sha
     transceiver._bundled = shared
 
 
-require(aiortc.MediaStreamTrack, "_id")
+require(mediastreams.MediaStreamTrack, "_id")
 
 
 def set_track_id(track: aiortc.MediaStreamTrack, track_id: str) -> None:
@@ -138,7 +138,7 @@ def set_track_id(track: aiortc.MediaStreamTrack, track_id: str) -> None:
     track._id = track_id
 
 
-class AiortcRtpTransceiver(aiortc.RTCRtpTransceiver):
+class AiortcRtpTransceiver(rtcrtptransceiver.RTCRtpTransceiver):
     """aiortc's transceiver with its private attributes under names of ours."""
 
     wanted_direction = Private[str](_TRANSCEIVER, "__direction")

@@ -1,14 +1,25 @@
 """Looking private names up when they are imported, so that a missing one is told at once."""
 
+import sys
 from collections.abc import Iterable
 from importlib.metadata import version
+from inspect import unwrap
 from operator import attrgetter
-from types import ModuleType
+from types import CodeType, FunctionType, ModuleType
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
-__all__ = ["SUPPORTED", "Private", "check", "missing_names", "require", "required_names"]
+__all__ = [
+    "SUPPORTED",
+    "Private",
+    "as_defined",
+    "check",
+    "missing_names",
+    "require",
+    "required_names",
+]
 
 SUPPORTED: Final = "aiortc >= 1.16, < 1.17 and aioice >= 0.12.1, < 0.14"
+LIBRARIES: Final = ("aiortc", "aioice")
 
 T = TypeVar("T")
 
@@ -16,11 +27,32 @@ required_names: list[tuple[type | ModuleType, str]] = []
 
 
 def require(owner: type | ModuleType, name: str) -> str:
-    """Note that a private name is used; return it as Python mangles it."""
-    private = name.startswith("__") and isinstance(owner, type)
-    mangled = f"_{owner.__name__}{name}" if private else name
-    required_names.append((owner, mangled))
-    return mangled
+    """Note that a private name is used; return it as Python mangles it.
+
+    Args:
+        owner: The module, or the class, in place of which a program may have put a subclass.
+        name: The name, as it is written there.
+
+    Raises:
+        ImportError: A program has put something else in place of the class.
+    """
+    if isinstance(owner, type):
+        owner = as_defined(owner)
+        name = f"_{owner.__name__}{name}" if name.startswith("__") else name
+    elif not isinstance(owner, ModuleType):
+        # Programs do, whatever the types say.
+        raise ImportError(  # noqa: TRY004  as for all that restartice can't be imported with
+            f"restartice derives classes from those of aiortc and aioice; {owner!r}, which this "
+            "program has put in place of one of them, isn't a class."
+        )
+    required_names.append((owner, name))
+    return name
+
+
+def as_defined(owner: type) -> type:
+    """Return a class as aiortc or aioice defines it, below what programs derive from it."""
+    theirs = (base for base in owner.__mro__ if base.__module__.split(".")[0] in LIBRARIES)
+    return next(theirs, owner)
 
 
 def missing_names(required: Iterable[tuple[type | ModuleType, str]]) -> list[str]:
@@ -31,14 +63,34 @@ def missing_names(required: Iterable[tuple[type | ModuleType, str]]) -> list[str
     return [
         f"{owner.__name__}.{name}"
         for owner, name in required
-        if not hasattr(owner, name)
-        and not (isinstance(owner, type) and name in _names_in_init(owner))
+        if not hasattr(owner, name) and not (isinstance(owner, type) and _assigns(owner, name))
     ]
 
 
-def _names_in_init(owner: type) -> tuple[str, ...]:
-    code = getattr(owner.__init__, "__code__", None)  # type: ignore[misc]  # of a class at hand
-    return () if code is None else tuple(code.co_names)
+def _assigns(owner: type, name: str) -> bool:
+    """Say if instances of a class have an attribute; also if nothing tells the contrary."""
+    for base in owner.__mro__[:-1]:
+        if "__init__" in vars(base):
+            code = _init_code(base)
+            if code is None or name in code.co_names:
+                return True
+    return False
+
+
+def _init_code(owner: type) -> CodeType | None:
+    """Return what the `__init__` of a class does, without what programs have wrapped it in."""
+    module = sys.modules[owner.__module__]
+    init = unwrap(vars(owner)["__init__"])
+    if isinstance(init, FunctionType) and init.__globals__ is vars(module):
+        return init.__code__
+    # The wrapper says nothing of what is in it, but the module's own code does.
+    get_code = getattr(module.__loader__, "get_code", None)
+    code = None if get_code is None else get_code(module.__name__)
+    for name in (*owner.__qualname__.split("."), "__init__"):
+        inner = () if code is None else code.co_consts
+        found = (c for c in inner if isinstance(c, CodeType) and c.co_name == name)
+        code = next(found, None)
+    return code
 
 
 def check(required: Iterable[tuple[type | ModuleType, str]]) -> None:
