@@ -2,13 +2,13 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from unittest import mock
 
 import aiortc
 import pytest
 from aiortc import AudioStreamTrack, RTCSessionDescription, VideoStreamTrack
-from pipecat.transports.smallwebrtc.connection import SmallWebRTCConnection
+from pipecat.transports.smallwebrtc.connection import SmallWebRTCConnection, SmallWebRTCTrack
 from pipecat.transports.smallwebrtc.request_handler import (
     SmallWebRTCRequest,
     SmallWebRTCRequestHandler,
@@ -22,6 +22,8 @@ from restartice import RTCPeerConnection
 PATCHED = "pipecat.transports.smallwebrtc.connection.RTCPeerConnection"
 EVENTS = ("connecting", "connected", "disconnected", "failed", "closed", "track-ended")
 RESTARTS = 3
+# That of Pipecat's transport.
+READ_TIMEOUT = 2.0
 
 
 @pytest.fixture
@@ -80,11 +82,24 @@ class Bot:
             connection.video_input_track(),
             connection.screen_video_input_track(),
         )
-        await asyncio.gather(*(receive(track, count) for track in tracks))
+        await asyncio.gather(*(receive_as_pipecat(track, count) for track in tracks))
 
     async def message(self) -> object:
         async with asyncio.timeout(DEADLINE):
             return await self.messages.get()
+
+
+async def receive_as_pipecat(track: SmallWebRTCTrack, count: int) -> None:
+    """Receive frames of a track, asking for each again and again, as Pipecat's transport does.
+
+    Pipecat turns a receiver off 2 s after it was asked last, whether it still waits or not, and
+    on when it is asked again.
+    """
+    async with asyncio.timeout(DEADLINE):
+        while count:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(track.recv(), READ_TIMEOUT)
+                count -= 1
 
 
 @asynccontextmanager
