@@ -60,6 +60,7 @@ class GatheringConnection(AioiceConnection):
 
     def prepare(self) -> None:
         """Add what a connection of aioice lacks."""
+        super().prepare()
         self.settings = DEFAULTS
         self.gathered = False
         self.on_candidate: Callable[[aioice.Candidate], None] = _ignore

@@ -2,14 +2,12 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from typing import Any, Final
 
 import aioice
 import aiortc
-from aiortc import RTCIceParameters
 from aiortc.exceptions import OperationError
 
 from .candidate import RTCIceCandidate
@@ -19,33 +17,15 @@ from .iceconnection import IceConnection
 from .iceservers import StunServer, TurnServer
 from .internals import candidate_from_aioice, candidate_to_aioice, hear_answers
 from .mdns import answers_only
+from .remoteice import RemoteIce
 
-__all__ = ["IceGeneration", "RemoteIce"]
+__all__ = ["IceGeneration"]
 
 # How often the address of a name is asked for. Each time is waited for a second.
 QUERIES: Final = 3
 PAUSE: Final = 0.25
 
-COMPONENT: Final = 1
-
 logger = logging.getLogger(__name__)
-
-
-@dataclass
-class RemoteIce:
-    """What the remote side said of one of its generations: parameters and candidates.
-
-    It is kept until a local generation is there to use it.
-    """
-
-    parameters: RTCIceParameters
-    candidates: list[aiortc.RTCIceCandidate] = field(default_factory=list)
-
-    @property
-    def credentials(self) -> IceCredentials:
-        """The remote username fragment and password."""
-        ice = self.parameters
-        return IceCredentials(ice.usernameFragment or "", ice.password or "")
 
 
 class IceGeneration:
@@ -118,20 +98,19 @@ class IceGeneration:
         while self.found:
             self.next_found()
 
-    async def add_remote_candidate(self, candidate: aiortc.RTCIceCandidate) -> None:
-        """Check a candidate of the remote side. Those for RTCP aren't needed, as it is multiplexed.
-
-        Some tell them even so, perhaps with the same address. (RFC 5761 section 5.1.3)
-        """
-        if candidate.component != COMPONENT:
-            return
-        if candidate.ip.endswith(".local"):
+    async def add_remote_candidates(self, candidates: Iterable[aiortc.RTCIceCandidate]) -> None:
+        """Check candidates of the remote side."""
+        addresses = []
+        for candidate in candidates:
+            if not candidate.ip.endswith(".local"):
+                addresses.append(candidate)
             # The name is resolved by multicast DNS, which must not hold anything up. Those of TCP
             # candidates, which aioice has no use for, would only be asked for in vain.
-            if candidate.protocol.lower() == "udp":
+            elif candidate.protocol.lower() == "udp":
                 self._in_background(self._resolve(candidate))
-        else:
-            await self._add(candidate)
+        if addresses:
+            await self.connection.add_remote_addresses(map(candidate_to_aioice, addresses))
+            self.connection.prompt_check()
 
     async def close(self) -> None:
         """Close the sockets and end all tasks."""
@@ -147,17 +126,14 @@ class IceGeneration:
         self.found.append(RTCIceCandidate.extend(candidate_from_aioice(candidate), ufrag))
         self.on_news()
 
-    async def _add(self, candidate: aiortc.RTCIceCandidate) -> None:
-        await self.connection.add_remote_candidate(candidate_to_aioice(candidate))
-        self.connection.prompt_check()
-
     async def _resolve(self, candidate: aiortc.RTCIceCandidate) -> None:
         # A responder may keep silent for a second after it has announced the name, which it does
         # when the candidate is made, and aioice asks once. (RFC 6762 section 5.2 and 6)
         for _ in range(QUERIES):
             try:
                 await hear_answers(self.connection, answers_only)
-                await self._add(candidate)
+                await self.connection.add_remote_candidate(candidate_to_aioice(candidate))
+                self.connection.prompt_check()
             except OSError as error:
                 logger.info("The name %s can't be resolved: %s", candidate.ip, error)
                 return

@@ -8,8 +8,9 @@ from aiortc import InvalidStateError, RTCIceParameters
 
 from .candidate import RTCIceCandidate, is_end
 from .generations import find_generation
-from .icegeneration import IceGeneration, RemoteIce
+from .icegeneration import IceGeneration
 from .internals import CandidatePair, candidate_from_aioice
+from .remoteice import RemoteIce
 from .switching import GenerationSwitch
 
 __all__ = ["RTCIceCandidatePair", "RTCIceTransport"]
@@ -153,7 +154,7 @@ class RTCIceTransport(GenerationSwitch):
         remotes = [remote for remote in (self.remote, self.pending_remote) if remote is not None]
         if not remotes:
             if candidate is not None and not is_end(candidate):
-                self._early.append(candidate)
+                self._early.take([candidate])
             return
         ufrag = getattr(candidate, "usernameFragment", None)
         self._trickled = self._trickled or ufrag is not None
@@ -161,7 +162,7 @@ class RTCIceTransport(GenerationSwitch):
         if place is None:
             raise LookupError(f"no generation has the username fragment {ufrag!r}")
         if candidate is not None and not is_end(candidate):
-            await self._add_remote_candidate(remotes[place], candidate)
+            await self._add_remote_candidates(remotes[place], [candidate])
 
     async def stop(self) -> None:
         """Irreversibly stop the transport and close all its sockets."""

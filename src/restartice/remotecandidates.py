@@ -10,6 +10,7 @@ from aiortc.sdp import MediaDescription, SessionDescription
 from . import description as sdp
 from .candidate import is_end
 from .creation import DescriptionCreator
+from .remoteice import DESCRIBED_LIMIT
 
 __all__ = ["CandidateReceiver"]
 
@@ -48,7 +49,7 @@ class CandidateReceiver(DescriptionCreator):
                     await riding_on.addRemoteCandidate(candidate)
             if candidate is None or is_end(candidate):
                 media.ice_candidates_complete = True
-            else:
+            elif len(media.ice_candidates) < DESCRIBED_LIMIT:
                 media.ice_candidates.append(candidate)
 
     def _is_used(self, media: MediaDescription, newest: SessionDescription) -> bool:

@@ -9,8 +9,8 @@ from aiortc.sdp import MediaDescription
 from . import description as sdp
 from . import validation
 from .dtlstransport import parked_stops
-from .icegeneration import RemoteIce
 from .internals import dissociate, set_mid, set_mline_index
+from .remoteice import RemoteIce
 from .sections import mids_of, with_directions, with_mids, without_sections
 from .session import Session, as_final, check_type
 from .states import Side, SignalingState
@@ -220,7 +220,7 @@ def _remote_ice(sections: list[MediaDescription]) -> RemoteIce:
     if sections[0].ice_candidates:
         # Those of others may be of transports that the remote side is about to drop.
         alike = sections[:1]
-    return RemoteIce(
-        sections[0].ice or RTCIceParameters(),
-        [candidate for section in alike for candidate in section.ice_candidates],
-    )
+    remote = RemoteIce(sections[0].ice or RTCIceParameters())
+    for section in alike:
+        remote.candidates.take(section.ice_candidates)
+    return remote

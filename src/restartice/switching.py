@@ -3,7 +3,7 @@
 import asyncio
 import functools
 import logging
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from contextlib import suppress
 from typing import Any, Final
 
@@ -17,9 +17,10 @@ from .datagrams import DatagramQueue
 from .generations import Phase, superfluous, transport_state
 from .iceconnection import IceConnection, consent_timings
 from .icegatherer import RTCIceGatherer
-from .icegeneration import IceGeneration, RemoteIce
+from .icegeneration import IceGeneration
 from .internals import CandidatePair
 from .listeners import Emitter
+from .remoteice import RemoteCandidates, RemoteIce
 from .settings import IceSettings
 from .stats import Traffic, TrafficCounter
 
@@ -70,7 +71,7 @@ class GenerationSwitch(Emitter, rtcicetransport.RTCIceTransport):
         self._pending: IceGeneration | None = None
         self.remote: RemoteIce | None = None
         self.pending_remote: RemoteIce | None = None
-        self._early: list[aiortc.RTCIceCandidate] = []
+        self._early = RemoteCandidates()
         self._trickled = False
         self._datagrams = DatagramQueue()
         self._adopt(gatherer.generation)
@@ -134,8 +135,7 @@ class GenerationSwitch(Emitter, rtcicetransport.RTCIceTransport):
             self.pending_remote = remote
             return
         self.pending_remote = None
-        for candidate in remote.candidates:
-            await self._add_remote_candidate(self.remote, candidate)
+        await self._add_remote_candidates(self.remote, remote.candidates)
 
     def commit(self) -> bool:
         """Conclude what offer and answer agreed on.
@@ -165,9 +165,9 @@ class GenerationSwitch(Emitter, rtcicetransport.RTCIceTransport):
         if generation.remote is not None or remote is None:
             return
         generation.use_remote(remote)
-        early, self._early = self._early, []
-        for candidate in [*early, *remote.candidates]:
-            await generation.add_remote_candidate(candidate)
+        early, self._early = self._early, RemoteCandidates()
+        remote.candidates.take(early)
+        await generation.add_remote_candidates(remote.candidates)
         generation.phase = Phase.CHECKING
         generation.check_task = asyncio.ensure_future(self._check(generation, first=first))
         generation.check_task.add_done_callback(lambda _: self._update_state())
@@ -250,14 +250,13 @@ class GenerationSwitch(Emitter, rtcicetransport.RTCIceTransport):
         if isinstance(await connection.get_event(), ConnectionClosed):
             self.path_changed(connection, PathState.EXPIRED)
 
-    async def _add_remote_candidate(
-        self, remote: RemoteIce, candidate: aiortc.RTCIceCandidate
+    async def _add_remote_candidates(
+        self, remote: RemoteIce, candidates: Iterable[aiortc.RTCIceCandidate]
     ) -> None:
+        taken = remote.candidates.take(candidates)
         for generation in self._generations:
             if generation.remote is remote:
-                await generation.add_remote_candidate(candidate)
-                return
-        remote.candidates.append(candidate)
+                await generation.add_remote_candidates(taken)
 
     def _carry(self, place: int) -> None:
         lossy = self.path_lost

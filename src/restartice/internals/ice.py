@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import Any, Final, Protocol
 
 import aioice
 import aioice.ice
@@ -13,13 +13,8 @@ from aioice import stun
 from aioice.ice import CandidatePair, StunProtocol
 from aiortc import rtcicetransport
 
-from .seam import Private, as_defined, require
-
-if TYPE_CHECKING:
-    from aioice.ice import Connection
-else:
-    # Programs put subclasses in its place, which is for aiortc to see, or not.
-    Connection = as_defined(aioice.ice.Connection)
+from .checklist import Connection, IndexedConnection
+from .seam import Private, require
 
 __all__ = [
     "AioiceConnection",
@@ -55,12 +50,7 @@ for _method in (
     "request_received",
 ):
     require(_CONNECTION, _method)
-for _method in (
-    "_pair_remote_candidate",
-    "_remote_candidates_expected",
-    "sort_check_list",
-):
-    require(_CONNECTION, _method)
+require(_CONNECTION, "_remote_candidates_expected")
 for _name in ("remote_addr", "local_candidate"):
     require(CandidatePair, _name)
 
@@ -68,10 +58,9 @@ for _name in ("remote_addr", "local_candidate"):
 require(_CONNECTION, "_check_periodic")
 
 
-class AioiceConnection(Connection):
+class AioiceConnection(IndexedConnection):
     """aioice's connection with its private attributes under names of ours."""
 
-    check_list = Private[list[CandidatePair]](_CONNECTION, "_check_list")
     nominated = Private[dict[int, CandidatePair]](_CONNECTION, "_nominated")
     protocols = Private[list[Any]](_CONNECTION, "_protocols")
     consent_task = Private[asyncio.Task[None] | None](_CONNECTION, "_query_consent_task")
