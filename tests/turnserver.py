@@ -4,7 +4,7 @@ import asyncio
 import shutil
 import socket
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,8 +57,9 @@ async def turn_server(
     *,
     address: str = LOOPBACK,
     namespace: str | None = None,
+    options: Sequence[str] = (),
 ) -> AsyncIterator[TurnServer]:
-    """Run a server, which keeps its files in a directory.
+    """Run a server, which keeps its files in a directory, with further options of its own.
 
     With a secret, it takes the credentials that are made with it, and no others. In a network
     namespace it is up to the caller to wait until it answers.
@@ -68,7 +69,7 @@ async def turn_server(
     assert executable is not None
     port = free_port()
     configuration = directory / "turnserver.conf"
-    configuration.write_text(_configuration(address, port, directory, secret))
+    configuration.write_text(_configuration(address, port, directory, secret, options))
     inside = () if namespace is None else ("ip", "netns", "exec", namespace)
     process = await asyncio.create_subprocess_exec(
         *inside,
@@ -110,7 +111,9 @@ def _known_user(secret: str | None) -> tuple[str, str]:
     return turn_credentials(secret, "alice", int(time.time() + DEADLINE))
 
 
-def _configuration(address: str, port: int, directory: Path, secret: str | None) -> str:
+def _configuration(
+    address: str, port: int, directory: Path, secret: str | None, options: Sequence[str]
+) -> str:
     users = ["lt-cred-mech", *(f"user={name}:{word}" for name, word in PASSWORDS.items())]
     if secret is not None:
         users = ["use-auth-secret", f"static-auth-secret={secret}"]
@@ -129,6 +132,7 @@ def _configuration(address: str, port: int, directory: Path, secret: str | None)
         "log-file=stdout",
         f"pidfile={directory / 'turnserver.pid'}",
         f"userdb={directory / 'turnserver.db'}",
+        *options,
     ]
     return "\n".join([*lines, ""])
 

@@ -21,11 +21,11 @@ from .lookups import look_up
 from .relaying import (
     RECEIVE_BUFFER,
     Address,
+    Releases,
     allocate,
     family_of,
     hidden_address,
     ports_to_try,
-    release,
     vantage_points,
 )
 from .settings import IceSettings
@@ -42,9 +42,6 @@ PACE: Final = 0.02
 DEFAULTS: Final = IceSettings()
 
 logger = logging.getLogger(__name__)
-
-# Relayed addresses that are being given back, which goes on after a connection is closed.
-_being_released: set[asyncio.Task[None]] = set()
 
 
 class GatheringConnection(AioiceConnection):
@@ -66,6 +63,7 @@ class GatheringConnection(AioiceConnection):
         self.on_candidate: Callable[[aioice.Candidate], None] = _ignore
         self.on_server_error: Callable[[RTCPeerConnectionIceErrorEvent], None] = _ignore
         self.on_gathered: Callable[[], None] = _ignore
+        self.releases = Releases()
         self._asked: dict[asyncio.Task[None], type[StunServer | TurnServer]] = {}
         self._answered: set[type[StunServer | TurnServer]] = set()
         self._progress = asyncio.Event()
@@ -138,16 +136,14 @@ class GatheringConnection(AioiceConnection):
         return await self._gather_in_range(component, addresses, self.settings.port_range)
 
     async def close(self) -> None:
-        """Close the sockets. TURN servers are told in the background, dead or not."""
+        """Close the sockets. TURN servers are told in the background, by `releases`."""
         self.on_candidate = self.on_server_error = self.on_gathered = _ignore
         await self.end_gathering()
         relays = [p for p in self.protocols if p.local_candidate.type == "relay"]
         self.protocols = [p for p in self.protocols if p not in relays]
         await super().close()
         for protocol in relays:
-            task = asyncio.ensure_future(release(protocol, self.settings.release_timeout))
-            _being_released.add(task)
-            task.add_done_callback(_being_released.discard)
+            self.releases.begin(protocol, self.settings.release_timeout)
 
     # Host candidates.
 

@@ -12,6 +12,7 @@ from .icegeneration import IceGeneration
 from .iceservers import RTCPeerConnectionIceErrorEvent, read_servers
 from .internals import transport_policy
 from .listeners import Emitter
+from .relaying import Releases
 from .settings import IceSettings
 
 if TYPE_CHECKING:
@@ -33,12 +34,15 @@ class RTCIceGatherer(Emitter, rtcicetransport.RTCIceGatherer):
         local_username: str | None = None,
         local_password: str | None = None,
         settings: IceSettings | None = None,
+        *,
+        releases: Releases | None = None,
     ) -> None:
         # The servers are ours to read.
         super().__init__([], iceTransportPolicy, local_username, local_password)
         self._ice_servers = self.getDefaultIceServers() if iceServers is None else iceServers
         self._policy = iceTransportPolicy
         self._settings = settings or IceSettings()
+        self._releases = releases or Releases()
         self.listeners_internal: list[Callable[[], None]] = []
         # Called when there are candidates to be made known, or there is an end of them.
         self.on_news: Callable[[], None] = _ignore
@@ -73,6 +77,7 @@ class RTCIceGatherer(Emitter, rtcicetransport.RTCIceGatherer):
         if credentials is not None:
             connection.credentials = credentials
         connection.settings = self._settings
+        connection.releases = self._releases
         connection.on_gathered = self._tell_news
         connection.on_server_error = self._tell_server_error
         generation = IceGeneration(connection)

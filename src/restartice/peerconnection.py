@@ -402,8 +402,9 @@ class RTCPeerConnection(LocalDescriptionSetter, RemoteDescriptionSetter):
     async def close(self) -> None:
         """End ICE processing, streams and channels. An operation under way has no effect.
 
-        It is closed at once; what is awaited is the end of its tasks. A caller that is cancelled
-        doesn't cancel the closing.
+        It is closed at once; what is awaited is the end of its tasks, and that TURN servers have
+        got their addresses back, or haven't answered within `IceSettings.release_timeout`. A caller
+        that is cancelled doesn't cancel the closing.
 
         Spec: https://w3c.github.io/webrtc-pc/#dom-rtcpeerconnection-close
         """
@@ -433,3 +434,4 @@ class RTCPeerConnection(LocalDescriptionSetter, RemoteDescriptionSetter):
         await super().close()
         await stop_transports(transports)
         await self.end_background()
+        await self._releases.wait()

@@ -17,6 +17,7 @@ from .settings import IceSettings
 __all__ = [
     "RECEIVE_BUFFER",
     "Address",
+    "Releases",
     "allocate",
     "family_of",
     "hidden_address",
@@ -35,6 +36,10 @@ HIDDEN: Final = {
     socket.AF_INET: ("0.0.0.0", 9),  # noqa: S104  nothing is bound to it
     socket.AF_INET6: ("::", 9),
 }
+
+
+# What is given back although nobody waits for it.
+_under_way: set[asyncio.Task[None]] = set()
 
 
 def vantage_points(addresses: Mapping[int, Address], settings: IceSettings) -> list[str]:
@@ -119,6 +124,25 @@ async def allocate(
 def hidden_address(relayed: Address) -> Address:
     """Return what to tell in place of the address behind a relayed one."""
     return HIDDEN[family_of(relayed[0])]
+
+
+class Releases:
+    """Relayed addresses that are being given back, all of them at the same time."""
+
+    def __init__(self) -> None:
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def begin(self, protocol: Any, timeout: float) -> None:
+        """Give an address back, for which the server is waited for so many seconds at most."""
+        task = asyncio.ensure_future(release(protocol, timeout))
+        for tasks in (self._tasks, _under_way):
+            tasks.add(task)
+            task.add_done_callback(tasks.discard)
+
+    async def wait(self) -> None:
+        """Return when the servers have confirmed that they have got them, or are given up."""
+        while self._tasks:
+            await asyncio.wait(self._tasks)
 
 
 async def release(protocol: Any, timeout: float) -> None:

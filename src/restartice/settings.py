@@ -58,7 +58,7 @@ class IceSettings:
         server_grace: How long setLocalDescription() waits for the others when one server of each
             kind has answered.
         release_timeout: How long a TURN server may take to confirm that it has got a relayed
-            address back, which goes on after close().
+            address back, which is how long close() waits for it at most.
         video_patience: How long a missing packet of video is waited for before its picture is
             given up and a whole one is asked for.
         port_range: The first and the last of the UDP ports that are used on this host, for host

@@ -18,6 +18,7 @@ from .iceservers import RTCPeerConnectionIceErrorEvent
 from .icetransport import RTCIceTransport
 from .internals import AiortcPeerConnection, mark_bundled, mline_index
 from .listeners import Emitter, shield
+from .relaying import Releases
 from .resumption import resume
 from .settings import IceSettings
 from .states import (
@@ -56,6 +57,7 @@ class TransportOwner(Emitter, AiortcPeerConnection):
         # Transports that a BUNDLE group made superfluous, until the answer makes that final.
         self.parked: set[RTCDtlsTransport] = set()
         self._background: set[asyncio.Task[None]] = set()
+        self._releases = Releases()
 
     def configure(self, configuration: aiortc.RTCConfiguration | None, *, described: bool) -> None:
         """Put another configuration in force, from the next gathering."""
@@ -84,6 +86,7 @@ class TransportOwner(Emitter, AiortcPeerConnection):
             local_username=None if credentials is None else credentials.ufrag,
             local_password=None if credentials is None else credentials.password,
             settings=self.ice_settings,
+            releases=self._releases,
         )
         gatherer.listeners_internal.append(self.update_ice_gathering_state)
         gatherer.on_news = self.announce_candidates

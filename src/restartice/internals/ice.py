@@ -136,11 +136,28 @@ async def open_allocation(
     transport = aioice.turn.TurnTransport(client)
     try:
         await transport._connect(receiver)
-    except BaseException:
+    except BaseException as error:
         # Also when it was cancelled, as nobody else knows of the socket.
+        if not isinstance(error, stun.TransactionFailed):
+            _give_back_unseen(client)
         client.transport.close()
         raise
     return transport.get_extra_info("sockname"), transport.get_extra_info("related_address")
+
+
+_TURN_AUTHENTICATE = require(aioice.turn.TurnClientMixin, "__add_authentication")
+
+
+def _give_back_unseen(client: Any) -> None:
+    """Give back what the server may have allocated by now, without an answer that told so.
+
+    There is nothing to give back before it has asked for credentials. (RFC 8656 section 8)
+    """
+    if client.integrity_key is not None and not client.transport.is_closing():
+        request = stun.Message(stun.Method.REFRESH, stun.Class.REQUEST)
+        request.attributes["LIFETIME"] = 0
+        getattr(client, _TURN_AUTHENTICATE)(request)
+        client.send_stun(request, client.server)
 
 
 _TURN_CLOSE_TASK = require(aioice.turn.TurnTransport, "__close_task")
@@ -151,8 +168,8 @@ def abandon_allocation(transport: Any) -> None:
     """Stop telling a TURN server, which doesn't answer, that its allocation isn't needed."""
     task: asyncio.Task[None] = getattr(transport, _TURN_CLOSE_TASK)
     task.cancel()
-    # aioice 0.12 doesn't do that by itself then.
-    getattr(transport, _TURN_CLIENT).transport.close()
+    # What is still to be sent, over TCP, isn't waited for.
+    getattr(transport, _TURN_CLIENT).transport.abort()
 
 
 for _name in ("send_stun", "transactions"):
