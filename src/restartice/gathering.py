@@ -139,9 +139,27 @@ class GatheringConnection(AioiceConnection):
         """Close the sockets. TURN servers are told in the background, by `releases`."""
         self.on_candidate = self.on_server_error = self.on_gathered = _ignore
         await self.end_gathering()
+        relays = self._take_relays()
+        try:
+            await super().close()
+        finally:
+            self._release(relays)
+
+    def abort(self) -> None:
+        """Close the sockets and end all tasks at once, without waiting for that."""
+        self.on_candidate = self.on_server_error = self.on_gathered = _ignore
+        for task in [*self._asked, *self.running_tasks()]:
+            task.cancel()
+        self._release(self._take_relays())
+        for protocol in self.protocols:
+            protocol.transport.close()
+
+    def _take_relays(self) -> list[Any]:
         relays = [p for p in self.protocols if p.local_candidate.type == "relay"]
         self.protocols = [p for p in self.protocols if p not in relays]
-        await super().close()
+        return relays
+
+    def _release(self, relays: Sequence[Any]) -> None:
         for protocol in relays:
             self.releases.begin(protocol, self.settings.release_timeout)
 

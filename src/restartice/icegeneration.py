@@ -114,12 +114,21 @@ class IceGeneration:
 
     async def close(self) -> None:
         """Close the sockets and end all tasks."""
-        for task in (self.check_task, self._gather_task, *self._resolving):
-            if task is not None and not task.done():
-                task.cancel()
-                with suppress(asyncio.CancelledError):
-                    await task
+        for task in self._running_tasks():
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await asyncio.wait([task])
         await self.connection.close()
+
+    def abort(self) -> None:
+        """Close the sockets and end all tasks at once, without waiting for that."""
+        for task in self._running_tasks():
+            task.cancel()
+        self.connection.abort()
+
+    def _running_tasks(self) -> list[asyncio.Task[None]]:
+        tasks = (self.check_task, self._gather_task, *self._resolving)
+        return [task for task in tasks if task is not None and not task.done()]
 
     def _candidate_found(self, candidate: aioice.Candidate) -> None:
         ufrag = self.credentials.ufrag

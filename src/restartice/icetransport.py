@@ -166,15 +166,22 @@ class RTCIceTransport(GenerationSwitch):
 
     async def stop(self) -> None:
         """Irreversibly stop the transport and close all its sockets."""
-        if self.parking or self.state == "closed":
+        if self.parking or self._stopped:
             return
-        self._enter_state("closed")
-        self._selected = None
-        for task in self._background:
-            task.cancel()
+        self._end_sending()
         generations = [*self._generations, *self._draining]
         closings = (generation.close() for generation in generations)
-        await asyncio.gather(*closings, *self._closing)
+        try:
+            await asyncio.gather(*closings, *self._closing)
+        finally:
+            self.abort()
+
+    def abort(self) -> None:
+        """Close all sockets at once, without waiting for that."""
+        self._stopped = True
+        self._end_sending()
+        for generation in [*self._generations, *self._draining, *self._closing.values()]:
+            generation.abort()
         self._datagrams.close()
 
     # What statistics are made of.

@@ -1,6 +1,5 @@
 """RTCPeerConnection: aiortc's, with ICE restart and the negotiation rules of the specification."""
 
-import asyncio
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -9,6 +8,7 @@ from aiortc import InvalidAccessError, InvalidStateError, RTCSessionDescription
 
 from . import description as sdp
 from .candidate import checked
+from .closing import Closing
 from .configuration import RTCConfiguration, in_force, validated
 from .dtlstransport import RTCDtlsTransport
 from .icegatherer import RTCIceGatherer
@@ -20,7 +20,6 @@ from .remotedescription import RemoteDescriptionSetter
 from .settings import IceSettings
 from .statsreport import transport_statistics
 from .transceiver import RTCRtpReceiver, RTCRtpSender, RTCRtpTransceiver
-from .transports import stop_transports
 
 __all__ = ["RTCPeerConnection"]
 
@@ -53,7 +52,7 @@ class RTCPeerConnection(LocalDescriptionSetter, RemoteDescriptionSetter):
         iceSettings: IceSettings | None = None,
     ) -> None:
         super().__init__(configuration, iceSettings or IceSettings())
-        self._closing: asyncio.Task[None] | None = None
+        self._closing = Closing(self)
 
     # Descriptions.
 
@@ -404,34 +403,9 @@ class RTCPeerConnection(LocalDescriptionSetter, RemoteDescriptionSetter):
 
         It is closed at once; what is awaited is the end of its tasks, and that TURN servers have
         got their addresses back, or haven't answered within `IceSettings.release_timeout`. A caller
-        that is cancelled doesn't cancel the closing.
+        that is cancelled doesn't cancel the closing. What fails to end is logged, and keeps nothing
+        else open.
 
         Spec: https://w3c.github.io/webrtc-pc/#dom-rtcpeerconnection-close
         """
-        if self._closing is None:
-            self._enter_closed()
-            self._closing = asyncio.ensure_future(self._close())
-        await asyncio.shield(self._closing)
-
-    def _enter_closed(self) -> None:
-        self.is_closed = True
-        self.operations.close()
-        for transceiver in self.transceivers:
-            transceiver.close()
-        self.enter_signaling_state("closed")
-        self.update_ice_connection_state()
-        self.update_connection_state()
-
-    async def _close(self) -> None:
-        await self.operations.wait_ended()
-        # Before the senders are stopped, so that none is started after that.
-        await self.connector.close()
-        self.reveal()
-        transports = {*self.dtls_transports, *self.parked}
-        transceivers = list(self.transceivers)
-        for transceiver in transceivers:
-            transceiver.close()
-        await super().close()
-        await stop_transports(transports)
-        await self.end_background()
-        await self._releases.wait()
+        await self._closing.run()

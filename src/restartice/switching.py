@@ -63,7 +63,8 @@ class GenerationSwitch(Emitter, rtcicetransport.RTCIceTransport):
         # Each with what ends its draining early.
         self._draining: dict[IceGeneration, asyncio.Event] = {}
         self._background: set[asyncio.Task[None]] = set()
-        self._closing: set[asyncio.Task[None]] = set()
+        self._closing: dict[asyncio.Task[None], IceGeneration] = {}
+        self._stopped = False
         self._selected: CandidatePair | None = None
         self.selected_pair_changes = 0
         self.restarts = 0
@@ -306,10 +307,20 @@ class GenerationSwitch(Emitter, rtcicetransport.RTCIceTransport):
 
     def _close_soon(self, generation: IceGeneration) -> None:
         # stop() waits for this instead of ending it, or else sockets would be left open.
-        keep_until_done(self._closing, generation.close())
+        task = asyncio.ensure_future(generation.close())
+        self._closing[task] = generation
+        task.add_done_callback(self._closing.pop)
 
     def _in_background(self, job: Coroutine[Any, Any, None]) -> None:
-        keep_until_done(self._background, job)
+        task = asyncio.ensure_future(job)
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
+
+    def _end_sending(self) -> None:
+        self._enter_state("closed")
+        self._selected = None
+        for task in self._background:
+            task.cancel()
 
     def _update_state(self) -> None:
         if self.state != "closed":
@@ -340,10 +351,3 @@ class GenerationSwitch(Emitter, rtcicetransport.RTCIceTransport):
         # A TURN server may refuse.
         with suppress(stun.TransactionError, ConnectionError):
             await pair.protocol.send_data(data, pair.remote_addr)
-
-
-def keep_until_done(tasks: set[asyncio.Task[None]], job: Coroutine[Any, Any, None]) -> None:
-    """Make a task of a job, and keep it among others until it is done."""
-    task = asyncio.ensure_future(job)
-    tasks.add(task)
-    task.add_done_callback(tasks.discard)

@@ -8,7 +8,13 @@ import aiortc
 from aiortc import InvalidStateError
 
 from . import rtp
-from .internals import AiortcRtpTransceiver, RemoteStreamTrack, set_track_id
+from .internals import (
+    AiortcRtpTransceiver,
+    RemoteStreamTrack,
+    abort_receiver,
+    abort_sender,
+    set_track_id,
+)
 from .listeners import Emitter
 from .mediastream import MediaStream, stream_ids
 from .operations import OperationsChain
@@ -218,7 +224,6 @@ class RTCRtpTransceiver(AiortcRtpTransceiver):
     ) -> None:
         super().__init__(kind, receiver, sender, direction)
         self.owner = owner
-        self._closing = False
         # [[Stopping]] and [[Stopped]].
         self.stopping = False
         self.stopped_for_good = False
@@ -272,7 +277,7 @@ class RTCRtpTransceiver(AiortcRtpTransceiver):
 
         Spec: https://w3c.github.io/webrtc-pc/#dfn-stop-the-rtcrtptransceiver
         """
-        self.stopping = self.stopped_for_good = self._closing = True
+        self.stopping = self.stopped_for_good = True
         self.receiver.receptive = False
         self.receiver.remote_track.stop()
 
@@ -290,9 +295,6 @@ class RTCRtpTransceiver(AiortcRtpTransceiver):
 
         Spec: https://w3c.github.io/webrtc-pc/#dom-rtcrtptransceiver-stop
         """
-        if self._closing:
-            self._closing, self.owner = False, None
-            return self.end()
         owner = _owner_of(self)
         if self.stopping:
             return Done()
@@ -310,9 +312,20 @@ class RTCRtpTransceiver(AiortcRtpTransceiver):
         return owner.in_background(self.end())
 
     async def end(self) -> None:
-        """End the remote track and the tasks."""
+        """End the remote track and the tasks, all of them even if aiortc fails to."""
         self.receiver.remote_track.stop()
-        await super().stop()
+        try:
+            await self.receiver.stop()
+        finally:
+            try:
+                await self.sender.stop()
+            finally:
+                self.abort()
+
+    def abort(self) -> None:
+        """End the tasks at once, without waiting for that."""
+        abort_sender(self.sender)
+        abort_receiver(self.receiver)
 
     def raise_if_stopped(self) -> None:
         """Raise InvalidStateError if it is stopped."""

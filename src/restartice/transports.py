@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import weakref
 from collections.abc import Coroutine, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -56,8 +57,10 @@ class TransportOwner(Emitter, AiortcPeerConnection):
         self.is_closed = False
         # Transports that a BUNDLE group made superfluous, until the answer makes that final.
         self.parked: set[RTCDtlsTransport] = set()
+        # All that there have been, of which some are being stopped in the background.
+        self.made_transports: weakref.WeakSet[RTCDtlsTransport] = weakref.WeakSet()
         self._background: set[asyncio.Task[None]] = set()
-        self._releases = Releases()
+        self.releases = Releases()
 
     def configure(self, configuration: aiortc.RTCConfiguration | None, *, described: bool) -> None:
         """Put another configuration in force, from the next gathering."""
@@ -86,7 +89,7 @@ class TransportOwner(Emitter, AiortcPeerConnection):
             local_username=None if credentials is None else credentials.ufrag,
             local_password=None if credentials is None else credentials.password,
             settings=self.ice_settings,
-            releases=self._releases,
+            releases=self.releases,
         )
         gatherer.listeners_internal.append(self.update_ice_gathering_state)
         gatherer.on_news = self.announce_candidates
@@ -99,6 +102,7 @@ class TransportOwner(Emitter, AiortcPeerConnection):
         ice.traffic.total = dtls.traffic
         self.ice_transports.add(ice)
         self.dtls_transports.add(dtls)
+        self.made_transports.add(dtls)
         self.update_transport_states()
         return dtls
 
@@ -322,7 +326,9 @@ async def stop_transports(
             aiortc the end of all DTLS means that the connection is closed.
     """
     for transport in list(transports):
-        if quietly:
+        try:
+            if quietly:
+                await transport.transport.stop()
+            await transport.stop()
+        finally:
             await transport.transport.stop()
-        await transport.stop()
-        await transport.transport.stop()

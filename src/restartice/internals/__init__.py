@@ -6,6 +6,7 @@ when this package is imported: with a version of aiortc or aioice that lacks one
 with one sentence that says which, instead of a connection that fails in mid-call.
 """
 
+from .aborting import abort_data, abort_dtls, abort_receiver, abort_sender
 from .connection import (
     NEGOTIATED_STATE,
     AiortcPeerConnection,
@@ -68,6 +69,10 @@ __all__ = [
     "CandidatePair",
     "RemoteStreamTrack",
     "abandon_allocation",
+    "abort_data",
+    "abort_dtls",
+    "abort_receiver",
+    "abort_sender",
     "acknowledge_data",
     "candidate_from_aioice",
     "candidate_to_aioice",

@@ -95,6 +95,11 @@ class AioiceConnection(IndexedConnection):
         if self.checks_begun:
             self._check_periodic()
 
+    def running_tasks(self) -> list[asyncio.Task[None]]:
+        """Return the tasks that check pairs, or watch the one in use."""
+        tasks = [self.consent_task, *(pair.task for pair in self.check_list)]
+        return [task for task in tasks if task is not None and not task.done()]
+
     # What aioice calls.
 
     def _remote_candidates_expected(self) -> bool:
