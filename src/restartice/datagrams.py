@@ -2,20 +2,36 @@
 
 import asyncio
 from collections import deque
+from typing import Final
+
+from .guard import Discards
 
 __all__ = ["DatagramQueue"]
 
+# How many datagrams may wait. While DTLS runs they are few; before it begins, as before an answer,
+# the other end might send for as long as it likes.
+LIMIT: Final = 1024
+TOO_MANY: Final = "more came in than could be handled"
+
 
 class DatagramQueue:
-    """A queue for one reader, with less in it than asyncio's: each packet passes through here."""
+    """A queue for one reader, with less in it than asyncio's: each packet passes through here.
+
+    Attributes:
+        discards: Counts what was dropped, here because too much waited already.
+    """
 
     def __init__(self) -> None:
+        self.discards = Discards()
         self._waiting: deque[bytes] = deque()
         self._reader: asyncio.Future[None] | None = None
         self._closed = False
 
     def put(self, datagram: bytes) -> None:
-        """Add what has come in."""
+        """Add what has come in, or drop it if too much waits already."""
+        if len(self._waiting) >= LIMIT:
+            self.discards.add(TOO_MANY, "the other end")
+            return
         self._waiting.append(datagram)
         self._wake_reader()
 

@@ -14,9 +14,10 @@ from aioice import stun
 from aioice.candidate import candidate_foundation, candidate_priority
 from aiortc.exceptions import OperationError
 
+from .guardedsocket import Gate, guarded_protocol, put_on_guard
 from .iceservers import RTCPeerConnectionIceErrorEvent, StunServer, TurnServer
 from .interfaces import allowed_addresses
-from .internals import AioiceConnection
+from .internals import AioiceConnection, is_aioices
 from .lookups import look_up
 from .relaying import (
     RECEIVE_BUFFER,
@@ -59,6 +60,7 @@ class GatheringConnection(AioiceConnection):
         """Add what a connection of aioice lacks."""
         super().prepare()
         self.settings = DEFAULTS
+        self.gate = Gate()
         self.gathered = False
         self.on_candidate: Callable[[aioice.Candidate], None] = _ignore
         self.on_server_error: Callable[[RTCPeerConnectionIceErrorEvent], None] = _ignore
@@ -131,9 +133,15 @@ class GatheringConnection(AioiceConnection):
             addresses = allowed_addresses(addresses, self.settings.interfaces)
             if self.settings.loopback_candidates and LOOPBACK not in addresses:
                 addresses = [*addresses, LOOPBACK]
-        if self.settings.port_range is None:
-            return await super().get_component_candidates(component, addresses, timeout)
-        return await self._gather_in_range(component, addresses, self.settings.port_range)
+        if self.settings.port_range is not None:
+            return await self._gather_in_range(component, addresses, self.settings.port_range)
+        if is_aioices(super().get_component_candidates):
+            return await self._gather_anywhere(component, addresses)
+        # A program has ways of its own to open sockets.
+        candidates = await super().get_component_candidates(component, addresses, timeout)
+        for protocol in self.protocols:
+            put_on_guard(protocol)
+        return candidates
 
     async def close(self) -> None:
         """Close the sockets. TURN servers are told in the background, by `releases`."""
@@ -174,12 +182,27 @@ class GatheringConnection(AioiceConnection):
             raise OperationError(
                 f"No UDP port from {ports[0]} to {ports[1]} is free on {', '.join(addresses)}"
             )
-        return [await self._host_candidate(component, sock) for sock in bound.values()]
+        return [await self._host_candidate(component, sock=sock) for sock in bound.values()]
 
-    async def _host_candidate(self, component: int, sock: socket.socket) -> aioice.Candidate:
+    async def _gather_anywhere(
+        self, component: int, addresses: list[str]
+    ) -> list[aioice.Candidate]:
+        candidates = []
+        for address in addresses:
+            try:
+                candidate = await self._host_candidate(component, local_addr=(address, 0))
+            except OSError as error:
+                logger.info("No socket could be bound to %s: %s", address, error)
+            else:
+                candidates.append(candidate)
+        return candidates
+
+    async def _host_candidate(self, component: int, **where: Any) -> aioice.Candidate:
         transport, protocol = await asyncio.get_running_loop().create_datagram_endpoint(
-            lambda: aioice.ice.StunProtocol(self), sock=sock
+            lambda: guarded_protocol(self), **where
         )
+        if (sock := transport.get_extra_info("socket")) is not None:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
         address = transport.get_extra_info("sockname")
         protocol.local_candidate = _candidate("host", component, address[0], address)
         self.protocols.append(protocol)
@@ -269,7 +292,7 @@ class GatheringConnection(AioiceConnection):
 
     async def _allocate_from(self, base: str, server: TurnServer, address: Address) -> None:
         """Ask for a relayed address from one of ours, and check from there, too."""
-        protocol = aioice.ice.StunProtocol(self)
+        protocol = guarded_protocol(self)
         ports = self.settings.port_range
         try:
             async with asyncio.timeout(self.settings.server_timeout):
@@ -356,6 +379,5 @@ def _bind(address: str, ports: tuple[int, int]) -> socket.socket | None:
             sock.close()
             continue
         sock.setblocking(False)
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
         return sock
     return None

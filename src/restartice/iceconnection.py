@@ -15,6 +15,7 @@ from aioice.ice import Connection
 from .consent import PathState, Timings
 from .credentials import IceCredentials
 from .gathering import PACE, GatheringConnection
+from .guardedsocket import UNREADABLE
 from .internals import CandidatePair, new_ice_connection, repeat_requests
 from .pathwatch import PathWatch
 from .settings import IceSettings
@@ -98,13 +99,22 @@ class IceConnection(GatheringConnection):
             for pair in itertools.islice(unanswered, max(1, int(interval / PACE))):
                 repeat_requests(pair, tries=2)
 
-    def data_received(self, data: bytes, component: int) -> None:  # noqa: ARG002  aioice's interface
-        """Hand a datagram over, whichever generation it came in on."""
-        if not self.heard:
+    def take(self, datagram: bytes, *, heard: bool) -> None:
+        """Hand traffic over, whichever generation it came in on.
+
+        Args:
+            datagram: What the other end sent.
+            heard: Whether it came from an address that has answered us, and so is a sign of life.
+        """
+        if heard and not self.heard:
             self.heard = True
             if self.watch is not None:
                 self.watch.packet_came()
-        self.deliver(data)
+        self.deliver(datagram)
+
+    def data_received(self, data: bytes, component: int) -> None:  # noqa: ARG002  aioice's interface
+        """Drop what aioice takes for traffic: a STUN message that it could not read."""
+        self.gate.discards.add(UNREADABLE)
 
     def protocol_lost(self, protocol: object) -> None:
         """Do nothing: a socket that fails is a path that fails, and consent finds that out."""
@@ -113,7 +123,10 @@ class IceConnection(GatheringConnection):
         """Report a nomination at once, not when connect() returns up to 20 ms later."""
         before = self.selected_pair
         super().check_complete(pair)
-        if self.selected_pair is not before and self.observer is not None:
+        if self.selected_pair is before:
+            return
+        self.gate.end_holding()
+        if self.observer is not None:
             self.observer.pair_nominated(self)
 
     def request_received(

@@ -30,6 +30,8 @@ class RTCTransportStats(stats.RTCTransportStats):
         selectedCandidatePairId: The `id` of the statistics of the pair in use, or None.
         selectedCandidatePairChanges: How often another pair was taken into use.
         iceRestarts: How many restarts have taken over. Not in the specification.
+        packetsDiscarded: How many datagrams have been dropped that weren't the other end's, or none
+            of STUN, DTLS, RTP and RTCP. They are in no other figure. Not in the specification.
 
     Spec: https://w3c.github.io/webrtc-stats/#transportstats-dict*
     """
@@ -39,6 +41,7 @@ class RTCTransportStats(stats.RTCTransportStats):
     selectedCandidatePairId: str | None = None
     selectedCandidatePairChanges: int = 0
     iceRestarts: int = 0
+    packetsDiscarded: int = 0
 
 
 @dataclass

@@ -27,6 +27,7 @@ def transport_statistics(dtls: RTCDtlsTransport) -> Iterator[RTCStats]:
         selectedCandidatePairId=None if selected is None else _pair_id(basis.id, carrier, selected),
         selectedCandidatePairChanges=ice.selected_pair_changes,
         iceRestarts=ice.restarts,
+        packetsDiscarded=ice.discards.count,
     )
     for generation in (carrier, *newer):
         yield from _candidates(basis, generation)

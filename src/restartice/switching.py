@@ -15,6 +15,7 @@ from .consent import PathState
 from .credentials import IceCredentials
 from .datagrams import DatagramQueue
 from .generations import Phase, superfluous, transport_state
+from .guard import Discards
 from .iceconnection import IceConnection, consent_timings
 from .icegatherer import RTCIceGatherer
 from .icegeneration import IceGeneration
@@ -87,6 +88,11 @@ class GenerationSwitch(Emitter, rtcicetransport.RTCIceTransport):
     def credentials(self) -> IceCredentials:
         """The local username fragment and password of the newest generation."""
         return self.gatherer.generation.credentials
+
+    @property
+    def discards(self) -> Discards:
+        """The count of what came in and was dropped, on all generations."""
+        return self._datagrams.discards
 
     @property
     def sendable(self) -> bool:
@@ -220,6 +226,7 @@ class GenerationSwitch(Emitter, rtcicetransport.RTCIceTransport):
         generation.connection.timings = functools.partial(consent_timings, self._settings)
         generation.connection.observer = self
         generation.connection.deliver = self._datagrams.put
+        generation.connection.gate.discards = self.discards
 
     async def _check(self, generation: IceGeneration, *, first: bool) -> None:
         try:

@@ -408,9 +408,10 @@ async def test_what_is_still_under_way_on_the_old_pair_arrives(make_pc: Factory)
         await asyncio.sleep(0)
     late = asyncio.Event()
     old_near.deliver = lambda _: late.set()
+    packet = bytes([0x80]) + b"still under way"  # as of RTP
     async with asyncio.timeout(2):
         while not late.is_set():
-            await pair.protocol.send_data(b"still under way", pair.remote_addr)
+            await pair.protocol.send_data(packet, pair.remote_addr)
             await asyncio.sleep(0.01)
 
 

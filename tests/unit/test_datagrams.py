@@ -47,3 +47,13 @@ async def test_the_end_wakes_a_reader() -> None:
     queue.close()
     with pytest.raises(ConnectionError):
         await reading
+
+
+async def test_no_more_waits_than_there_is_room_for() -> None:
+    queue = DatagramQueue()
+    for number in range(5_000):
+        queue.put(number.to_bytes(2, "big"))
+    assert queue.discards.count == 5_000 - 1024
+    assert await queue.get() == b"\0\0"
+    queue.put(b"last")
+    assert queue.discards.count == 5_000 - 1024

@@ -56,6 +56,7 @@ from .media import (
     set_track_id,
 )
 from .seam import SUPPORTED, check, required_names
+from .sockets import StunProtocol, is_aioices, make_socket
 
 __all__ = [
     "NEGOTIATED_STATE",
@@ -68,6 +69,7 @@ __all__ = [
     "AiortcRtpTransceiver",
     "CandidatePair",
     "RemoteStreamTrack",
+    "StunProtocol",
     "abandon_allocation",
     "abort_data",
     "abort_dtls",
@@ -82,10 +84,12 @@ __all__ = [
     "hear_answers",
     "host_addresses",
     "ice_connection_kwargs",
+    "is_aioices",
     "is_established",
     "is_new_video_buffer",
     "is_signed",
     "kept_codecs",
+    "make_socket",
     "mark_bundled",
     "mline_index",
     "new_ice_connection",

@@ -10,11 +10,12 @@ import aioice.ice
 import aioice.turn
 import aiortc
 from aioice import stun
-from aioice.ice import CandidatePair, StunProtocol
+from aioice.ice import CandidatePair
 from aiortc import rtcicetransport
 
 from .checklist import Connection, IndexedConnection
 from .seam import Private, require
+from .sockets import StunProtocol
 
 __all__ = [
     "AioiceConnection",
@@ -175,10 +176,6 @@ def abandon_allocation(transport: Any) -> None:
     task.cancel()
     # What is still to be sent, over TCP, isn't waited for.
     getattr(transport, _TURN_CLIENT).transport.abort()
-
-
-for _name in ("send_stun", "transactions"):
-    require(StunProtocol, _name)
 
 
 class Transaction(Protocol):

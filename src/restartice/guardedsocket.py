@@ -1,0 +1,161 @@
+"""The sockets of an ICE generation, which let in only what comes from the other end."""
+
+import functools
+import types
+from typing import Any, Final, Protocol
+
+from aioice import stun
+
+from .guard import Discards, HeldDatagrams, SeenTransactions, Shape, shape_of
+from .internals import StunProtocol, make_socket
+
+__all__ = ["UNREADABLE", "Address", "Gate", "GuardedProtocol", "guarded_protocol", "put_on_guard"]
+
+Address = tuple[str, int]
+
+# How many addresses of the other end are remembered by a socket.
+PROVEN: Final = 256
+# How many classes of sockets are remembered, which programs may have made of aioice's.
+CLASSES: Final = 8
+
+NO_PROOF: Final = "the other end has not proved that it is there"
+UNREADABLE: Final = "it has the shape of a STUN message, and can't be read"
+NO_SHAPE: Final = "it is neither STUN nor DTLS, RTP or RTCP"
+
+
+class Gate:
+    """What the sockets of a generation have in common."""
+
+    def __init__(self) -> None:
+        self.discards = Discards()
+        self._transactions = SeenTransactions()
+        self._held: HeldDatagrams | None = HeldDatagrams()
+
+    def is_copy(self, transaction_id: bytes, source: Address) -> bool:
+        """Say if a signed request is a copy of one that came from elsewhere."""
+        return self._transactions.is_copy(transaction_id, source)
+
+    def hold(self, protocol: object, source: Address, datagram: bytes) -> None:
+        """Keep traffic from an address that has proved nothing, for a while, or drop it."""
+        dropped = 1
+        if self._held is not None:
+            dropped = self._held.hold((protocol, source), datagram)
+        self.discards.add(NO_PROOF, source, dropped)
+
+    def release(self, protocol: object, source: Address) -> list[bytes]:
+        """Return what was kept from an address that has now proved itself."""
+        return [] if self._held is None else self._held.release((protocol, source))
+
+    def end_holding(self) -> None:
+        """Keep nothing any more: the other end sends from where it has been heard of."""
+        if self._held is not None:
+            self.discards.add(NO_PROOF, datagrams=self._held.drop())
+            self._held = None
+
+
+class Receiver(Protocol):
+    """The connection whose sockets are guarded."""
+
+    gate: Gate
+
+    def take(self, datagram: bytes, *, heard: bool) -> None:
+        """Take traffic from the other end.
+
+        Args:
+            datagram: What came in.
+            heard: Whether it came from an address at which the other end has answered us, and not
+                only from where it has asked, which somebody may have repeated.
+        """
+
+
+class GuardedProtocol(StunProtocol):
+    """aioice's socket, which hands STUN messages to aioice and traffic to the connection.
+
+    It takes traffic from addresses from which the other end has sent a signed request, or a signed
+    response to one of ours. A request is enough because the other end may send as soon as it has
+    our response, when ours is still under way. (RFC 8445 section 7.3.1.4 and 12.1) Whatever goes
+    wrong with a datagram concerns only that.
+    """
+
+    receiver: Any  # a Receiver, in place of aioice's connection
+
+    def prepare(self) -> None:
+        """Add what a socket of aioice lacks."""
+        # Each with whether it has answered us.
+        self._proven: dict[Address, bool] = {}
+
+    def datagram_received(self, data: Any, addr: tuple[Any, ...]) -> None:
+        """Take a datagram, from anyone."""
+        if len(addr) != 2:
+            addr = addr[:2]  # of IPv6
+        shape = shape_of(data)
+        if shape is Shape.TRAFFIC:
+            answered = self._proven.get(addr)
+            if answered is None:
+                self.receiver.gate.hold(self, addr, data)
+            else:
+                self.receiver.take(data, heard=answered)
+        elif shape is Shape.STUN:
+            self._read(data, addr)
+        else:
+            self.receiver.gate.discards.add(NO_SHAPE, addr)
+
+    def _read(self, data: bytes, addr: tuple[Any, ...]) -> None:
+        try:
+            super().datagram_received(data, addr)
+        except Exception:  # noqa: BLE001  whatever is in there
+            self.receiver.gate.discards.add(UNREADABLE, addr)
+
+    def send_stun(self, message: stun.Message, addr: Address) -> None:
+        """Send a STUN message. A response tells that the request was signed with our password."""
+        super().send_stun(message, addr)
+        if message.message_class is stun.Class.RESPONSE and not self.receiver.gate.is_copy(
+            message.transaction_id, addr
+        ):
+            self._prove(addr, answered=False)
+
+    async def request(
+        self,
+        request: stun.Message,
+        addr: Address,
+        integrity_key: bytes | None = None,
+        retransmissions: int | None = None,
+    ) -> tuple[stun.Message, Address]:
+        """Send a request until there is a response, and return that and where it came from."""
+        response, source = await super().request(request, addr, integrity_key, retransmissions)
+        if integrity_key is not None and source == addr:
+            self._prove(addr, answered=True)
+        return response, source
+
+    def _prove(self, addr: Address, *, answered: bool) -> None:
+        if len(self._proven) >= PROVEN and addr not in self._proven:
+            oldest = (known for known, has_answered in self._proven.items() if not has_answered)
+            del self._proven[next(oldest, next(iter(self._proven)))]
+        self._proven[addr] = answered or self._proven.get(addr, False)
+        for datagram in self.receiver.gate.release(self, addr):
+            self.receiver.take(datagram, heard=answered)
+
+
+def guarded_protocol(receiver: Any) -> StunProtocol:
+    """Return a new socket of aioice's under guard.
+
+    Args:
+        receiver: A Receiver, which is a connection of aioice's, too.
+    """
+    made = make_socket(receiver)
+    put_on_guard(made)
+    return made
+
+
+def put_on_guard(protocol: Any) -> None:
+    """Put a socket of aioice's under guard. Without effect if it is already."""
+    if not isinstance(protocol, GuardedProtocol):
+        protocol.__class__ = _on_guard(type(protocol))  # type: ignore[arg-type]
+        protocol.prepare()
+
+
+@functools.lru_cache(maxsize=CLASSES)
+def _on_guard(base: type[StunProtocol]) -> type[StunProtocol]:
+    if issubclass(GuardedProtocol, base):
+        return GuardedProtocol
+    return types.new_class(GuardedProtocol.__name__, (GuardedProtocol, base))
