@@ -36,9 +36,10 @@ class TurnServer:
     def turn(
         self, user: str = "alice", *, credential: str | None = None, transport: str = "udp"
     ) -> aiortc.RTCIceServer:
-        """Return the server as it is given to a connection."""
+        """Return the server as it is given to a connection, by way of "udp", "tcp" or "tls"."""
+        scheme, transport = ("turns", "tcp") if transport == "tls" else ("turn", transport)
         return aiortc.RTCIceServer(
-            urls=[f"turn:{self.address}:{self.port}?transport={transport}"],
+            urls=[f"{scheme}:{self.address}:{self.port}?transport={transport}"],
             username=user,
             credential=PASSWORDS[user] if credential is None else credential,
         )
@@ -68,8 +69,7 @@ async def turn_server(
     require(executable, "coturn (Debian package coturn)")
     assert executable is not None
     port = free_port()
-    configuration = directory / "turnserver.conf"
-    configuration.write_text(_configuration(address, port, directory, secret, options))
+    configuration = _write_configuration(address, port, directory, secret, options)
     inside = () if namespace is None else ("ip", "netns", "exec", namespace)
     process = await asyncio.create_subprocess_exec(
         *inside,
@@ -111,9 +111,9 @@ def _known_user(secret: str | None) -> tuple[str, str]:
     return turn_credentials(secret, "alice", int(time.time() + DEADLINE))
 
 
-def _configuration(
+def _write_configuration(
     address: str, port: int, directory: Path, secret: str | None, options: Sequence[str]
-) -> str:
+) -> Path:
     users = ["lt-cred-mech", *(f"user={name}:{word}" for name, word in PASSWORDS.items())]
     if secret is not None:
         users = ["use-auth-secret", f"static-auth-secret={secret}"]
@@ -125,7 +125,7 @@ def _configuration(
         *users,
         "fingerprint",
         "allow-loopback-peers",
-        "no-tls",
+        *([] if _has_certificate(options) else ["no-tls"]),
         "no-dtls",
         "no-cli",
         "relay-threads=1",
@@ -134,7 +134,14 @@ def _configuration(
         f"userdb={directory / 'turnserver.db'}",
         *options,
     ]
-    return "\n".join([*lines, ""])
+    directory.mkdir(exist_ok=True)
+    file = directory / "turnserver.conf"
+    file.write_text("\n".join([*lines, ""]))
+    return file
+
+
+def _has_certificate(options: Sequence[str]) -> bool:
+    return any(option.startswith("cert=") for option in options)
 
 
 async def _wait_ready(server: TurnServer, user: str, password: str) -> None:

@@ -110,6 +110,8 @@ class Liveness:
         self._misses = 0
         # Whether the path was lost because nothing came in at all.
         self._silent = False
+        # Whether the path is gone for certain, which nothing that comes in disproves.
+        self._gone = False
         # Since when the other end seems to have moved, if it does.
         self._doubted_at: float | None = None
 
@@ -137,6 +139,13 @@ class Liveness:
         self._consent_due = now
         self._misses = max(0, self._misses)
 
+    def lose(self) -> None:
+        """Note that the path is gone for good, as is a socket that is closed."""
+        self._gone = True
+        self._silent = False
+        if self.state is PathState.ALIVE:
+            self.state = PathState.LOST
+
     def answer(self, now: float, asked_at: float) -> None:
         """Note a valid answer to a request that was sent then."""
         self.round_trip.measure(now - asked_at)
@@ -147,7 +156,7 @@ class Liveness:
         self._silent = False
         if self._doubted_at is not None and asked_at >= self._doubted_at:
             self._doubted_at = None
-        if self.state is PathState.LOST:
+        if self.state is PathState.LOST and not self._gone:
             self.state = PathState.ALIVE
 
     def advance(self, now: float, timings: Timings) -> bool:
@@ -210,7 +219,7 @@ class Liveness:
         doubted = self._doubted_at is not None
         if self._misses >= timings.probes * (3 if heard and not doubted else 1):
             self.state = PathState.LOST
-            self._silent = not heard and not doubted
+            self._silent = not heard and not doubted and not self._gone
 
     def _forgive_stall(self, now: float, timings: Timings) -> None:
         # While this program stood still it read nothing, and can blame nobody for silence.

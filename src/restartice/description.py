@@ -38,6 +38,8 @@ __all__ = [
 ]
 
 LINE: Final = re.compile(r"[a-z]=")
+# Between ICE options; libdatachannel writes commas instead of spaces.
+BETWEEN_OPTIONS: Final = re.compile(r"[\s,]+")
 ICE_OPTIONS: Final = re.compile(r"^a=ice-options:(.*\S)", re.MULTILINE)
 CANDIDATES: Final = re.compile(r"^a=(candidate:.*|end-of-candidates)\r?\n?", re.MULTILINE)
 DISCARD_HOST, DISCARD_PORT = "0.0.0.0", 9  # noqa: S104  means "no address yet" (RFC 9429)
@@ -155,7 +157,7 @@ def supports_trickle(description: SessionDescription) -> bool:
     """Return whether a description says that its side trickles. (RFC 8840 section 4.1.3)."""
     level = description.ice_options if isinstance(description, Description) else None
     options = [level, *(media.ice_options for media in description.media)]
-    return any("trickle" in option.split() for option in options if option)
+    return any("trickle" in BETWEEN_OPTIONS.split(option) for option in options if option)
 
 
 def credentials_in(description: SessionDescription | None) -> set[IceCredentials]:

@@ -62,6 +62,7 @@ class GatheringConnection(AioiceConnection):
         self.settings = DEFAULTS
         self.gate = Gate()
         self.gathered = False
+        self.ended = False
         self.on_candidate: Callable[[aioice.Candidate], None] = _ignore
         self.on_server_error: Callable[[RTCPeerConnectionIceErrorEvent], None] = _ignore
         self.on_gathered: Callable[[], None] = _ignore
@@ -145,6 +146,7 @@ class GatheringConnection(AioiceConnection):
 
     async def close(self) -> None:
         """Close the sockets. TURN servers are told in the background, by `releases`."""
+        self.ended = True
         self.on_candidate = self.on_server_error = self.on_gathered = _ignore
         await self.end_gathering()
         relays = self._take_relays()
@@ -170,6 +172,14 @@ class GatheringConnection(AioiceConnection):
     def _release(self, relays: Sequence[Any]) -> None:
         for protocol in relays:
             self.releases.begin(protocol, self.settings.release_timeout)
+
+    def drop_socket(self, protocol: Any) -> None:
+        """Use a socket no more that is gone."""
+        if protocol in self.protocols:
+            self.protocols.remove(protocol)
+            if protocol.local_candidate.type == "relay":
+                # Its allocation isn't refreshed any more.
+                self.releases.begin(protocol, self.settings.release_timeout)
 
     # Host candidates.
 

@@ -64,6 +64,7 @@ class IceConnection(GatheringConnection):
         self.watch: PathWatch | None = None
         self._checks: dict[CandidatePair, CheckCounter] = {}
         self._triggered = TriggeredChecks()
+        self._dead: set[CandidatePair] = set()
 
     @property
     def credentials(self) -> IceCredentials:
@@ -117,7 +118,23 @@ class IceConnection(GatheringConnection):
         self.gate.discards.add(UNREADABLE)
 
     def protocol_lost(self, protocol: object) -> None:
-        """Do nothing: a socket that fails is a path that fails, and consent finds that out."""
+        """Take the pairs of a socket for lost that is gone, and a TURN allocation with it."""
+        if not self.ended:
+            self.drop_socket(protocol)
+            self._bury([pair for pair in self.check_list if pair.protocol is protocol])
+
+    def is_dead(self, pair: CandidatePair) -> bool:
+        """Say if nothing will ever get through on a pair again."""
+        return pair in self._dead
+
+    def _bury(self, pairs: list[CandidatePair]) -> None:
+        for pair in pairs:
+            self._dead.add(pair)
+            if pair.task is not None:
+                pair.task.cancel()
+            self.check_state(pair, CandidatePair.State.FAILED)
+        if self.watch is not None and self.selected_pair in pairs:
+            self.watch.pair_died()
 
     def check_complete(self, pair: CandidatePair) -> None:
         """Report a nomination at once, not when connect() returns up to 20 ms later."""

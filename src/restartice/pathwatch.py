@@ -32,6 +32,9 @@ class Watched(Protocol):
     def checks_of(self, pair: CandidatePair) -> CheckCounter:
         """Return the counter of a pair's checks."""
 
+    def is_dead(self, pair: CandidatePair) -> bool:
+        """Say if nothing will ever get through on a pair again."""
+
     def switch_role(self, ice_controlling: bool) -> None:
         """Become controlling or controlled."""
 
@@ -118,6 +121,10 @@ class PathWatch:
         self._liveness.doubt(asyncio.get_running_loop().time())
         asyncio.get_running_loop().call_soon(self._look)
 
+    def pair_died(self) -> None:
+        """Take note that nothing will get through any more, unless another pair is selected."""
+        self._look()
+
     def _look(self) -> None:
         if self._expired.done():
             return
@@ -126,6 +133,8 @@ class PathWatch:
         if pair is not self._pair:
             self._pair, self._liveness = pair, self._fresh_liveness()
             self._resumptions = 0
+        if pair is not None and self._connection.is_dead(pair):
+            self._liveness.lose()
         if self._connection.heard:
             self._connection.heard = False
             self._liveness.hear(now)

@@ -77,6 +77,15 @@ async def test_can_trickle_ice_candidates(make_pc: Factory) -> None:
     silent = offer.sdp.replace("a=ice-options:trickle ice2\r\n", "a=ice-options:ice2\r\n")
     await far.setRemoteDescription(RTCSessionDescription(silent, "offer"))
     assert far.canTrickleIceCandidates is False
+    for options, trickles in (
+        ("ice2,trickle", True),  # as libdatachannel writes it
+        ("trickle,ice2", True),
+        ("ice2, trickle", True),
+        ("ice2,trickle-not", False),
+    ):
+        listed = silent.replace("a=ice-options:ice2", f"a=ice-options:{options}")
+        await far.setRemoteDescription(RTCSessionDescription(listed, "offer"))
+        assert far.canTrickleIceCandidates is trickles
     for level in ("m=application", "a=sctp-port"):
         one_level = silent.replace(level, f"a=ice-options:trickle\r\n{level}")
         await far.setRemoteDescription(RTCSessionDescription(one_level, "offer"))

@@ -35,6 +35,7 @@ from restartice import (
     RTCPeerConnection,
     RTCPeerConnectionIceErrorEvent,
 )
+from selfsigned import make_certificate
 from servers import free_ports
 from turnserver import LOOPBACK, PASSWORDS, TurnServer, turn_server
 from udpforwarder import udp_forwarder
@@ -369,3 +370,51 @@ async def test_what_is_allocated_while_the_connection_closes_is_given_back(
             await pc.close()
         await asyncio.wait([setting])
         await wait_given_back(server)
+
+
+# With these a lost path is noticed late, and only by what is certain in time.
+PATIENT = IceSettings(silence_timeout=90, probe_timeout=90)
+
+
+@pytest.mark.parametrize("transport", ["tcp", "tls"])
+async def test_a_lost_connection_to_the_server_is_a_lost_path(
+    tmp_path: Path, make_pc: Factory, monkeypatch: pytest.MonkeyPatch, transport: str
+) -> None:
+    certificate, key = make_certificate(tmp_path)
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    options = [f"cert={certificate}", f"pkey={key}"]
+    async with (
+        turn_server(tmp_path, options=options) as server,
+        turn_server(tmp_path / "other") as other,
+    ):
+        near = make_pc(relayed(server.turn(transport=transport)), iceSettings=PATIENT)
+        far = make_pc(direct(), iceSettings=PATIENT)
+        echo = await connect(near, far)
+        (ice,) = transports(near)
+        assert candidate_types(near) == {"relay"}
+        await server.stop()
+        await wait_for_state(near, "iceConnectionState", "disconnected")
+        # What still comes in, from the other side by another way, doesn't prove the contrary.
+        assert ice.state == "disconnected"
+        near.setConfiguration(relayed(other.turn()))
+        await restart(near, far)
+        assert near.iceConnectionState == "completed"
+        await echo.check("by way of the other server")
+
+
+async def test_a_connection_to_the_server_that_is_lost_meanwhile_fails_its_pairs_only(
+    tmp_path: Path, make_pc: Factory
+) -> None:
+    async with turn_server(tmp_path) as server:
+        near = make_pc(RTCConfiguration(iceServers=[server.turn(transport="tcp")]))
+        far = make_pc(direct())
+        echo = Echo(near, far)
+        await near.setLocalDescription()
+        assert candidate_types(near) == {"host", "relay"}
+        await server.stop()
+        await far.setRemoteDescription(near.localDescription)
+        await far.setLocalDescription()
+        await near.setRemoteDescription(far.localDescription)
+        await echo.check()
+        assert selected_types(near) == ["host"]
+        assert near.iceConnectionState == "completed"

@@ -344,3 +344,20 @@ def test_round_trip() -> None:
     for _ in range(50):
         round_trip.measure(0.02)
     assert round_trip.timeout(0.5) == 0.5
+
+
+@pytest.mark.parametrize("after", [0.0, 3.0])
+def test_a_path_that_is_gone_for_certain_never_comes_back(after: float) -> None:
+    path = Path(traffic=0.02)
+    path.run(5)
+    path.cut()
+    path.run(after)
+    path.liveness.lose()
+    assert path.liveness.state is LOST
+    # Whatever comes in now has come another way.
+    path.heal()
+    path.run(60)
+    path.cut()
+    path.until(EXPIRED)
+    assert [state for _, state in path.changes][-1] is EXPIRED
+    assert ALIVE not in [state for time, state in path.changes if time >= path.now - 60]
