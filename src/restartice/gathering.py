@@ -31,15 +31,12 @@ from .relaying import (
 )
 from .settings import IceSettings
 
-__all__ = ["PACE", "GatheringConnection"]
+__all__ = ["GatheringConnection"]
 
 COMPONENT: Final = 1
 LOOPBACK: Final = "127.0.0.1"
 # "If the server could not be reached, errorCode will be set to 701."
 UNREACHABLE: Final = 701
-# How long there must be between two checks, in seconds, if aioice doesn't see to that. (RFC 8445
-# section 14.2)
-PACE: Final = 0.02
 DEFAULTS: Final = IceSettings()
 
 logger = logging.getLogger(__name__)
@@ -70,7 +67,6 @@ class GatheringConnection(AioiceConnection):
         self._asked: dict[asyncio.Task[None], type[StunServer | TurnServer]] = {}
         self._answered: set[type[StunServer | TurnServer]] = set()
         self._progress = asyncio.Event()
-        self._prompted = 0.0
 
     async def begin_gathering(self, servers: Sequence[StunServer | TurnServer]) -> None:
         """Gather host candidates, and ask the servers, whose answers are not waited for.
@@ -115,16 +111,6 @@ class GatheringConnection(AioiceConnection):
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-
-    def prompt_check(self) -> None:
-        """Check a pair that has just been made at once, unless another one was in the last 20 ms.
-
-        aioice looks for such pairs every 20 ms only. (RFC 8445 section 14.2)
-        """
-        now = asyncio.get_running_loop().time()
-        if now - self._prompted >= PACE:
-            self._prompted = now
-            self.start_next_check()
 
     async def get_component_candidates(
         self, component: int, addresses: list[str], timeout: int = 5
@@ -317,7 +303,6 @@ class GatheringConnection(AioiceConnection):
         self.protocols.append(protocol)
         self._found(candidate, TurnServer)
         self.pair_remote_candidates()
-        self.prompt_check()
 
     def _report(
         self,

@@ -12,9 +12,10 @@ import aioice.ice
 from aioice import stun
 from aioice.ice import Connection
 
+from .checkschedule import CheckSchedule
 from .consent import PathState, Timings
 from .credentials import IceCredentials
-from .gathering import PACE, GatheringConnection
+from .gathering import GatheringConnection
 from .guardedsocket import UNREADABLE
 from .internals import CandidatePair, new_ice_connection, repeat_requests
 from .pathwatch import PathWatch
@@ -27,6 +28,9 @@ __all__ = ["IceConnection", "Observer", "consent_timings", "make_ice_connection"
 COMPONENT: Final = 1
 # How many of the classes that programs derive from aioice's are remembered.
 CLASSES: Final = 8
+# How many of the pairs that haven't answered are insisted on at a time, those first that lead
+# across most likely.
+INSISTED: Final = 25
 
 
 class Observer(Protocol):
@@ -65,6 +69,7 @@ class IceConnection(GatheringConnection):
         self._checks: dict[CandidatePair, CheckCounter] = {}
         self._triggered = TriggeredChecks()
         self._dead: set[CandidatePair] = set()
+        self.schedule = CheckSchedule(self)
 
     @property
     def credentials(self) -> IceCredentials:
@@ -91,13 +96,22 @@ class IceConnection(GatheringConnection):
             await super().connect()
         finally:
             insisting.cancel()
+            self.schedule.stop()
+
+    def start_checks(self) -> None:
+        """Check the pairs at the pace of the RFC, those first that lead across most likely."""
+        self.schedule.start()
+
+    def pairs_changed(self) -> None:
+        """Have the pairs sorted, once for all that are made now."""
+        self.schedule.pairs_changed()
 
     async def _insist(self) -> None:
         while True:
             interval = self.settings.check_repetition
             await asyncio.sleep(interval)
             unanswered = (p for p in self.check_list if p.state is CandidatePair.State.IN_PROGRESS)
-            for pair in itertools.islice(unanswered, max(1, int(interval / PACE))):
+            for pair in itertools.islice(unanswered, INSISTED):
                 repeat_requests(pair, tries=2)
 
     def take(self, datagram: bytes, *, heard: bool) -> None:

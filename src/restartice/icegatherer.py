@@ -6,6 +6,7 @@ import aiortc
 from aiortc import rtcicetransport
 from aiortc.exceptions import OperationError
 
+from .checkschedule import CheckPacer
 from .credentials import IceCredentials
 from .iceconnection import make_ice_connection
 from .icegeneration import IceGeneration
@@ -36,6 +37,7 @@ class RTCIceGatherer(Emitter, rtcicetransport.RTCIceGatherer):
         settings: IceSettings | None = None,
         *,
         releases: Releases | None = None,
+        pacer: CheckPacer | None = None,
     ) -> None:
         # The servers are ours to read.
         super().__init__([], iceTransportPolicy, local_username, local_password)
@@ -43,6 +45,8 @@ class RTCIceGatherer(Emitter, rtcicetransport.RTCIceGatherer):
         self._policy = iceTransportPolicy
         self._settings = settings or IceSettings()
         self._releases = releases or Releases()
+        # That of all transports of an agent.
+        self.pacer = pacer or CheckPacer()
         self.listeners_internal: list[Callable[[], None]] = []
         # Called when there are candidates to be made known, or there is an end of them.
         self.on_news: Callable[[], None] = _ignore
@@ -78,6 +82,7 @@ class RTCIceGatherer(Emitter, rtcicetransport.RTCIceGatherer):
             connection.credentials = credentials
         connection.settings = self._settings
         connection.releases = self._releases
+        connection.schedule.pacer = self.pacer
         connection.on_gathered = self._tell_news
         connection.on_server_error = self._tell_server_error
         generation = IceGeneration(connection)

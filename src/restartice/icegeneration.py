@@ -100,17 +100,13 @@ class IceGeneration:
 
     async def add_remote_candidates(self, candidates: Iterable[aiortc.RTCIceCandidate]) -> None:
         """Check candidates of the remote side."""
-        addresses = []
         for candidate in candidates:
             if not candidate.ip.endswith(".local"):
-                addresses.append(candidate)
+                await self.connection.add_remote_candidate(candidate_to_aioice(candidate))
             # The name is resolved by multicast DNS, which must not hold anything up. Those of TCP
             # candidates, which aioice has no use for, would only be asked for in vain.
             elif candidate.protocol.lower() == "udp":
                 self._in_background(self._resolve(candidate))
-        if addresses:
-            await self.connection.add_remote_addresses(map(candidate_to_aioice, addresses))
-            self.connection.prompt_check()
 
     async def close(self) -> None:
         """Close the sockets and end all tasks."""
@@ -142,7 +138,6 @@ class IceGeneration:
             try:
                 await hear_answers(self.connection, answers_only)
                 await self.connection.add_remote_candidate(candidate_to_aioice(candidate))
-                self.connection.prompt_check()
             except OSError as error:
                 logger.info("The name %s can't be resolved: %s", candidate.ip, error)
                 return

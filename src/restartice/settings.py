@@ -32,7 +32,7 @@ class IceSettings:
 
     Attributes:
         check_timeout: How long the connectivity checks of a generation may take before it has
-            failed.
+            failed. It goes on while there are pairs that haven't been checked, one each 5 ms.
         check_repetition: After how long a check that wasn't answered is repeated, again and again,
             once it was sent twice in shorter intervals.
         drain_time: How long the previous generation's sockets stay open, at least, after a restart

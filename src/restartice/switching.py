@@ -11,6 +11,7 @@ import aiortc
 from aioice import ConnectionClosed, stun
 from aiortc import rtcicetransport
 
+from .checktime import finish_checks
 from .consent import PathState
 from .credentials import IceCredentials
 from .datagrams import DatagramQueue
@@ -45,6 +46,9 @@ class GenerationSwitch(Emitter, rtcicetransport.RTCIceTransport):
 
     It is what RTCIceTransport is inside: what negotiation calls, and what connections report to.
     """
+
+    # Of the pair that was in use last, our address and the other end's.
+    _last_addresses: tuple[str, str] | None = None
 
     def __init__(
         self, gatherer: aiortc.RTCIceGatherer, settings: IceSettings | None = None
@@ -172,6 +176,7 @@ class GenerationSwitch(Emitter, rtcicetransport.RTCIceTransport):
         if generation.remote is not None or remote is None:
             return
         generation.use_remote(remote)
+        generation.connection.schedule.in_use = self._last_addresses
         early, self._early = self._early, RemoteCandidates()
         remote.candidates.take(early)
         await generation.add_remote_candidates(remote.candidates)
@@ -229,11 +234,10 @@ class GenerationSwitch(Emitter, rtcicetransport.RTCIceTransport):
         generation.connection.gate.discards = self.discards
 
     async def _check(self, generation: IceGeneration, *, first: bool) -> None:
+        checks = self._connect(generation, first=first)
+        schedule = generation.connection.schedule
         try:
-            async with asyncio.timeout(self._settings.check_timeout):
-                if not first:
-                    await self._give_precedence(generation)
-                await generation.connection.connect()
+            await finish_checks(checks, self._settings.check_timeout, lambda: schedule.unsent)
         except (ConnectionError, TimeoutError):
             if generation.phase is Phase.CHECKING:
                 generation.phase = Phase.FAILED
@@ -242,6 +246,11 @@ class GenerationSwitch(Emitter, rtcicetransport.RTCIceTransport):
         else:
             if generation.phase is Phase.CHECKING:
                 self.pair_nominated(generation.connection)
+
+    async def _connect(self, generation: IceGeneration, *, first: bool) -> None:
+        if not first:
+            await self._give_precedence(generation)
+        await generation.connection.connect()
 
     async def _give_precedence(self, generation: IceGeneration) -> None:
         # A check that arrives before our candidates are known makes a peer-reflexive one of lower
@@ -283,6 +292,8 @@ class GenerationSwitch(Emitter, rtcicetransport.RTCIceTransport):
     def _select(self, pair: CandidatePair | None) -> None:
         if pair is not self._selected:
             self._selected = pair
+            if pair is not None:
+                self._last_addresses = pair.local_candidate.host, pair.remote_addr[0]
             self.selected_pair_changes += pair is not None
             self.traffic.select(pair)
             self.emit("selectedcandidatepairchange")

@@ -90,6 +90,7 @@ class TransportOwner(Emitter, AiortcPeerConnection):
             local_password=None if credentials is None else credentials.password,
             settings=self.ice_settings,
             releases=self.releases,
+            pacer=next((other.gatherer.pacer for other in self.transports_by_use()), None),
         )
         gatherer.listeners_internal.append(self.update_ice_gathering_state)
         gatherer.on_news = self.announce_candidates

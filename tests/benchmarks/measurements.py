@@ -165,6 +165,7 @@ MEASUREMENTS: Final[dict[str, Callable[..., Coroutine[Any, Any, Measured]]]] = {
     "growth": growth,
     "relay": signaling,
     "relayed": ways.relayed,
+    "addresses": ways.addresses,
 }
 
 

@@ -54,6 +54,7 @@ TARGETS: Final = (
     Target("restart, two processes", "time (ms)", "libwebrtc", 0.05),
     Target("set-up", "time (ms)", "aiortc", 0.5),
     Target("checks, relayed offerer", "time (ms)", "aiortc", 0.1),
+    Target("checks, 33 addresses each", "time (ms)", "aiortc", 0.25),
     Target("recovery, interface gone", "silence (s)", "libwebrtc", 0.15),
     Target("recovery, packets vanish", "silence (s)", "libwebrtc", 0.4),
     Target("throughput", "throughput (MB/s)", "aiortc", 0.98, at_least=True),
@@ -67,6 +68,8 @@ OVERVIEW: Final = (
     ("set-up, trickle", "time (ms)"),
     ("set-up with media", "time (ms)"),
     ("checks, relayed offerer", "time (ms)"),
+    ("checks, 33 addresses each", "time (ms)"),
+    ("checks, 15 addresses each", "restart (ms)"),
     ("set-up, trickle, dead STUN server", "time (ms)"),
     ("set-up, dead STUN server", "time (ms)"),
     ("restart", "time (ms)"),
@@ -127,6 +130,8 @@ def _setups(times: Callable[[int], int]) -> list[Case]:
             for s in (OURS, "aiortc")
         ),
         *(_probe("relayed", "checks, relayed offerer", s, count=count) for s in (OURS, "aiortc")),
+        *(_addresses(33, s) for s in (OURS, "aiortc")),
+        _addresses(15, OURS, restarts=5),
         *(_dead_stun("set-up, dead STUN server", s, trickle=False) for s in ALL),
         *(_dead_stun("set-up, trickle, dead STUN server", s, trickle=True) for s in trickling),
     ]
@@ -170,6 +175,11 @@ def _dead_stun(name: str, stack: str, *, trickle: bool) -> Case:
     options = {"count": 1, "trickle": trickle, "dead_stun": True}
     command = _python("probe.py", "setup", stack, json.dumps(options))
     return Case(name, stack, command, once=not trickle)
+
+
+def _addresses(number: int, stack: str, restarts: int = 0) -> Case:
+    options = {"count": 1, "number": number, "restarts": restarts}
+    return _probe("addresses", f"checks, {number} addresses each", stack, **options)
 
 
 def _probe(measurement: str, name: str, stack: str, **options: Any) -> Case:

@@ -28,6 +28,8 @@ from benchmarks.stacks import load
         ("relay", "restartice", {"count": 3}),
         ("relayed", "restartice", {"count": 1}),
         ("relayed", "aiortc", {"count": 1}),
+        ("addresses", "restartice", {"count": 1, "number": 5, "restarts": 1}),
+        ("addresses", "aiortc", {"count": 1, "number": 5, "restarts": 0}),
     ],
 )
 async def test_each_measurement_measures(

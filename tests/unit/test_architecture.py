@@ -9,6 +9,7 @@ SIGNALING = ROOT / "signaling" / "restartice_signaling"
 # Modules that decide over values alone.
 PURE = {
     "candidatecosts",
+    "checkorder",
     "consent",
     "credentials",
     "generations",

@@ -1,6 +1,5 @@
 """Adding to aioice's check list in linear time."""
 
-from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import aioice
@@ -34,27 +33,18 @@ class IndexedConnection(Connection):
 
     def prepare(self) -> None:
         """Add what a connection of aioice lacks."""
-        self.is_adding = False
         # Of the first pairs of the list, as many as it has entries.
         self.pair_index: dict[tuple[StunProtocol, aioice.Candidate], CandidatePair] = {}
 
-    async def add_remote_addresses(self, candidates: Iterable[aioice.Candidate]) -> None:
-        """Add remote candidates that have addresses, not names, and sort the list once."""
-        self.is_adding = True
-        try:
-            for candidate in candidates:
-                await self.add_remote_candidate(candidate)
-        finally:
-            self.is_adding = False
-            self.sort_check_list()
+    def pairs_changed(self) -> None:
+        """Take note that the list isn't sorted any more."""
 
     # What aioice calls.
 
     def sort_check_list(self) -> None:
-        """Sort the list, but while candidates are added."""
+        """Have the list sorted when it is needed."""
         self.index_pairs()
-        if not self.is_adding:
-            super().sort_check_list()
+        self.pairs_changed()
 
     def _find_pair(
         self, protocol: StunProtocol, remote_candidate: aioice.Candidate

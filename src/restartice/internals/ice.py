@@ -31,6 +31,7 @@ __all__ = [
     "is_signed",
     "new_ice_connection",
     "open_allocation",
+    "pair_priority",
     "repeat_requests",
     "send_request",
     "set_controlling",
@@ -67,7 +68,7 @@ class AioiceConnection(IndexedConnection):
     consent_task = Private[asyncio.Task[None] | None](_CONNECTION, "_query_consent_task")
     tie_breaker = Private[int](_CONNECTION, "_tie_breaker")
     local_candidates_start = Private[bool](_CONNECTION, "_local_candidates_start")
-    checks_begun = Private[bool](_CONNECTION, "_early_checks_done")
+    checks_done = Private[bool](_CONNECTION, "_check_list_done")
     all_local_candidates = Private[list[aioice.Candidate]](_CONNECTION, "_local_candidates")
     transport_policy = Private[aioice.TransportPolicy](_CONNECTION, "_transport_policy")
     # aioice's can't be set, and those of programs' subclasses may be the same for all instances.
@@ -91,10 +92,8 @@ class AioiceConnection(IndexedConnection):
             self._pair_remote_candidate(candidate)
         self.sort_check_list()
 
-    def start_next_check(self) -> None:
-        """Check the pair that is next, if the checks are under way."""
-        if self.checks_begun:
-            self._check_periodic()
+    def start_checks(self) -> None:
+        """Begin to start the checks of the pairs, which aioice waits for."""
 
     def running_tasks(self) -> list[asyncio.Task[None]]:
         """Return the tasks that check pairs, or watch the one in use."""
@@ -103,10 +102,28 @@ class AioiceConnection(IndexedConnection):
 
     # What aioice calls.
 
+    def _check_periodic(self) -> bool:
+        # aioice asks for a check every 20 ms while this is true, and otherwise waits for the
+        # outcome, unless there is no pair at all yet.
+        if self.checks_done:
+            return False
+        self.start_checks()
+        return not self.check_list
+
     def _remote_candidates_expected(self) -> bool:
         # Peer-reflexive ones may come up even where each side has told all of its candidates, and
         # all pairs of them have failed, until the time for checks is over. (RFC 8863 section 4)
         return True
+
+
+require(aioice.ice, "candidate_pair_priority")
+
+
+def pair_priority(pair: CandidatePair, *, controlling: bool) -> int:
+    """Return the priority of a pair."""
+    return aioice.ice.candidate_pair_priority(
+        pair.local_candidate, pair.remote_candidate, controlling
+    )
 
 
 require(aioice.turn.TurnTransport, "_connect")
