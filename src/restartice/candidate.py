@@ -11,12 +11,38 @@ from aiortc.sdp import candidate_from_sdp, candidate_to_sdp
 
 from .exceptions import CandidateSyntaxError
 
-__all__ = ["RTCIceCandidate", "belongs_nowhere", "checked", "has_usable_port", "is_end"]
+__all__ = [
+    "RTCIceCandidate",
+    "belongs_nowhere",
+    "checked",
+    "has_usable_port",
+    "is_end",
+    "is_unicode",
+]
 
 UFRAG = re.compile(r" ufrag (\S+)")
 PORT = re.compile(r"a=candidate:(?:\S+ ){5}(\d+)")
 PORTS = range(1 << 16)
 COMPONENTS = range(1, 257)
+PRIORITIES = range(1 << 32)
+TOKEN = re.compile(r"\S+")
+REQUIRED = {
+    "component": int,
+    "foundation": str,
+    "ip": str,
+    "port": int,
+    "priority": int,
+    "protocol": str,
+    "type": str,
+}
+OPTIONAL = {
+    "relatedAddress": str,
+    "relatedPort": int,
+    "tcpType": str,
+    "sdpMid": str,
+    "sdpMLineIndex": int,
+    "usernameFragment": str,
+}
 
 
 class _AnyCandidate(type):
@@ -158,8 +184,8 @@ def checked(
         raise ValueError("Candidate must have either sdpMid or sdpMLineIndex")
     if isinstance(candidate, Mapping):
         candidate = RTCIceCandidate.fromJSON(candidate)
-    if candidate is not None and not is_end(candidate):
-        _check_ranges(candidate)
+    if candidate is not None:
+        _check_fields(candidate)
     return candidate
 
 
@@ -169,11 +195,44 @@ def has_usable_port(line: str) -> bool:
     return match is None or int(match.group(1)) in PORTS
 
 
+def is_unicode(text: str) -> bool:
+    """Say if a text can be sent, which halves of characters, that JSON can contain, can't."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _check_fields(candidate: aiortc.RTCIceCandidate) -> None:
+    fields = {name: getattr(candidate, name, None) for name in (*REQUIRED, *OPTIONAL)}
+    for name, kind in OPTIONAL.items():
+        _typed(fields, name, kind)
+    if is_end(candidate):
+        return
+    for name, kind in REQUIRED.items():
+        if _typed(fields, name, kind) is None:
+            raise ValueError(f"a candidate must have {name}")
+    # A space or the end of a line would make something else of it in a description.
+    for name, text in fields.items():
+        if not isinstance(text, str) or name == "sdpMid":
+            continue
+        if not (TOKEN.fullmatch(text) and is_unicode(text)):
+            raise CandidateSyntaxError(f"{name} of a candidate can't be {text!r}")
+    _check_ranges(candidate)
+
+
 def _check_ranges(candidate: aiortc.RTCIceCandidate) -> None:
     # asyncio closes a socket that shall send to what is no port.
-    if candidate.port not in PORTS or candidate.component not in COMPONENTS:
+    related = candidate.relatedPort
+    if (
+        candidate.port not in PORTS
+        or candidate.component not in COMPONENTS
+        or candidate.priority not in PRIORITIES
+        or (related is not None and related not in PORTS)
+    ):
         raise CandidateSyntaxError(
-            f"port or component out of range in candidate {candidate_to_sdp(candidate)!r}"
+            f"port, component or priority out of range in candidate of {candidate.ip!r}"
         )
 
 

@@ -1,6 +1,7 @@
 """Session descriptions: reading them with errors that help, finishing those aiortc makes."""
 
 import copy
+import ipaddress
 import re
 from collections.abc import Collection
 from typing import Final, Self
@@ -8,7 +9,7 @@ from typing import Final, Self
 from aiortc import RTCIceParameters, RTCSessionDescription
 from aiortc.sdp import GroupDescription, MediaDescription, SessionDescription
 
-from .candidate import RTCIceCandidate, has_usable_port
+from .candidate import RTCIceCandidate, has_usable_port, is_unicode
 from .credentials import IceCredentials
 from .exceptions import SdpSyntaxError
 from .negotiation import Section
@@ -109,7 +110,7 @@ def parse(description: RTCSessionDescription) -> Description:
     if not lines or lines[0] != "v=0":
         raise _syntax_error(lines, 0)
     for number, line in enumerate(lines):
-        if line and not (LINE.match(line) and has_usable_port(line)):
+        if line and not (LINE.match(line) and has_usable_port(line) and is_unicode(line)):
             raise _syntax_error(lines, number)
     try:
         parsed = SessionDescription.parse(description.sdp)
@@ -126,7 +127,25 @@ def parse(description: RTCSessionDescription) -> Description:
     )
     for media, text in zip(extended.media, sections, strict=True):
         media.msid = msid_lines(text)
+    _leave_out_names(extended)
     return extended
+
+
+def _leave_out_names(description: Description) -> None:
+    """Put "no address yet" where a name is, or nonsense, which aiortc reads, but doesn't write."""
+    description.host = _address_or_none_yet(description.host)
+    for media in description.media:
+        media.host = _address_or_none_yet(media.host)
+        media.rtcp_host = _address_or_none_yet(media.rtcp_host)
+
+
+def _address_or_none_yet(host: str | None) -> str | None:
+    try:
+        if host is not None:
+            ipaddress.ip_address(host)
+    except ValueError:
+        return DISCARD_HOST
+    return host
 
 
 def _syntax_error(lines: list[str], number: int) -> SdpSyntaxError:

@@ -17,6 +17,7 @@ from .sections import without_sections
 from .session import Session, as_final, check_type
 from .shown import set_places
 from .states import Side, SignalingState
+from .validation import check_local
 
 __all__ = ["LocalDescriptionSetter"]
 
@@ -58,6 +59,7 @@ class LocalDescriptionSetter(Session):
         state = self.next_state(Side.LOCAL, session.type)
         description = self._parse(session)
         last = self._created_as(description)
+        check_local(description, self.pending_remote)
         async with self.transaction():
             await self._apply_local(session, description, last)
             if state is SignalingState.STABLE:

@@ -232,6 +232,7 @@ class RTCPeerConnection(LocalDescriptionSetter, RemoteDescriptionSetter):
             InvalidAccessError: It lacks media sections that were negotiated.
             ValueError: It is malformed; for a syntax error the message names the line.
             OperationError: There is no codec in common.
+            TypeError: It is no description.
 
         Spec: https://w3c.github.io/webrtc-pc/#dom-peerconnection-setremotedescription
         """
@@ -253,7 +254,7 @@ class RTCPeerConnection(LocalDescriptionSetter, RemoteDescriptionSetter):
 
         Raises:
             TypeError: It is no candidate.
-            ValueError: It has neither sdpMid nor sdpMLineIndex.
+            ValueError: It has neither sdpMid nor sdpMLineIndex, or a field is of the wrong type.
             CandidateSyntaxError: It is malformed.
             OperationError: It belongs to no media section or generation.
             InvalidStateError: The connection is closed, or there is no remote description, and

@@ -1,6 +1,7 @@
 """Setting remote descriptions."""
 
 import asyncio
+import itertools
 from typing import TYPE_CHECKING
 
 from aiortc import RTCIceParameters, RTCSessionDescription
@@ -53,7 +54,8 @@ class RemoteDescriptionSetter(Session):
         # Reading takes milliseconds, and so does applying; media needn't wait for both.
         await asyncio.sleep(0)
         if self._is_glare(session):
-            # An offer of ours is rolled back in the same operation.
+            # An offer of ours is rolled back in the same operation, but not for one that fails.
+            validation.check_codecs(description)
             await self.roll_back()
         state = self.next_state(Side.REMOTE, session.type)
         async with self.transaction():
@@ -76,7 +78,7 @@ class RemoteDescriptionSetter(Session):
         if session.type != "offer":
             known = self.pending_local
         ours = [media.rtp.muxId for media in known.media] if known else []
-        free = (mid for mid in map(str, range(len(mids) + len(self.seen_mids))))
+        free = map(str, itertools.count())
         unused = (mid for mid in free if mid not in self.seen_mids and mid not in mids)
         by_place = [ours[n] if n < len(ours) else next(unused) for n in range(len(mids))]
         return RTCSessionDescription(with_mids(session.sdp, by_place), session.type)

@@ -3,12 +3,14 @@
 import logging
 from collections.abc import Collection
 
+from aiortc.exceptions import OperationError
 from aiortc.sdp import MediaDescription, SessionDescription
 
 from . import description as sdp
 from .exceptions import InvalidContentError
+from .internals import has_common_codec
 
-__all__ = ["check_remote"]
+__all__ = ["check_codecs", "check_local", "check_remote"]
 
 SCTP_PORTS = range(1, 1 << 16)
 
@@ -46,6 +48,34 @@ def check_remote(
     _check_mids(description)
 
 
+def check_codecs(description: sdp.Description) -> None:
+    """Check that there is a codec in common for each kind of media.
+
+    Raises:
+        OperationError: There is none.
+    """
+    for _, media in sdp.live_sections(description):
+        if media.kind in {"audio", "video"} and not has_common_codec(media):
+            raise OperationError(f"There is no codec of {media.kind} in common")
+
+
+def check_local(description: sdp.Description, offer: SessionDescription | None) -> None:
+    """Check what a program may have edited in a local description.
+
+    Args:
+        description: The description, with as many sections as were created.
+        offer: What it answers, if it isn't an offer itself.
+
+    Raises:
+        InvalidContentError: It can't be applied. The program's mistake.
+    """
+    answer = description.type != "offer"
+    for place, media in sdp.live_sections(description):
+        _check_attributes(media, answer=answer)
+        if answer and offer is not None and offer.media[place].rtp.muxId != media.rtp.muxId:
+            raise InvalidContentError("Media sections in answer do not match offer")
+
+
 def _continues(
     after: list[tuple[str, str]], before: list[tuple[str, str]], recyclable: Collection[int]
 ) -> bool:
@@ -64,20 +94,32 @@ def _check_section(media: MediaDescription, *, answer: bool) -> None:
         raise InvalidContentError(
             "ICE username fragment or password has other than ICE's characters"
         )
+    if media.dtls is not None and not media.dtls.fingerprints:
+        raise InvalidContentError("DTLS fingerprint is missing")
+    _check_attributes(media, answer=answer)
+    if media.kind == "application" and _sctp_port(media) not in SCTP_PORTS:
+        raise InvalidContentError("SCTP port is missing or out of range")
+
+
+def _sctp_port(media: MediaDescription) -> int | None:
+    if media.profile != "DTLS/SCTP":
+        return media.sctp_port
+    # In this old form, "DTLS/SCTP 5000", the port stands in another place. (RFC 8841 section 5)
+    try:
+        return int(media.fmt[0])
+    except ValueError:
+        return None
+
+
+def _check_attributes(media: MediaDescription, *, answer: bool) -> None:
     if media.dtls is None:
         raise InvalidContentError("DTLS setup attribute is missing")
-    if not media.dtls.fingerprints:
-        raise InvalidContentError("DTLS fingerprint is missing")
     if answer and media.dtls.role not in {"client", "server"}:
         raise InvalidContentError(
             "DTLS setup attribute must be 'active' or 'passive' for an answer"
         )
     if media.kind in {"audio", "video"} and not media.rtcp_mux:
         raise InvalidContentError("RTCP mux is not enabled")
-    # In the old form, "DTLS/SCTP 5000", the port stands in another place. (RFC 8841 section 5)
-    old_form = media.profile == "DTLS/SCTP"
-    if media.kind == "application" and not old_form and media.sctp_port not in SCTP_PORTS:
-        raise InvalidContentError("SCTP port is missing or out of range")
 
 
 def _check_fingerprints(description: sdp.Description, before: SessionDescription | None) -> None:

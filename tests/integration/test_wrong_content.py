@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from aiortc import InvalidAccessError, RTCSessionDescription
+from aiortc.exceptions import OperationError
 
 from conftest import Factory
 from connecting import negotiate, wait_connected, wait_until
@@ -14,6 +15,7 @@ from restartice import (
     CandidateSyntaxError,
     RTCIceCandidate,
     RTCPeerConnection,
+    SdpSyntaxError,
 )
 
 OTHER = "a=fingerprint:sha-256 " + ":".join(["AB"] * 32)
@@ -91,6 +93,111 @@ async def test_what_could_never_connect(
     assert far.remoteDescription is None
     await negotiate(near, far)
     await wait_connected(near, far)
+
+
+@pytest.mark.parametrize("start", ["c=", "a=rtcp:9 "])
+@pytest.mark.parametrize("host", ["host.example", "127.0..1"])
+async def test_names_and_nonsense_for_the_default_address(
+    make_pc: Factory, start: str, host: str
+) -> None:
+    """Nothing uses it, and the description can be shown."""
+    near, far = make_pc(), make_pc()
+    near.addTransceiver("audio")
+    await near.setLocalDescription()
+    text = re.sub(f"{start}.*", f"{start}IN IP4 {host}", near.localDescription.sdp)
+    assert host in text
+    await far.setRemoteDescription(RTCSessionDescription(text, "offer"))
+    assert f"{start}IN IP4 0.0.0.0\r\n" in far.remoteDescription.sdp
+    await far.setLocalDescription()
+    await near.setRemoteDescription(far.localDescription)
+    await wait_connected(near, far)
+
+
+@pytest.mark.parametrize("place", [0, 1, 2])
+async def test_a_mid_is_left_out(make_pc: Factory, place: int) -> None:
+    near, far = make_pc(), make_pc()
+    for kind in ("audio", "video", "audio"):
+        near.addTransceiver(kind)
+    await near.setLocalDescription()
+    text = near.localDescription.sdp.replace(f"a=mid:{place}\r\n", "")
+    text = text.replace("BUNDLE 0 1 2", "BUNDLE")
+    await far.setRemoteDescription(RTCSessionDescription(text, "offer"))
+    mids = re.findall(r"a=mid:(\S+)", far.remoteDescription.sdp)
+    assert len(set(mids)) == 3
+    await far.setLocalDescription()
+    assert re.findall(r"a=mid:(\S+)", far.localDescription.sdp) == mids
+
+
+@pytest.mark.parametrize("kind", ["remote", "local"])
+async def test_halves_of_characters_are_refused(make_pc: Factory, kind: str) -> None:
+    """JSON can contain them, but no description that shall be sent. (RFC 8866 section 5)."""
+    near, far = make_pc(), make_pc()
+    near.addTransceiver("audio")
+    offer = await near.createOffer()
+    broken = RTCSessionDescription(offer.sdp.replace("s=-", "s=\ud83d"), "offer")
+    with pytest.raises(SdpSyntaxError, match="in line 3"):
+        await (
+            far.setRemoteDescription(broken)
+            if kind == "remote"
+            else near.setLocalDescription(broken)
+        )
+    assert near.signalingState == far.signalingState == "stable"
+    await negotiate(near, far)
+
+
+async def test_the_old_form_of_sctp_with_something_else_than_a_port(make_pc: Factory) -> None:
+    near, far = make_pc(), make_pc()
+    near.createDataChannel("data")
+    offer = (await near.createOffer()).sdp
+    for port, is_refused in (("data", True), ("0", True), ("5000", False)):
+        text = re.sub(
+            "UDP/DTLS/SCTP .*\r\n", f"DTLS/SCTP {port}\r\na=sctpmap:{port} x 9\r\n", offer
+        )
+        text = text.replace("sctpmap:data", "sctpmap:1").replace("a=sctp-port:5000\r\n", "")
+        if is_refused:
+            with pytest.raises(InvalidAccessError, match="SCTP port"):
+                await far.setRemoteDescription(RTCSessionDescription(text, "offer"))
+        else:
+            await far.setRemoteDescription(RTCSessionDescription(text, "offer"))
+
+
+@pytest.mark.parametrize(
+    ("pattern", "replacement", "message"),
+    [
+        ("a=rtcp-mux\r\n", "", "RTCP mux"),
+        ("a=setup:.*\r\n", "", "DTLS setup"),
+        ("a=setup:active", "a=setup:actpass", "DTLS setup"),
+        ("a=mid:0", "a=mid:other", "do not match"),
+    ],
+)
+async def test_local_descriptions_that_are_edited_too_much(
+    make_pc: Factory, pattern: str, replacement: str, message: str
+) -> None:
+    near, far = make_pc(), make_pc()
+    near.addTransceiver("audio")
+    await near.setLocalDescription()
+    await far.setRemoteDescription(near.localDescription)
+    answer = await far.createAnswer()
+    edited = re.sub(pattern, replacement, answer.sdp)
+    assert edited != answer.sdp
+    with pytest.raises(InvalidAccessError, match=message):
+        await far.setLocalDescription(RTCSessionDescription(edited, "answer"))
+    assert far.signalingState == "have-remote-offer"
+    await far.setLocalDescription(answer)
+
+
+async def test_an_offer_that_fails_rolls_nothing_back(make_pc: Factory) -> None:
+    near, far = make_pc(), make_pc()
+    for pc in (near, far):
+        pc.addTransceiver("video")
+    await near.setLocalDescription()
+    text = re.sub(r"(a=rtpmap:\d+) \S+", r"\1 unknown/90000", near.localDescription.sdp)
+    await far.setLocalDescription()
+    before = far.localDescription
+    with pytest.raises(OperationError, match="no codec of video in common"):
+        await far.setRemoteDescription(RTCSessionDescription(text, "offer"))
+    assert far.signalingState == "have-local-offer"
+    assert far.localDescription == before
 
 
 @pytest.mark.parametrize("session_level", [None, "sendrecv"])
@@ -183,6 +290,40 @@ async def test_a_candidate_with_an_impossible_port(make_pc: Factory) -> None:
     candidate = RTCIceCandidate(1, "1", "127.0.0.1", 65536, 1, "udp", "host", sdpMid="0")
     with pytest.raises(CandidateSyntaxError, match="out of range"):
         await pc.addIceCandidate(candidate)
+
+
+@pytest.mark.parametrize(
+    ("values", "error"),
+    [
+        ({"ip": None}, ValueError),
+        ({"ip": 2130706433}, ValueError),
+        ({"port": "9"}, ValueError),
+        ({"component": True}, ValueError),
+        ({"relatedPort": "9"}, ValueError),
+        ({"sdpMid": 0}, ValueError),
+        ({"usernameFragment": []}, ValueError),
+        ({"foundation": "1\r\na=setup:active"}, CandidateSyntaxError),
+        ({"protocol": ""}, CandidateSyntaxError),
+        ({"tcpType": "\ud83d"}, CandidateSyntaxError),
+        ({"priority": -1}, CandidateSyntaxError),
+        ({"relatedPort": 65536}, CandidateSyntaxError),
+    ],
+)
+async def test_a_candidate_with_impossible_values(
+    make_pc: Factory, values: dict[str, Any], error: type[Exception]
+) -> None:
+    near, far = make_pc(), make_pc()
+    near.createDataChannel("data")
+    await near.setLocalDescription()
+    await far.setRemoteDescription(near.localDescription)
+    before = far.remoteDescription
+    candidate = RTCIceCandidate(1, "1", "127.0.0.1", 9, 1, "udp", "host", sdpMid="0")
+    for name, value in values.items():
+        setattr(candidate, name, value)
+    with pytest.raises(error) as raised:
+        await far.addIceCandidate(candidate)
+    assert type(raised.value) is error
+    assert far.remoteDescription == before
 
 
 async def test_what_is_no_configuration(make_pc: Factory) -> None:

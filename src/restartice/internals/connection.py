@@ -15,9 +15,10 @@ from aiortc import (
     rtcrtptransceiver,
     rtcsctptransport,
 )
+from aiortc.codecs import CODECS
 from aiortc.rtcdtlstransport import RTCDtlsParameters
 from aiortc.rtcrtpparameters import RTCRtpReceiveParameters, RTCRtpSendParameters
-from aiortc.sdp import SessionDescription
+from aiortc.sdp import MediaDescription, SessionDescription
 
 from .seam import Private, as_defined, require
 
@@ -25,6 +26,7 @@ __all__ = [
     "NEGOTIATED_STATE",
     "AiortcPeerConnection",
     "dissociate",
+    "has_common_codec",
     "kept_codecs",
     "mark_bundled",
     "mline_index",
@@ -236,6 +238,15 @@ def mark_bundled(
 ) -> None:
     """Tell aiortc if a transceiver or SCTP rides on the BUNDLE group's transport already."""
     user._bundled = bundled
+
+
+require(rtcpeerconnection, "find_common_codecs")
+
+
+def has_common_codec(media: MediaDescription) -> bool:
+    """Say if a media section has a codec that aiortc knows, too."""
+    known = CODECS[media.kind]
+    return bool(rtcpeerconnection.find_common_codecs(known, media.rtp.codecs))
 
 
 @contextmanager
