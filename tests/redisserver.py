@@ -2,6 +2,7 @@
 
 import asyncio
 import shutil
+import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -51,6 +52,15 @@ class RedisServer:
                 line := await self._process.stdout.readline()
             ):
                 assert line, "redis-server has ended"
+
+    def pause(self) -> None:
+        """Let it hang: it answers nothing, and closes nothing."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        assert self._process is not None
+        self._process.send_signal(signal.SIGCONT)
 
     async def kill(self) -> None:
         assert self._process is not None

@@ -3,8 +3,10 @@
 import argparse
 import asyncio
 import gc
+import os
 import signal
 import sys
+import threading
 from collections.abc import Sequence
 from typing import Final
 
@@ -38,6 +40,14 @@ async def run(options: argparse.Namespace) -> None:
     async with serve(options.host, options.port, settings, backend=backend, ssl=context) as server:
         print(f"listening on {server.url}", flush=True)
         await stop.wait()
+        # The last resort: something that neither ends nor lets the loop run.
+        _end_in(settings.drain_timeout)
+
+
+def _end_in(seconds: float) -> None:
+    timer = threading.Timer(seconds, os._exit, [1])
+    timer.daemon = True
+    timer.start()
 
 
 def print_token(arguments: Sequence[str]) -> int:

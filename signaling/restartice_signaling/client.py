@@ -14,6 +14,7 @@ from restartice import NetworkChange, NetworkMonitor, RTCIceCandidate
 
 from .backlog import Backlog
 from .dialer import Dialer, TokenSource
+from .ending import end
 from .errors import NoPeer, ServerError, SignalingClosed, SignalingError
 from .events import (
     CandidateReceived,
@@ -188,10 +189,8 @@ class WebSocketSignaling(BaseSignaling):
             if was_open:
                 await self._link.leave()
         finally:
-            if was_open:
-                self._runner.cancel()
             # Who closes a second time waits for the first.
-            await asyncio.wait([self._runner])
+            await (end([self._runner]) if was_open else asyncio.wait([self._runner]))
 
     def reconnect_now(self) -> None:
         """Make the connection to the server anew, at once: a hint that the network has changed.

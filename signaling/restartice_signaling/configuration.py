@@ -140,6 +140,7 @@ def _add_limit_options(options: _Parser) -> None:
     options.add("resume-window", "seconds a lost client's place is kept", 30.0, float)
     options.add("hello-timeout", "seconds within which to say hello", 10.0, float)
     options.add("stall-timeout", "seconds to wait for a peer that doesn't read", 30.0, float)
+    options.add("drain-timeout", "seconds that the end takes at most", 10.0, float)
 
 
 def _check(options: argparse.Namespace) -> None:
@@ -220,6 +221,7 @@ def make_settings(options: argparse.Namespace) -> ServerSettings:
         hello_timeout=options.hello_timeout,
         max_connections=options.max_connections,
         stall_timeout=options.stall_timeout,
+        drain_timeout=options.drain_timeout,
         insecure=options.insecure,
         **settings,
     )

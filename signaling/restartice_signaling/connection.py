@@ -13,6 +13,7 @@ from websockets.exceptions import ConnectionClosed
 from .backend import BackendDown, Overloaded, Seat
 from .closing import CLOSE_BYE, CLOSE_PROTOCOL, CLOSE_TOO_SLOW, CLOSE_TRY_LATER
 from .decoding import decode_with_ack
+from .ending import end
 from .errors import BadMessage
 from .limits import RateLimit
 from .logs import event
@@ -97,10 +98,11 @@ class ClientConnection:
         try:
             farewell = await self._or_close(self._read(seat, relay))
         finally:
-            writing.cancel()
-            await asyncio.wait([writing])
-            await relay.stop()
-            await self._let_go(seat, farewell)
+            try:
+                await end([writing])
+                await relay.stop()
+            finally:
+                await self._let_go(seat, farewell)
 
     async def _or_close(self, step: Coroutine[Any, Any, Result]) -> Result | None:
         """Do something; if it can't be done, tell the client so, and close."""

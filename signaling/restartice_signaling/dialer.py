@@ -14,6 +14,7 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidURI
 from websockets.typing import Subprotocol
 
 from .decoding import decode
+from .ending import end, finish_within
 from .errors import BadMessage, ServerError, SignalingClosed
 from .events import Event
 from .limits import pauses
@@ -144,8 +145,8 @@ class Dialer:
         if not callable(self._token):
             return self._token
         try:
-            async with asyncio.timeout(OPEN_TIMEOUT):
-                return await self._token()
+            # It is the program's, and may lose a cancellation.
+            return await finish_within(OPEN_TIMEOUT, _call(self._token))
         except Exception as error:  # the path to it may be lost, too, and come back
             raise SignalingClosed(f"can't get a token: {error}") from error
 
@@ -168,10 +169,18 @@ class Dialer:
 
 
 async def _drop(dialing: asyncio.Future[tuple[ClientConnection, list[Event]]]) -> None:
-    dialing.cancel()
-    await asyncio.wait([dialing])
+    # Whatever becomes of this step, no socket stays behind.
+    dialing.add_done_callback(_abort)
+    await end([dialing])
+
+
+def _abort(dialing: asyncio.Future[tuple[ClientConnection, list[Event]]]) -> None:
     if not dialing.cancelled() and dialing.exception() is None:
         dialing.result()[0].transport.abort()
+
+
+async def _call(source: Callable[[], Awaitable[str]]) -> str:
+    return await source()
 
 
 async def _receive_welcome(socket: ClientConnection) -> Welcome:

@@ -15,6 +15,7 @@ from .backlog import Backlog
 from .closing import CLOSE_REPLACED, FINAL_CODES
 from .decoding import decode_with_ack
 from .dialer import CLOSE_TIMEOUT, OPEN_TIMEOUT, Dialer, server_error
+from .ending import end
 from .errors import BadMessage, SignalingClosed, SignalingError
 from .events import Disconnected, Event, Refused
 from .limits import RateLimit
@@ -179,9 +180,7 @@ class Link:
             socket.transport.abort()
         finally:
             self._socket = None
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await end(tasks)
             if not self._leaving:
                 socket.transport.abort()
         return None

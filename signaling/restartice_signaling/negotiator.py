@@ -24,6 +24,7 @@ from .client import (
     Refused,
     WebSocketSignaling,
 )
+from .ending import end
 from .errors import NoPeer, SignalingClosed
 from .recoverer import Recoverer
 from .recovery import RecoverySettings, RestartEvent
@@ -135,9 +136,7 @@ class Negotiator:
         self._stop_listening("signalingstatechange", self._forget_need)
         self._stop_listening("icecandidate", self._candidates.put_nowait)
         tasks, self._tasks = self._tasks, []
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await end(tasks)
 
     def _stop_listening(self, event: str, listener: Callable[..., None]) -> None:
         # A closed connection has no listeners any more.

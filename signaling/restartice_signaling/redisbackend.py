@@ -8,8 +8,10 @@ after each reconnection makes up for lost ones.
 import asyncio
 import contextlib
 import json
+import math
 import secrets
-from collections.abc import Sequence
+import time
+from collections.abc import Awaitable, Callable, Sequence
 from importlib import resources
 from typing import Any, Final
 
@@ -30,6 +32,7 @@ from .backend import (
     new_secret,
 )
 from .closing import CLOSE_REPLACED, CLOSE_TOO_SLOW
+from .ending import end, finish_within
 from .errors import ServerError
 from .messages import PeerInfo
 
@@ -68,10 +71,9 @@ class RedisBackend:
     ) -> None:
         self._limits = limits or BackendLimits()
         self._node = node or secrets.token_hex(8)
-        pool = redis.asyncio.BlockingConnectionPool.from_url(
+        pool = redis.asyncio.ConnectionPool.from_url(
             url,
             max_connections=connections,
-            timeout=TIMEOUT,
             decode_responses=True,
             socket_timeout=TIMEOUT,
             socket_connect_timeout=TIMEOUT,
@@ -79,6 +81,9 @@ class RedisBackend:
             retry=Retry(NoBackoff(), 0),
         )
         self._redis: Any = redis.asyncio.Redis.from_pool(pool)
+        # Who comes first is served first, which redis-py's own pool doesn't promise.
+        self._turns = asyncio.Semaphore(connections)
+        self._failed_at = -math.inf
         # Nothing may come on it for a long time.
         self._listener: Any = redis.asyncio.from_url(
             url, decode_responses=True, socket_connect_timeout=TIMEOUT
@@ -97,10 +102,21 @@ class RedisBackend:
         return self._limits.max_unacknowledged, self._limits.max_buffered
 
     async def _step(self, name: str, *arguments: object) -> Any:
-        try:
-            return await self._script(keys=[PREFIX], args=[name, *map(str, arguments)])
-        except (RedisError, OSError, TimeoutError) as error:
-            raise BackendDown(f"Redis: {error}") from error
+        return await self._ask(
+            lambda: self._script(keys=[PREFIX], args=[name, *map(str, arguments)])
+        )
+
+    async def _ask(self, command: Callable[[], Awaitable[Any]]) -> Any:
+        began = time.monotonic()
+        async with self._turns:
+            if self._failed_at > began:
+                # It doesn't help to let each of those who wait wait for an answer, too.
+                raise BackendDown("Redis: others have had no answer")
+            try:
+                return await command()
+            except (RedisError, OSError, TimeoutError) as error:
+                self._failed_at = time.monotonic()
+                raise BackendDown(f"Redis: {error}") from error
 
     async def start(self) -> None:
         """Connect, and listen on this server's channel; see Backend."""
@@ -110,13 +126,15 @@ class RedisBackend:
     async def _subscribe(self) -> Any:
         pubsub = self._listener.pubsub(ignore_subscribe_messages=False)
         try:
-            async with asyncio.timeout(TIMEOUT):
-                await pubsub.subscribe(f"{PREFIX}n:{self._node}")
-                await anext(pubsub.listen())
+            await finish_within(TIMEOUT, self._subscribe_to_ours(pubsub))
         except (RedisError, OSError, TimeoutError) as error:
-            await pubsub.aclose()
+            await _close(pubsub)
             raise BackendDown(f"Redis: {error}") from error
         return pubsub
+
+    async def _subscribe_to_ours(self, pubsub: Any) -> None:
+        await pubsub.subscribe(f"{PREFIX}n:{self._node}")
+        await anext(pubsub.listen())
 
     async def _listen(self, pubsub: Any) -> None:
         while True:
@@ -127,8 +145,7 @@ class RedisBackend:
             except (RedisError, OSError):
                 pass
             finally:
-                with contextlib.suppress(RedisError, OSError):
-                    await pubsub.aclose()
+                await _close(pubsub)
             pubsub = await self._subscribe_again()
             # Hints may have been missed.
             for seat in list(self._seats.values()):
@@ -155,11 +172,10 @@ class RedisBackend:
     async def close(self) -> None:
         """Disconnect; what is in Redis stays."""
         if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait([self._task])
-        await self._redis.aclose()
-        await self._redis.connection_pool.disconnect()
-        await self._listener.aclose()
+            await end([self._task])
+        for client in (self._redis, self._listener):
+            await _close(client)
+            await client.connection_pool.disconnect()
 
     async def join(self, arrival: Arrival, attendant: Attendant) -> Seat:
         """Let a peer into a room; see Backend."""
@@ -283,14 +299,16 @@ class RedisBackend:
 
     async def use_once(self, token: str, expire: float) -> bool:
         """Say if a token is used for the first time; see Backend."""
-        try:
-            set_now = await self._redis.set(
-                f"{PREFIX}t:{token}", "1", nx=True, pxat=int(expire * 1000) + 1
-            )
-        except (RedisError, OSError, TimeoutError) as error:
-            raise BackendDown(f"Redis: {error}") from error
+        set_now = await self._ask(
+            lambda: self._redis.set(f"{PREFIX}t:{token}", "1", nx=True, pxat=int(expire * 1000) + 1)
+        )
         return bool(set_now)
 
     async def sweep(self) -> None:
         """Keep our sessions; end those of anyone whose time is over; see Backend."""
         await self._step("sweep", self._window, *self._bounds, *self._seats)
+
+
+async def _close(client: Any) -> None:
+    with contextlib.suppress(RedisError, OSError, TimeoutError):
+        await finish_within(TIMEOUT, client.aclose())

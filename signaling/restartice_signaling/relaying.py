@@ -6,6 +6,7 @@ from collections import deque
 
 from .backend import Backend, BackendDown, Outcome, Seat
 from .closing import CLOSE_PROTOCOL, CLOSE_REPLACED, CLOSE_TOO_SLOW, CLOSE_TRY_LATER
+from .ending import end
 from .errors import BadMessage
 from .messages import Custom, Error, Signal, told
 from .service import Service, refusal
@@ -81,9 +82,7 @@ class Relay:
     async def stop(self) -> None:
         """Relay nothing more."""
         if self._relaying is not None:
-            relaying = self._relaying
-            relaying.cancel()
-            await asyncio.wait([relaying])
+            await end([self._relaying])
 
     async def _relay_backlog(self) -> None:
         """Relay what waits, in order. Who can't take it in time is given up."""

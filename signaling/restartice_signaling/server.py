@@ -18,6 +18,8 @@ from websockets.typing import Origin, Subprotocol
 from .backend import Backend, BackendDown
 from .closing import CLOSE_GOING_AWAY
 from .connection import ClientConnection
+from .door import CountedSocket, Door
+from .ending import end, finish_within
 from .logs import event
 from .memory import MemoryBackend
 from .messages import SUBPROTOCOL, GoAway
@@ -25,7 +27,6 @@ from .metrics import CONTENT_TYPE, Metrics
 from .secrecy import comes_from_elsewhere, is_loopback
 from .service import Service
 from .settings import ServerSettings
-from .sockets import ServerSocket
 from .tokens import check_secret
 
 __all__ = ["SignalingServer", "serve"]
@@ -56,8 +57,8 @@ class SignalingServer:
         self.settings = settings
         self._backend = backend or MemoryBackend(settings.rooms)
         self._service = Service(settings, self._backend)
-        self._door = _Door(settings, self._service.metrics)
-        self._connections: set[ClientConnection] = set()
+        self._door = Door(settings, self._service.metrics)
+        self._connections: dict[ClientConnection, asyncio.Task[Any]] = {}
         self._server: ws.Server | None = None
         self._clock: asyncio.Task[None] | None = None
         self._draining = False
@@ -145,36 +146,58 @@ class SignalingServer:
         return [None, THIS_MACHINE] if self.settings.secret is None else None
 
     def _make_connection(self, *args: Any, **kwargs: Any) -> ws.ServerConnection:
-        return _CountedSocket(self._door, *args, **kwargs)
+        return CountedSocket(self._door, *args, **kwargs)
 
     async def close(self) -> None:
-        """Ask all clients to go elsewhere, close their connections, and stop listening."""
+        """Ask all clients to go elsewhere, close their connections, and stop listening.
+
+        It takes as long as the settings say at most, whatever hangs.
+        """
         if self._server is None or self._draining:
             return
         self._draining = True
+        started = time.monotonic()
+
+        def left(part: float) -> float:
+            """Return how much is left of a part of the time."""
+            return max(0.0, started + part * self.settings.drain_timeout - time.monotonic())
+
         event(logger, logging.INFO, "draining", connections=len(self._connections))
+        await self._send_elsewhere(left(0.1))
+        self._server.close(code=CLOSE_GOING_AWAY, reason="draining")
+        # They have no session that anybody would lose.
+        self._door.cut_pending()
+        closed = asyncio.ensure_future(self._server.wait_closed())
+        await asyncio.wait([closed], timeout=left(0.6))
+        if not closed.done():
+            event(logger, logging.WARNING, "cut", connections=self._door.cut_all())
+            await asyncio.wait([closed], timeout=left(0.7))
+            await end([*self._connections.values(), closed], left(0.8))
+        if self._clock is not None:
+            await end([self._clock], left(0.85))
+        try:
+            await finish_within(left(0.95), self._backend.close())
+        except TimeoutError:
+            event(logger, logging.WARNING, "backend down", reason="it didn't close in time")
+
+    async def _send_elsewhere(self, within: float) -> None:
         goaway = GoAway(self.settings.reconnect_in)
         farewells = [asyncio.ensure_future(c.say_last(goaway)) for c in self._connections]
         if farewells:
             # Those who don't read are not waited for.
-            _, unread = await asyncio.wait(farewells, timeout=1)
-            for farewell in unread:
-                farewell.cancel()
-        self._server.close(code=CLOSE_GOING_AWAY, reason="draining")
-        await self._server.wait_closed()
-        if self._clock is not None:
-            self._clock.cancel()
-            await asyncio.wait([self._clock])
-        await self._backend.close()
+            _, unread = await asyncio.wait(farewells, timeout=within)
+            await end(unread, within)
 
     async def _handle(self, socket: ws.ServerConnection) -> None:
-        assert isinstance(socket, _CountedSocket)
+        assert isinstance(socket, CountedSocket)
         connection = ClientConnection(self._service, socket, socket.count_as_seated)
-        self._connections.add(connection)
+        task = asyncio.current_task()
+        assert task is not None
+        self._connections[connection] = task
         try:
             await connection.run()
         finally:
-            self._connections.discard(connection)
+            del self._connections[connection]
 
     async def _keep_time(self) -> None:
         while True:
@@ -230,70 +253,6 @@ def _answer(
         }
     )
     return Response(status.value, status.phrase, headers, body)
-
-
-class _Door:
-    """Counts connections, from their first packet on, and ends those that are too many."""
-
-    def __init__(self, settings: ServerSettings, metrics: Metrics) -> None:
-        self._settings = settings
-        self._metrics = metrics
-        # Those who have not said hello, oldest first.
-        self._pending: dict[_CountedSocket, None] = {}
-
-    def enter(self, socket: "_CountedSocket") -> bool:
-        """Note a connection; return False if it is one too many."""
-        metrics = self._metrics
-        if metrics.connections >= self._settings.max_connections:
-            metrics.refused["overload"] += 1
-            return False
-        if len(self._pending) >= self._settings.max_pending:
-            # Who means it has said hello long before: it isn't those who come who are too many.
-            oldest = next(iter(self._pending))
-            metrics.refused["overload"] += 1
-            self.seat(oldest)
-            oldest.transport.abort()
-        self._pending[socket] = None
-        metrics.accepted += 1
-        metrics.connections += 1
-        metrics.pending = len(self._pending)
-        return True
-
-    def seat(self, socket: "_CountedSocket") -> None:
-        """Note that a client has said hello, or never will."""
-        self._pending.pop(socket, None)
-        self._metrics.pending = len(self._pending)
-
-    def leave(self, socket: "_CountedSocket") -> None:
-        """Note the end of a connection that has entered."""
-        self.seat(socket)
-        self._metrics.connections -= 1
-
-
-class _CountedSocket(ServerSocket):
-    """A connection that goes through the door."""
-
-    def __init__(self, door: _Door, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self._door = door
-        self._entered = False
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Note the connection, or end it at once."""
-        super().connection_made(transport)
-        self._entered = self._door.enter(self)
-        if not self._entered:
-            self.transport.abort()
-
-    def count_as_seated(self) -> None:
-        """Note that the client has said hello."""
-        self._door.seat(self)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Note the end."""
-        super().connection_lost(exc)
-        if self._entered:
-            self._door.leave(self)
 
 
 @contextlib.asynccontextmanager

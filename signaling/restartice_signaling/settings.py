@@ -35,6 +35,7 @@ class ServerSettings:
             come back.
         flood_patience: For how many seconds a client may send too fast without a pause.
         reconnect_in: When clients are asked to come back after the end of this server.
+        drain_timeout: Within how many seconds the server ends, whatever hangs, once it is told to.
         node: A name of the server, in logs and in what servers share.
         insecure: Whether it is meant that anyone may join where there is no secret. Otherwise a
             server that listens on loopback refuses what a proxy hands on from elsewhere.
@@ -53,5 +54,6 @@ class ServerSettings:
     stall_timeout: float = 30.0
     flood_patience: float = 10.0
     reconnect_in: tuple[float, float] = (0.0, 2.0)
+    drain_timeout: float = 10.0
     node: str = field(default_factory=lambda: secrets.token_hex(4))
     insecure: bool = False

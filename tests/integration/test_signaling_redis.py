@@ -1,15 +1,16 @@
 """Several servers that share a Redis: any of them goes on with any session."""
 
 import asyncio
+import signal
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 
 import pytest
 from websockets.exceptions import ConnectionClosed
 
 from conftest import Factory
-from connecting import Echo, sending_ufrags, wait_connected, wait_restarted
+from connecting import DEADLINE, Echo, sending_ufrags, wait_connected, wait_restarted
 from numbered import Flow
 from redisserver import RedisServer, redis_server
 from restartice_signaling import (
@@ -21,7 +22,7 @@ from restartice_signaling import (
 )
 from signalingevents import next_of
 from signalingnode import FAST, node
-from wire import dial
+from wire import Wire, dial
 
 COUNT = 10_000
 pytestmark = pytest.mark.timeout(300)
@@ -112,6 +113,97 @@ async def test_a_call_goes_on_by_way_of_another_node(redis: RedisServer, make_pc
         await wait_restarted(*pcs, since=before)
         await echo.check("after another restart")
         assert signalings[1].peers["a"].instance == instance
+
+
+class Pair:
+    """Two clients of a room, one of whom keeps sending to the other."""
+
+    def __init__(self, room: str, sender: Wire, receiver: Wire) -> None:
+        self.room = room
+        self._wires = (sender, receiver)
+        self._tasks: list[asyncio.Task[None]] = []
+        self.received = 0
+
+    async def start(self) -> None:
+        for name, wire in zip("ab", self._wires, strict=True):
+            await wire.join(self.room, peer=name)
+        self._tasks = [asyncio.create_task(step()) for step in (self._send, self._receive)]
+
+    async def _send(self) -> None:
+        seq = 0
+        with suppress(ConnectionClosed):
+            while True:
+                seq += 1
+                await self._wires[0].say(type="signal", seq=seq, data={"custom": seq})
+                await asyncio.sleep(0.05)
+
+    async def _receive(self) -> None:
+        with suppress(ConnectionClosed):
+            while True:
+                message = await self._wires[1].hear()
+                if "seq" in message:
+                    self.received += 1
+                    await self._wires[1].say(type="ack", seq=message["seq"])
+
+    async def cut(self) -> None:
+        for wire in self._wires:
+            wire.socket.transport.abort()
+        await asyncio.gather(*self._tasks)
+
+
+@asynccontextmanager
+async def pairs(url: str, count: int) -> AsyncIterator[list[Pair]]:
+    """Let many speak to each other."""
+    async with AsyncExitStack() as stack:
+        talking = []
+        for number in range(count):
+            wires = [await stack.enter_async_context(dial(url)) for _ in range(2)]
+            pair = Pair(f"room-{number}", *wires)
+            await pair.start()
+            talking.append(pair)
+        async with asyncio.timeout(60):
+            while min(pair.received for pair in talking) < 3:  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
+        yield talking
+        for pair in talking:
+            await pair.cut()
+
+
+async def test_of_clients_cut_in_mid_traffic_nothing_is_left(redis: RedisServer) -> None:
+    options = ("--port=0", f"--redis={redis.url}", "--resume-window=1", *FAST)
+    async with node(*options) as one, pairs(one.url, 60) as talking:
+        for pair in talking:
+            await pair.cut()
+        async with asyncio.timeout(30):
+            for pair in talking:
+                while True:
+                    async with dial(one.url) as newcomer:
+                        if not (await newcomer.join(pair.room))["peers"]:
+                            break
+                        await newcomer.say(type="bye")
+                    await asyncio.sleep(0.2)
+
+
+async def test_sigterm_under_load_ends_in_time(redis: RedisServer) -> None:
+    options = ("--port=0", f"--redis={redis.url}", "--drain-timeout=10", *FAST)
+    async with node(*options) as one, pairs(one.url, 60):
+        one.process.send_signal(signal.SIGTERM)
+        async with asyncio.timeout(10):
+            assert await one.process.wait() == 0
+
+
+async def test_sigterm_ends_in_time_although_redis_hangs(redis: RedisServer) -> None:
+    options = ("--port=0", f"--redis={redis.url}", "--drain-timeout=4", *FAST)
+    async with node(*options) as one, pairs(one.url, 10):
+        redis.pause()
+        try:
+            one.process.send_signal(signal.SIGTERM)
+            async with asyncio.timeout(DEADLINE):
+                started = asyncio.get_running_loop().time()
+                await one.process.wait()
+                assert asyncio.get_running_loop().time() - started < 6
+        finally:
+            redis.go_on()
 
 
 async def test_who_comes_while_redis_is_down_is_told_to_try_later(redis: RedisServer) -> None:

@@ -1,0 +1,89 @@
+"""The connections to a server, counted from their first packet on; those too many are ended."""
+
+import asyncio
+from typing import Any
+
+from .metrics import Metrics
+from .settings import ServerSettings
+from .sockets import ServerSocket
+
+__all__ = ["CountedSocket", "Door"]
+
+
+class Door:
+    """Lets connections in, and knows them all."""
+
+    def __init__(self, settings: ServerSettings, metrics: Metrics) -> None:
+        self._settings = settings
+        self._metrics = metrics
+        # Those who have not said hello, oldest first.
+        self._pending: dict[CountedSocket, None] = {}
+        self._entered: set[CountedSocket] = set()
+
+    def enter(self, socket: "CountedSocket") -> bool:
+        """Note a connection; return False if it is one too many."""
+        metrics = self._metrics
+        if metrics.connections >= self._settings.max_connections:
+            metrics.refused["overload"] += 1
+            return False
+        if len(self._pending) >= self._settings.max_pending:
+            # Who means it has said hello long before: it isn't those who come who are too many.
+            oldest = next(iter(self._pending))
+            metrics.refused["overload"] += 1
+            self.seat(oldest)
+            oldest.transport.abort()
+        self._pending[socket] = None
+        self._entered.add(socket)
+        metrics.accepted += 1
+        metrics.connections += 1
+        metrics.pending = len(self._pending)
+        return True
+
+    def seat(self, socket: "CountedSocket") -> None:
+        """Note that a client has said hello, or never will."""
+        self._pending.pop(socket, None)
+        self._metrics.pending = len(self._pending)
+
+    def leave(self, socket: "CountedSocket") -> None:
+        """Note the end of a connection that has entered."""
+        self.seat(socket)
+        self._entered.discard(socket)
+        self._metrics.connections -= 1
+
+    def cut_pending(self) -> None:
+        """End the connections of those who have not said hello."""
+        for socket in list(self._pending):
+            socket.transport.abort()
+
+    def cut_all(self) -> int:
+        """End all connections; return how many there were."""
+        sockets = list(self._entered)
+        for socket in sockets:
+            socket.transport.abort()
+        return len(sockets)
+
+
+class CountedSocket(ServerSocket):
+    """A connection that goes through the door."""
+
+    def __init__(self, door: Door, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._door = door
+        self._entered = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Note the connection, or end it at once."""
+        super().connection_made(transport)
+        self._entered = self._door.enter(self)
+        if not self._entered:
+            self.transport.abort()
+
+    def count_as_seated(self) -> None:
+        """Note that the client has said hello."""
+        self._door.seat(self)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Note the end."""
+        super().connection_lost(exc)
+        if self._entered:
+            self._door.leave(self)
