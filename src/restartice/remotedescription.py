@@ -61,6 +61,8 @@ class RemoteDescriptionSetter(Session):
         async with self.transaction():
             await self._apply_remote(session, description)
             await self._receive_remote_ice(description)
+            # An answer that was created is one to an earlier offer.
+            self.last_created.pop("answer", None)
             if state is SignalingState.STABLE:
                 self.current_local, self.pending_local = self.pending_local, None
                 self.conclude(we_offered=True)

@@ -89,6 +89,8 @@ class Session(RejectionFollower):
         if self._last_stable is not None:
             removed, transports = self._restore(self._last_stable)
             self.abandoned += removed
+            # What was created describes what there isn't any more.
+            self.last_created.clear()
             for transport in self.transports_by_use():
                 transport.discard_generation()
         # Nothing is awaited before this, so that no rollback is cancelled halfway.
