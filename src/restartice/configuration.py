@@ -11,8 +11,11 @@ import aiortc
 from aiortc import InvalidAccessError, RTCBundlePolicy, RTCIceServer, RTCIceTransportPolicy
 from aiortc.rtcconfiguration import RTCConfiguration as AiortcConfiguration
 from aiortc.rtcdtlstransport import RTCCertificate
+from OpenSSL import SSL
 
 from .exceptions import IceServerSyntaxError, InvalidModificationError
+from .handshake import reason
+from .internals import try_certificate
 
 __all__ = ["RTCConfiguration", "RTCRtcpMuxPolicy", "check_change", "in_force", "validated"]
 
@@ -67,7 +70,7 @@ def validated(configuration: aiortc.RTCConfiguration | None) -> RTCConfiguration
         TypeError: A value is none of those allowed.
         IceServerSyntaxError: A server has no URL or a malformed one.
         InvalidAccessError: A TURN server lacks username or credential, or a certificate has
-            expired.
+            expired or can't be used with its key.
     """
     given = configuration or aiortc.RTCConfiguration()
     if not isinstance(given, AiortcConfiguration):
@@ -167,3 +170,7 @@ def _check_certificates(certificates: Iterable[aiortc.RTCCertificate]) -> None:
         # If the value of certificate.expires is less than the current time, throw.
         if certificate.expires < dt.datetime.now(tz=dt.UTC):
             raise InvalidAccessError(f"A certificate has expired at {certificate.expires}")
+        try:
+            try_certificate(certificate)
+        except SSL.Error as error:
+            raise InvalidAccessError(f"A certificate can't be used: {reason(error)}") from None

@@ -37,8 +37,8 @@ class Connector:
 
     async def close(self) -> None:
         """End all tasks."""
-        # More than once: wait_for(), in which DTLS waits for the other side, swallows the first
-        # cancellation if something comes in at the same moment, until Python 3.12.
+        # More than once, because what is waited for may swallow a cancellation, as wait_for() does
+        # until Python 3.12 if something comes in at the same moment.
         while tasks := [task for task in self._tasks.values() if not task.done()]:
             for task in tasks:
                 task.cancel()

@@ -7,6 +7,7 @@ from typing import Any
 import aiortc
 import pytest
 
+from certificates import rsa_certificate
 from restartice import (
     IceServerSyntaxError,
     InvalidAccessError,
@@ -125,6 +126,18 @@ def test_an_expired_certificate(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(RTCCertificate, "expires", property(lambda _: past))
     with pytest.raises(InvalidAccessError, match="expired"):
         validated(RTCConfiguration(certificates=[certificate]))
+
+
+def mixed(key: RTCCertificate, certificate: RTCCertificate) -> RTCCertificate:
+    return RTCCertificate(key._key, certificate._cert)
+
+
+def test_certificates_that_openssl_refuses() -> None:
+    one, other = RTCCertificate.generateCertificate(), RTCCertificate.generateCertificate()
+    short = rsa_certificate(1024)
+    for unusable in (mixed(one, other), mixed(one, rsa_certificate()), short):
+        with pytest.raises(InvalidAccessError, match="can't be used: OpenSSL says"):
+            RTCPeerConnection(RTCConfiguration(certificates=[unusable]))
 
 
 def test_the_configuration_returned_is_a_copy() -> None:

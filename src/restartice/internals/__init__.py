@@ -26,6 +26,7 @@ from .data import (
     round_trip_of,
     transport_stats,
 )
+from .dtls import AiortcDtlsTransport, PreparedCertificate, try_certificate
 from .ice import (
     AioiceConnection,
     CandidatePair,
@@ -64,12 +65,14 @@ __all__ = [
     "NEGOTIATED_STATE",
     "SUPPORTED",
     "AioiceConnection",
+    "AiortcDtlsTransport",
     "AiortcJitterBuffer",
     "AiortcPeerConnection",
     "AiortcRtpReceiver",
     "AiortcRtpSender",
     "AiortcRtpTransceiver",
     "CandidatePair",
+    "PreparedCertificate",
     "RemoteStreamTrack",
     "StunProtocol",
     "abandon_allocation",
@@ -110,6 +113,7 @@ __all__ = [
     "set_track_id",
     "transport_policy",
     "transport_stats",
+    "try_certificate",
     "turn_client",
 ]
 

@@ -1,0 +1,114 @@
+"""The private names of aiortc's DTLS transport, and of the certificate that it is made with."""
+
+from collections.abc import Callable
+from typing import Final
+
+import aiortc
+from aiortc import rtcdtlstransport, rtcrtpreceiver, rtcsctptransport
+from aiortc.rtcdtlstransport import (
+    SRTP_PROFILES,
+    RTCDtlsFingerprint,
+    SRTPProtectionProfile,
+    State,
+)
+from OpenSSL import SSL
+
+from .seam import Private, require
+
+__all__ = ["AiortcDtlsTransport", "PreparedCertificate", "try_certificate"]
+
+_CERTIFICATE = rtcdtlstransport.RTCCertificate
+for _name in ("_cert", "_create_ssl_context", "_key"):
+    require(_CERTIFICATE, _name)
+
+
+class PreparedCertificate(rtcdtlstransport.RTCCertificate):
+    """A certificate of the program's, whose contexts for OpenSSL are prepared further.
+
+    Args:
+        certificate: The certificate.
+        prepare: Called with a context that nothing uses yet, and a list of the cipher suites
+            that are enabled in it.
+    """
+
+    def __init__(
+        self,
+        certificate: aiortc.RTCCertificate,
+        prepare: Callable[[SSL.Context, list[str]], None],
+    ) -> None:
+        super().__init__(certificate._key, certificate._cert)
+        self.original = certificate
+        self.prepare = prepare
+
+    def getFingerprints(self) -> list[RTCDtlsFingerprint]:
+        """Return the digests of the certificate."""
+        return self.original.getFingerprints()
+
+    def _create_ssl_context(self, srtp_profiles: list[SRTPProtectionProfile]) -> SSL.Context:
+        # One to read from, as a context can't be changed when it has made a connection.
+        read = SSL.Connection(self.original._create_ssl_context(srtp_profiles))
+        context = self.original._create_ssl_context(srtp_profiles)
+        self.prepare(context, read.get_cipher_list())
+        return context
+
+
+def try_certificate(certificate: aiortc.RTCCertificate) -> None:
+    """Try if OpenSSL takes a certificate and its key.
+
+    Raises:
+        SSL.Error: It doesn't. Also TypeError, if one of them is of no kind that it knows.
+    """
+    certificate._create_ssl_context(SRTP_PROFILES).check_privatekey()
+
+
+_DTLS = rtcdtlstransport.RTCDtlsTransport
+
+for _method in ("_do_handshake", "_set_state", "_setup_srtp"):
+    require(_DTLS, _method)
+for _name in ("_data_receiver", "_rtp_router", "_state", "_task"):
+    require(_DTLS, _name)
+require(rtcrtpreceiver.RTCRtpReceiver, "_handle_disconnect")
+FAILED: Final = State.FAILED
+
+
+class AiortcDtlsTransport(rtcdtlstransport.RTCDtlsTransport):
+    """aiortc's DTLS transport with its private attributes under names of ours."""
+
+    tls = Private[SSL.Connection | None](_DTLS, "_ssl")
+    dtls_role = Private[str](_DTLS, "_role")
+    bytes_received = Private[int](_DTLS, "__rx_bytes")
+    bytes_sent = Private[int](_DTLS, "__tx_bytes")
+    packets_received = Private[int](_DTLS, "__rx_packets")
+    packets_sent = Private[int](_DTLS, "__tx_packets")
+
+    # What a subclass overrides.
+
+    async def shake_hands(self) -> None:
+        """Attempt to complete the handshake, after which this is `encrypted`, or `failed`."""
+        raise NotImplementedError
+
+    # What a subclass calls.
+
+    def enter_failed(self) -> None:
+        """Enter the state that there is no way out of."""
+        self._set_state(FAILED)
+
+    async def disconnect(self) -> None:
+        """End what runs on this, as nothing can be sent or received any more."""
+        if self._task is not None:
+            self._task.cancel()
+            self._task = None
+        for receiver in list(self._rtp_router.receivers):
+            receiver._handle_disconnect()
+        if isinstance(self._data_receiver, rtcsctptransport.RTCSctpTransport):
+            await self._data_receiver.stop()
+
+    # What aiortc calls.
+
+    async def _do_handshake(self) -> None:
+        await self.shake_hands()
+
+    def _set_state(self, state: State) -> None:
+        # aiortc's task enters "closed" when it is cancelled.
+        if self._state is not FAILED:
+            super()._set_state(state)

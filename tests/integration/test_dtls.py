@@ -1,0 +1,297 @@
+"""DTLS with peers of all kinds, and what is told of a handshake that fails."""
+
+import asyncio
+import logging
+import re
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import aiortc
+import pytest
+from aiortc import RTCSessionDescription
+from OpenSSL import SSL
+
+from certificates import rsa_certificate, use_certificate, with_suites
+from conftest import Factory
+from connecting import Echo, negotiate, wait_for_state, wait_until
+from restartice import RTCConfiguration, dtlstransport
+
+KINDS: dict[str, Callable[[], aiortc.RTCCertificate]] = {
+    "EC": aiortc.RTCCertificate.generateCertificate,
+    "RSA": rsa_certificate,
+    "RSA-4096": lambda: rsa_certificate(4096),
+}
+ALL_SUITES = b"ECDHE+AESGCM"
+OTHER = "a=fingerprint:sha-256 " + ":".join(["AB"] * 32)
+Tamper = Callable[[RTCSessionDescription], RTCSessionDescription]
+
+
+@pytest.fixture
+async def plain() -> AsyncIterator[aiortc.RTCPeerConnection]:
+    pc = aiortc.RTCPeerConnection()
+    yield pc
+    await pc.close()
+
+
+def dtls(pc: aiortc.RTCPeerConnection) -> Any:
+    assert pc.sctp is not None
+    return pc.sctp.transport
+
+
+def unchanged(description: RTCSessionDescription) -> RTCSessionDescription:
+    return description
+
+
+def with_other_fingerprint(description: RTCSessionDescription) -> RTCSessionDescription:
+    sdp = re.sub(r"a=fingerprint:sha-256 \S+", OTHER, description.sdp)
+    assert sdp != description.sdp
+    return RTCSessionDescription(sdp, description.type)
+
+
+async def hand_over(
+    offerer: aiortc.RTCPeerConnection,
+    answerer: aiortc.RTCPeerConnection,
+    offer: Tamper = unchanged,
+    answer: Tamper = unchanged,
+) -> None:
+    """Negotiate, with what is done to the descriptions on their way."""
+    offerer.createDataChannel("data")
+    await offerer.setLocalDescription(await offerer.createOffer())
+    await answerer.setRemoteDescription(offer(offerer.localDescription))
+    await answerer.setLocalDescription(await answerer.createAnswer())
+    await offerer.setRemoteDescription(answer(answerer.localDescription))
+
+
+def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
+    """Return what a person reads of it who has set up no logging."""
+    return [
+        record.getMessage()
+        for record in caplog.records
+        if record.levelno >= logging.WARNING and record.name.startswith("restartice")
+    ]
+
+
+@pytest.mark.parametrize("server", KINDS)
+@pytest.mark.parametrize("client", KINDS)
+async def test_certificates_of_any_kind(make_pc: Factory, server: str, client: str) -> None:
+    near = make_pc(RTCConfiguration(certificates=[KINDS[server]()]))
+    far = make_pc(RTCConfiguration(certificates=[KINDS[client]()]))
+    echo = Echo(near, far)
+    await negotiate(near, far)
+    await echo.check()
+    assert (dtls(near).dtls_role, dtls(far).dtls_role) == ("server", "client")
+    authenticated = "ECDSA" if server == "EC" else "RSA"
+    for pc in (near, far):
+        assert dtls(pc).tls.get_cipher_name() == f"ECDHE-{authenticated}-AES128-GCM-SHA256"
+
+
+# aiortc cuts flights that are longer than 1500 bytes, which RSA-4096 makes.
+@pytest.mark.parametrize("kind", ["EC", "RSA"])
+@pytest.mark.parametrize("they_offer", [True, False])
+async def test_a_peer_with_all_that_openssl_has(
+    make_pc: Factory, plain: aiortc.RTCPeerConnection, kind: str, *, they_offer: bool
+) -> None:
+    """It is the DTLS server where it offers, and has an RSA certificate, as GStreamer has."""
+    use_certificate(plain, with_suites(KINDS[kind](), ALL_SUITES))
+    ours = make_pc()
+    echo = Echo(plain, ours) if they_offer else Echo(ours, plain)
+    await negotiate(*((plain, ours) if they_offer else (ours, plain)))
+    await echo.check()
+    assert dtls(ours).dtls_role == ("client" if they_offer else "server")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_our_certificate_towards_aiortc(
+    make_pc: Factory, plain: aiortc.RTCPeerConnection, kind: str
+) -> None:
+    ours = make_pc(RTCConfiguration(certificates=[KINDS[kind]()]))
+    echo = Echo(plain, ours)
+    await negotiate(plain, ours)
+    await echo.check()
+
+
+async def test_no_cipher_suite_in_common(
+    make_pc: Factory, plain: aiortc.RTCPeerConnection, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Both sides fail at once, the other one by our alert."""
+    use_certificate(plain, with_suites(KINDS["EC"](), b"ECDHE-ECDSA-AES256-GCM-SHA384"))
+    ours = make_pc()
+    await hand_over(ours, plain)
+    for pc in (ours, plain):
+        await wait_for_state(pc, "connectionState", "failed")
+    assert warnings(caplog) == [
+        "RTCDtlsTransport(server) handshake has failed: OpenSSL says: no shared cipher"
+    ]
+
+
+async def test_the_peer_refuses(make_pc: Factory, caplog: pytest.LogCaptureFixture) -> None:
+    ours = make_pc()
+    theirs = make_pc(
+        RTCConfiguration(certificates=[with_suites(KINDS["EC"](), b"ECDHE-ECDSA-AES256-CCM")])
+    )
+    await hand_over(theirs, ours)
+    for pc in (ours, theirs):
+        await wait_for_state(pc, "connectionState", "failed")
+    assert len(warnings(caplog)) == 2
+    (heard,) = [text for text in warnings(caplog) if "(client)" in text]
+    assert "handshake has failed: the peer has refused it (" in heard
+    assert "alert handshake failure" in heard
+
+
+@pytest.mark.parametrize("wrong", ["server", "client"])
+async def test_a_wrong_fingerprint_ends_both_sides(
+    make_pc: Factory, caplog: pytest.LogCaptureFixture, wrong: str
+) -> None:
+    near, far = make_pc(), make_pc()
+    tampered = {"server": "offer", "client": "answer"}[wrong]
+    await hand_over(near, far, **{tampered: with_other_fingerprint})
+    for pc in (near, far):
+        await wait_for_state(pc, "connectionState", "failed")
+        assert dtls(pc).state == "failed"
+        assert pc.iceConnectionState in {"connected", "completed"}
+    noticed = "client" if wrong == "server" else "server"
+    assert sorted(text.partition(":")[0] for text in warnings(caplog)) == [
+        "RTCDtlsTransport(client) handshake has failed",
+        "RTCDtlsTransport(server) handshake has failed",
+    ]
+    (seen,) = [text for text in warnings(caplog) if f"({noticed})" in text]
+    assert seen.endswith("the peer's certificate has another fingerprint than its description")
+
+
+@pytest.mark.parametrize("they_offer", [True, False])
+async def test_a_wrong_fingerprint_ends_aiortc_too(
+    make_pc: Factory, plain: aiortc.RTCPeerConnection, *, they_offer: bool
+) -> None:
+    ours = make_pc()
+    if they_offer:
+        await hand_over(plain, ours, offer=with_other_fingerprint)
+    else:
+        await hand_over(ours, plain, answer=with_other_fingerprint)
+    for pc in (ours, plain):
+        await wait_for_state(pc, "connectionState", "failed")
+
+
+@pytest.mark.parametrize("they_offer", [True, False])
+async def test_no_srtp_profile_in_common(
+    make_pc: Factory,
+    plain: aiortc.RTCPeerConnection,
+    caplog: pytest.LogCaptureFixture,
+    *,
+    they_offer: bool,
+) -> None:
+    """OpenSSL takes the handshake for complete, so the other side is told that it is over."""
+    ours = make_pc()
+    offerer, answerer = (plain, ours) if they_offer else (ours, plain)
+    offerer.createDataChannel("data")
+    dtls(offerer)._srtp_profiles = dtls(offerer)._srtp_profiles[:1]
+    await offerer.setLocalDescription(await offerer.createOffer())
+    await answerer.setRemoteDescription(offerer.localDescription)
+    await answerer.setLocalDescription(await answerer.createAnswer())
+    dtls(answerer)._srtp_profiles = dtls(answerer)._srtp_profiles[1:]
+    await offerer.setRemoteDescription(answerer.localDescription)
+    await wait_for_state(ours, "connectionState", "failed")
+    await wait_for_state(plain, "connectionState", "failed")
+    assert [text.partition(": ")[2] for text in warnings(caplog)] == [
+        "there is no SRTP profile in common"
+    ]
+
+
+async def test_a_peer_that_takes_the_handshake_for_complete(
+    make_pc: Factory, plain: aiortc.RTCPeerConnection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It needs no SRTP, so it has to be told that it is over."""
+    ours = make_pc()
+    plain.createDataChannel("data")
+    dtls(plain)._srtp_profiles = dtls(plain)._srtp_profiles[1:]
+    monkeypatch.setattr(dtls(plain), "_setup_srtp", lambda: None)
+    await plain.setLocalDescription(await plain.createOffer())
+    await ours.setRemoteDescription(plain.localDescription)
+    await ours.setLocalDescription()
+    dtls(ours)._srtp_profiles = dtls(ours)._srtp_profiles[:1]
+    await plain.setRemoteDescription(ours.localDescription)
+    await wait_for_state(ours, "connectionState", "failed")
+    await wait_for_state(plain, "connectionState", "closed")
+
+
+async def test_an_alert_after_the_handshake(
+    make_pc: Factory, caplog: pytest.LogCaptureFixture
+) -> None:
+    """There are peers that look at the fingerprint when we have completed the handshake."""
+    near, far = make_pc(), make_pc()
+    echo = Echo(near, far)
+    ended = asyncio.Event()
+    echo.channel.on("close", ended.set)
+    await negotiate(near, far)
+    await echo.check()
+    # OpenSSL takes it for fatal that the other side's OpenSSL allows no other handshake.
+    client = dtls(far)
+    client.tls.renegotiate()
+    with pytest.raises(SSL.WantReadError):
+        client.tls.do_handshake()
+    await client._write_ssl()
+    for pc in (near, far):
+        await wait_for_state(pc, "connectionState", "failed")
+    assert sorted(warnings(caplog)) == [
+        "RTCDtlsTransport(client) has failed: alert 40 was sent",
+        "RTCDtlsTransport(server) has failed: the peer has sent alert 40",
+    ]
+    async with asyncio.timeout(20):
+        await ended.wait()
+    for pc in (near, far):
+        await pc.close()
+        assert dtls(pc).state == "failed"
+
+
+async def test_a_peer_that_goes_on_and_on(
+    make_pc: Factory, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That is told while it lasts, and so is the end of OpenSSL's patience."""
+    monkeypatch.setattr(dtlstransport, "PATIENCE", 0.1)
+    ours, theirs = make_pc(), make_pc()
+    theirs.createDataChannel("data")
+    monkeypatch.setattr(dtls(theirs), "shake_hands", never)
+    await hand_over(theirs, ours)
+    # OpenSSL repeats its flight 12 times in 9 minutes, and then says this.
+    given_up = SSL.Error([("SSL routines", "", "read timeout expired")])
+
+    def give_up(_: SSL.Connection) -> None:
+        raise given_up
+
+    monkeypatch.setattr(SSL.Connection, "DTLSv1_handle_timeout", give_up)
+    await wait_for_state(ours, "connectionState", "failed")
+    ours_said = [text for text in warnings(caplog) if "(client)" in text]
+    assert ours_said == [
+        "RTCDtlsTransport(client) handshake isn't complete after 0.1 s, and goes on",
+        "RTCDtlsTransport(client) handshake has failed: the peer hasn't answered",
+    ]
+
+
+async def never() -> None:
+    await asyncio.get_running_loop().create_future()
+
+
+async def test_a_close_in_the_middle_is_no_failure(
+    make_pc: Factory, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ours, theirs = make_pc(), make_pc()
+    theirs.createDataChannel("data")
+    monkeypatch.setattr(dtls(theirs), "shake_hands", never)
+    await hand_over(theirs, ours)
+    await wait_until(dtls(ours), "statechange", lambda: dtls(ours).state == "connecting")
+    await ours.close()
+    await theirs.close()
+    assert warnings(caplog) == []
+
+
+async def test_what_succeeds_is_not_worth_a_word(
+    make_pc: Factory, caplog: pytest.LogCaptureFixture
+) -> None:
+    near, far = make_pc(), make_pc()
+    echo = Echo(near, far)
+    await negotiate(near, far)
+    await echo.check()
+    for pc in (near, far):
+        traffic = dtls(pc).traffic()
+        assert min(traffic.bytes_sent, traffic.bytes_received) > 1000
+        await pc.close()
+    assert warnings(caplog) == []
