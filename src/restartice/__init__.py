@@ -33,7 +33,6 @@ from aiortc import (
     RTCRtpParameters,
     RTCRtpSynchronizationSource,
     RTCSctpCapabilities,
-    RTCSctpTransport,
     RTCSessionDescription,
     RTCStatsReport,
     VideoStreamTrack,
@@ -47,6 +46,7 @@ from .exceptions import (
     IceServerSyntaxError,
     InvalidContentError,
     InvalidModificationError,
+    RTCError,
     SdpSyntaxError,
 )
 from .icegatherer import RTCIceGatherer
@@ -56,6 +56,7 @@ from .mediastream import MediaStream
 from .network import NetworkChange, NetworkMonitor
 from .parameters import RTCRtpEncodingParameters, RTCRtpSendParameters
 from .peerconnection import RTCPeerConnection
+from .sctptransport import RTCSctpTransport
 from .settings import IceSettings
 from .stats import RTCIceCandidatePairStats, RTCIceCandidateStats, RTCTransportStats
 from .transceiver import RTCRtpReceiver, RTCRtpSender, RTCRtpTransceiver
@@ -84,6 +85,7 @@ __all__ = [
     "RTCDtlsFingerprint",
     "RTCDtlsParameters",
     "RTCDtlsTransport",
+    "RTCError",
     "RTCIceCandidate",
     "RTCIceCandidatePair",
     "RTCIceCandidatePairStats",

@@ -10,6 +10,7 @@ __all__ = [
     "IceServerSyntaxError",
     "InvalidContentError",
     "InvalidModificationError",
+    "RTCError",
     "SdpSyntaxError",
 ]
 
@@ -33,6 +34,25 @@ class CandidateSyntaxError(OperationError, ValueError):
 
     The mistake of who wrote it. Spec: https://webidl.spec.whatwg.org/#operationerror
     """
+
+
+class RTCError(OperationError):
+    """Data channels have failed, which is what they emit `error` with.
+
+    Attributes:
+        errorDetail: `"data-channel-failure"` if it is one of them, `"sctp-failure"` if it is all.
+        sctpCauseCode: The number of the cause if an ABORT told one, or None.
+
+    Mostly the mistake of the other side. Spec: https://w3c.github.io/webrtc-pc/#rtcerror-interface
+    """
+
+    def __init__(self, message: str, detail: str, cause: int | None = None) -> None:
+        super().__init__(message)
+        self.errorDetail = detail
+        self.sctpCauseCode = cause
+
+    def __reduce__(self) -> tuple[type[Self], tuple[str, str, int | None]]:
+        return type(self), (str(self), self.errorDetail, self.sctpCauseCode)
 
 
 class SdpSyntaxError(OperationError, ValueError):

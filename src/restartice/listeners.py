@@ -6,7 +6,7 @@ from typing import Any
 
 from pyee.asyncio import AsyncIOEventEmitter
 
-__all__ = ["Emitter", "shield"]
+__all__ = ["Emitter", "shield", "tell_error"]
 
 logger = logging.getLogger(__name__)
 
@@ -46,6 +46,12 @@ def shield(emitter: AsyncIOEventEmitter) -> None:
             report(emitter, error)
 
     emitter.on("error", take)
+
+
+def tell_error(channel: AsyncIOEventEmitter, error: Exception) -> None:
+    """Emit `error` on a data channel, which isn't an error of ours to report if nobody listens."""
+    if len(channel.listeners("error")) > 1:  # one is that of shield()
+        channel.emit("error", error)
 
 
 def report(emitter: AsyncIOEventEmitter, error: Exception) -> None:

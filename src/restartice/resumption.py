@@ -15,6 +15,7 @@ from .internals import (
     round_trip_of,
 )
 from .rtp import RTCRtpSender
+from .sctptransport import RTCSctpTransport
 
 __all__ = ["resume"]
 
@@ -33,8 +34,11 @@ def resume(connection: AiortcPeerConnection, transport: RTCIceTransport, *, loss
         lossy: Whether it is known that something was lost.
     """
     sctp = connection.sctp_transport
-    if sctp is not None and sctp.transport.transport is transport and is_established(sctp):
-        _resume_data(sctp, lossy=lossy)
+    if sctp is not None and sctp.transport.transport is transport:
+        if is_established(sctp):
+            _resume_data(sctp, lossy=lossy)
+        elif lossy and isinstance(sctp, RTCSctpTransport):
+            sctp.repeat_setup()
     if lossy:
         for transceiver in connection.transceivers:
             sender = transceiver.sender

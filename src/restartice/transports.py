@@ -21,6 +21,7 @@ from .internals import AiortcPeerConnection, mark_bundled, mline_index
 from .listeners import Emitter, shield
 from .relaying import Releases
 from .resumption import resume
+from .sctptransport import RTCSctpTransport
 from .settings import IceSettings
 from .states import (
     aggregate_connection_state,
@@ -107,10 +108,16 @@ class TransportOwner(Emitter, AiortcPeerConnection):
         self.update_transport_states()
         return dtls
 
-    def shield_data_channels(self) -> None:
-        """Let no data channel that the remote side makes end the connection by its listeners."""
-        assert self.sctp_transport is not None
-        self.sctp_transport.on("datachannel", shield)
+    def create_sctp_transport(self, transport: aiortc.RTCDtlsTransport) -> RTCSctpTransport:
+        """Return an SCTP transport, whose channels can't end the connection by their listeners."""
+        sctp = RTCSctpTransport(transport)
+
+        @sctp.on("datachannel")
+        def announce(channel: aiortc.RTCDataChannel) -> None:
+            shield(channel)
+            self.emit("datachannel", channel)
+
+        return sctp
 
     @contextmanager
     def sctp_if_needed(self) -> Iterator[None]:

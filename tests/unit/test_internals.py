@@ -93,6 +93,7 @@ def test_all_of_aiortcs_names_are_exported() -> None:
         "RTCRtpReceiver",
         "RTCRtpSender",
         "RTCRtpTransceiver",
+        "RTCSctpTransport",
         "RTCTransportStats",
     }
     for name in ours:

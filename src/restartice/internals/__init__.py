@@ -58,6 +58,7 @@ from .media import (
     pair,
     set_track_id,
 )
+from .sctp import AiortcSctpTransport
 from .seam import SUPPORTED, check, required_names
 from .sockets import StunProtocol, is_aioices, make_socket
 
@@ -71,6 +72,7 @@ __all__ = [
     "AiortcRtpReceiver",
     "AiortcRtpSender",
     "AiortcRtpTransceiver",
+    "AiortcSctpTransport",
     "CandidatePair",
     "PreparedCertificate",
     "RemoteStreamTrack",

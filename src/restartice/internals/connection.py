@@ -93,8 +93,8 @@ class AiortcPeerConnection(rtcpeerconnection.RTCPeerConnection):
         """Return a transport for a new transceiver or the SCTP transport."""
         raise NotImplementedError
 
-    def shield_data_channels(self) -> None:
-        """Prepare a new SCTP transport for listeners that fail."""
+    def create_sctp_transport(self, transport: aiortc.RTCDtlsTransport) -> aiortc.RTCSctpTransport:
+        """Return an SCTP transport that rides on a DTLS transport."""
         raise NotImplementedError
 
     def create_transceiver(
@@ -145,7 +145,10 @@ class AiortcPeerConnection(rtcpeerconnection.RTCPeerConnection):
 
     def _RTCPeerConnection__createSctpTransport(self) -> None:
         super()._RTCPeerConnection__createSctpTransport()  # type: ignore[misc]
-        self.shield_data_channels()
+        theirs = self.sctp_transport
+        assert theirs is not None
+        self.sctp_transport = self.create_sctp_transport(theirs.transport)
+        self.sctp_transport._bundled = theirs._bundled
 
     def _RTCPeerConnection__createTransceiver(
         self, direction: str, kind: str, sender_track: aiortc.MediaStreamTrack | None = None

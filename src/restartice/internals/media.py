@@ -1,13 +1,19 @@
 """The private names of aiortc's senders, receivers, transceivers and jitter buffer."""
 
-from collections.abc import Callable, Iterator
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine, Iterator
+from queue import Queue
+from typing import Any, Final
 
 import aiortc
 from aiortc import mediastreams, rtcrtpreceiver, rtcrtpsender, rtcrtptransceiver
 from aiortc.jitterbuffer import JitterBuffer
-from aiortc.rtcrtpreceiver import RemoteStreamTrack
+from aiortc.rate import RemoteBitrateEstimator
+from aiortc.rtcrtpparameters import RTCRtpReceiveParameters, RTCRtpSendParameters
+from aiortc.rtcrtpreceiver import RemoteStreamTrack, StreamStatistics
 from aiortc.rtcrtpsender import RTCEncodedFrame
-from aiortc.rtp import AnyRtcpPacket, RtcpByePacket, RtpPacket
+from aiortc.rtp import AnyRtcpPacket, RtcpByePacket, RtcpRrPacket, RtpPacket
 
 from .seam import Private, require
 
@@ -17,10 +23,24 @@ __all__ = [
     "AiortcRtpSender",
     "AiortcRtpTransceiver",
     "RemoteStreamTrack",
+    "end_tasks",
     "is_new_video_buffer",
     "pair",
     "set_track_id",
 ]
+
+logger = logging.getLogger(__name__)
+
+# How long the end of a task is waited for, and after how long it is cancelled again, in seconds.
+END_TIMEOUT: Final = 2.0
+RETRY: Final = 0.25
+# How many report blocks an RTCP packet can have. (RFC 3550 section 6.4.2)
+REPORT_BLOCKS: Final = 31
+# Of how many sources a receiver keeps account; and how many its estimate of the bandwidth can name.
+SOURCES: Final = 512
+ESTIMATED_SOURCES: Final = 255
+# How many pictures are still decoded when a receiver ends.
+LAST_PICTURES: Final = 32
 
 for _name in ("_capacity", "_is_video", "_origin", "_packets"):
     require(JitterBuffer, _name)
@@ -55,12 +75,79 @@ class AiortcJitterBuffer(JitterBuffer):
 _SENDER, _RECEIVER = rtcrtpsender.RTCRtpSender, rtcrtpreceiver.RTCRtpReceiver
 _TRANSCEIVER = rtcrtptransceiver.RTCRtpTransceiver
 
-for _name in ("_next_encoded_frame", "_send_keyframe", "_ssrc"):
+for _name in ("_next_encoded_frame", "_send_keyframe", "_send_rtcp", "_ssrc"):
     require(_SENDER, _name)
 
 
+class _Events:
+    """The events of a task of aiortc's, at the start and at the end."""
+
+    def __init__(self, owner: type, *names: str) -> None:
+        self.names = [require(owner, name) for name in names]
+
+    def __get__(self, instance: object, owner: type) -> list[asyncio.Event]:
+        return [getattr(instance, name) for name in self.names]
+
+
+async def end_tasks(
+    job: Coroutine[Any, Any, None], *tasks: asyncio.Future[None] | None, what: str
+) -> None:
+    """Run what cancels tasks and waits for their end, but not for ever.
+
+    They are cancelled again now and then, because what they wait in may have swallowed the first
+    time, as wait_for() sometimes does until Python 3.12.
+    """
+    ending = asyncio.ensure_future(job)
+    try:
+        for _ in range(round(END_TIMEOUT / RETRY)):
+            if (await asyncio.wait([ending], timeout=RETRY))[0]:
+                return
+            for task in filter(None, tasks):
+                task.cancel()
+        logger.warning("The end of %s isn't waited for any longer", what)
+    finally:
+        ending.cancel()
+
+
+def _set_at_end(task: asyncio.Future[None] | None, *events: asyncio.Event) -> None:
+    """Let nobody wait for a task that has ended otherwise than aiortc's own do."""
+
+    def set_events(ended: asyncio.Future[None]) -> None:
+        if not ended.cancelled() and (error := ended.exception()) is not None:
+            logger.warning("A task of RTP has failed", exc_info=error)
+        for event in events:
+            event.set()
+
+    if task is not None:
+        task.add_done_callback(set_events)
+
+
 class AiortcRtpSender(rtcrtpsender.RTCRtpSender):
-    """aiortc's sender with what its loop calls under a name of ours."""
+    """aiortc's sender with what its loop calls under a name of ours, and whose end is bounded."""
+
+    rtp_task = Private[asyncio.Future[None] | None](_SENDER, "__rtp_task")
+    rtcp_task = Private[asyncio.Future[None] | None](_SENDER, "__rtcp_task")
+    rtp_events = _Events(_SENDER, "__rtp_started", "__rtp_exited")
+    rtcp_events = _Events(_SENDER, "__rtcp_started", "__rtcp_exited")
+
+    async def send(self, parameters: RTCRtpSendParameters) -> None:
+        """Begin to send."""
+        begun = self.rtp_task is not None
+        await super().send(parameters)
+        if not begun:
+            _set_at_end(self.rtp_task, *self.rtp_events)
+            _set_at_end(self.rtcp_task, *self.rtcp_events)
+
+    async def stop(self) -> None:
+        """End for good; a track that doesn't end its recv() is waited for, but not for ever."""
+        what = f"the sender of a track, {self.track!r}"
+        await end_tasks(super().stop(), self.rtp_task, self.rtcp_task, what=what)
+
+    async def _send_rtcp(self, packets: list[AnyRtcpPacket]) -> None:
+        try:
+            await super()._send_rtcp(packets)
+        except Exception:
+            logger.debug("A report couldn't be sent", exc_info=True)
 
     async def next_encoded_frame(
         self, codec: aiortc.RTCRtpCodecParameters
@@ -78,6 +165,43 @@ class AiortcRtpSender(rtcrtpsender.RTCRtpSender):
         return await self.next_encoded_frame(codec)
 
 
+def _parts(packet: AnyRtcpPacket) -> Iterator[AnyRtcpPacket]:
+    """Yield a report in as many parts as it needs, and any other packet as it is."""
+    if isinstance(packet, RtcpRrPacket) and len(packet.reports) > REPORT_BLOCKS:
+        for n in range(0, len(packet.reports), REPORT_BLOCKS):
+            yield RtcpRrPacket(packet.ssrc, packet.reports[n : n + REPORT_BLOCKS])
+    else:
+        yield packet
+
+
+class Recent(dict[int, Any]):
+    """Forgets, when it is looked through, all but those of its values that are the latest.
+
+    aiortc puts each source in that it hears, and never takes one out. Putting in costs no more.
+    """
+
+    def __init__(self, limit: int, age: Callable[[Any], Any]) -> None:
+        super().__init__()
+        self.limit = limit
+        self.age = age
+
+    def forget(self) -> None:
+        """Forget those that are too many."""
+        if (excess := len(self) - self.limit) > 0:
+            for source in sorted(self, key=lambda source: self.age(self[source]))[:excess]:
+                del self[source]
+
+    def keys(self) -> Any:
+        """Return the sources."""
+        self.forget()
+        return super().keys()
+
+    def items(self) -> Any:
+        """Return the sources with what is known of them."""
+        self.forget()
+        return super().items()
+
+
 _JITTER_BUFFER = require(_RECEIVER, "__jitter_buffer")
 
 
@@ -91,8 +215,47 @@ class _JitterBufferSlot:
 class AiortcRtpReceiver(rtcrtpreceiver.RTCRtpReceiver):
     """aiortc's receiver, which chooses its jitter buffer, and tells what comes."""
 
+    rtcp_task = Private[asyncio.Future[None] | None](_RECEIVER, "__rtcp_task")
+    rtcp_events = _Events(_RECEIVER, "__rtcp_started", "__rtcp_exited")
+    active_sources = Private[dict[int, Any]](_RECEIVER, "__active_ssrc")
+    statistics = Private[dict[int, StreamStatistics]](_RECEIVER, "__remote_streams")
+    estimator = Private[RemoteBitrateEstimator | None](_RECEIVER, "__remote_bitrate_estimator")
+    decoder_queue = Private[Queue[Any]](_RECEIVER, "__decoder_queue")
+
     # aiortc sets it, and so do programs that want a larger one, as Pipecat does.
     _RTCRtpReceiver__jitter_buffer = _JitterBufferSlot()
+
+    def __init__(self, kind: str, transport: aiortc.RTCDtlsTransport) -> None:
+        super().__init__(kind, transport)
+        self.active_sources = Recent(SOURCES, lambda heard: heard)
+        self.statistics = Recent(SOURCES, lambda stream: stream._last_arrival)
+        if self.estimator is not None:
+            self.estimator.ssrcs = Recent(ESTIMATED_SOURCES, lambda heard: heard)
+
+    async def receive(self, parameters: RTCRtpReceiveParameters) -> None:
+        """Begin to receive."""
+        begun = self.rtcp_task is not None
+        await super().receive(parameters)
+        if not begun:
+            _set_at_end(self.rtcp_task, *self.rtcp_events)
+
+    async def stop(self) -> None:
+        """End for good."""
+        await end_tasks(super().stop(), self.rtcp_task, what="a receiver")
+
+    def _RTCRtpReceiver__stop_decoder(self) -> None:
+        # It is waited for, and nothing else goes on meanwhile.
+        while self.decoder_queue.qsize() > LAST_PICTURES:
+            self.decoder_queue.get_nowait()
+        super()._RTCRtpReceiver__stop_decoder()  # type: ignore[misc]
+
+    async def _send_rtcp(self, packet: AnyRtcpPacket) -> None:
+        """Send a packet, or a report of many sources as several. (RFC 3550 section 6.4.2)."""
+        try:
+            for part in _parts(packet):
+                await super()._send_rtcp(part)
+        except Exception:
+            logger.debug("A report couldn't be sent", exc_info=True)
 
     def choose_jitter_buffer(self, buffer: JitterBuffer) -> JitterBuffer:
         """Return the jitter buffer to use in place of one that is about to be set."""
@@ -119,8 +282,16 @@ class AiortcRtpReceiver(rtcrtpreceiver.RTCRtpReceiver):
             await super()._handle_rtcp_packet(packet)
 
 
-for _name in ("_handle_rtcp_packet", "_handle_rtp_packet", "_set_rtcp_ssrc", "_track"):
+for _name in (
+    "__stop_decoder",
+    "_handle_rtcp_packet",
+    "_handle_rtp_packet",
+    "_send_rtcp",
+    "_set_rtcp_ssrc",
+    "_track",
+):
     require(_RECEIVER, _name)
+require(StreamStatistics, "_last_arrival")
 
 
 def pair(transceiver: aiortc.RTCRtpTransceiver, track: RemoteStreamTrack, *, shared: bool) -> None:
