@@ -12,6 +12,9 @@ from .recovery import Observation, Recovery, RecoverySettings, RestartEvent, Res
 __all__ = ["Recoverer"]
 
 LONG_TIME: Final = 3600.0
+# After how many seconds a restart is asked for again while an offer waits for its answer, so that
+# a connection that has failed isn't taken for one that nobody restarts, and doesn't close itself.
+REMINDER: Final = 60.0
 EVENTS: Final = ("iceconnectionstatechange", "signalingstatechange")
 
 
@@ -37,6 +40,7 @@ class Recoverer:
         self._is_polite = is_polite
         self._on_event = on_event
         self._wake = asyncio.Event()
+        self._reminded_at: float | None = None
 
     async def run(self) -> None:
         """Watch until cancelled, or until the connection is closed."""
@@ -50,8 +54,9 @@ class Recoverer:
                     self._wake.clear()
                     self._advance(loop.time(), monitor)
                     with suppress(TimeoutError):
+                        pause = LONG_TIME if self._reminded_at is None else REMINDER
                         async with asyncio.timeout_at(
-                            min(self._recovery.wake_at, loop.time() + 3600)
+                            min(self._recovery.wake_at, loop.time() + pause)
                         ):
                             await self._wake.wait()
         finally:
@@ -65,6 +70,17 @@ class Recoverer:
             self._on_event(event)
             if isinstance(event, RestartStarted) and event.reason != "requested":
                 self._pc.restartIce()
+        self._remind(now)
+
+    def _remind(self, now: float) -> None:
+        waiting = self._pc.iceConnectionState == "failed" and self._pc.signalingState != "stable"
+        if not waiting:
+            self._reminded_at = None
+        elif self._reminded_at is None:
+            self._reminded_at = now
+        elif now - self._reminded_at >= REMINDER:
+            self._reminded_at = now
+            self._pc.restartIce()
 
     def _observe(self, monitor: NetworkMonitor) -> Observation:
         transports = list(ice_transports(self._pc))

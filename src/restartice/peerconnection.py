@@ -167,6 +167,7 @@ class RTCPeerConnection(LocalDescriptionSetter, RemoteDescriptionSetter):
         described = (self.current_local, self.pending_local)
         self.local_ice_credentials_to_replace = set().union(*map(sdp.credentials_in, described))
         self.restart_ignored = False
+        self.failure_timer.start_again()
         # Update the negotiation-needed flag for connection.
         self.update_negotiation_needed_flag()
 

@@ -181,6 +181,7 @@ class Session(RejectionFollower):
 
     async def enter(self, state: SignalingState) -> None:
         """Make a description's effect known: the signaling state first, then all else."""
+        self.failure_timer.start_again()
         stopped = self.stop_rejected(state)
         if state in CONNECTING:
             for transceiver in self.transceivers:

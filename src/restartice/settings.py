@@ -23,7 +23,7 @@ TIMES: Final = (
     "release_timeout",
     "video_patience",
 )
-OPTIONAL_TIMES: Final = ("consent_interval", "consent_lifetime")
+OPTIONAL_TIMES: Final = ("consent_interval", "consent_lifetime", "failed_timeout")
 
 
 @dataclass(frozen=True)
@@ -50,6 +50,9 @@ class IceSettings:
             CONSENT_INTERVAL, 5 s, which a program may have changed.
         consent_lifetime: How long after the last answer the transport has `failed`. None for that
             times aioice's CONSENT_FAILURES, 30 s.
+        failed_timeout: How long a connection that has failed waits for a restart before it closes
+            itself, which frees what a peer that has vanished leaves behind; None for ever. Each
+            restartIce(), and each description that is set, starts the time again.
         stall_tolerance: How late the event loop may be before what wasn't heard meanwhile is
             put down to the program, not to the network.
         gathering_timeout: How long setLocalDescription() waits, at most, for STUN and TURN servers,
@@ -85,6 +88,7 @@ class IceSettings:
     probes: int = 2
     consent_interval: float | None = None
     consent_lifetime: float | None = None
+    failed_timeout: float | None = 300.0
     stall_tolerance: float = 0.25
     gathering_timeout: float = 3.0
     server_timeout: float = 10.0

@@ -11,6 +11,7 @@ __all__ = [
     "aggregate_connection_state",
     "aggregate_gathering_state",
     "aggregate_ice_connection_state",
+    "has_failed",
     "next_signaling_state",
 ]
 
@@ -64,6 +65,9 @@ TRANSITIONS: Final[dict[tuple[SignalingState, Side, DescriptionType], SignalingS
     (_S.HAVE_REMOTE_PRANSWER, _L.REMOTE, _T.PRANSWER): _S.HAVE_REMOTE_PRANSWER,
 }
 
+WORKING_ICE: Final = frozenset({"checking", "connected", "completed", "disconnected"})
+WORKING_DTLS: Final = frozenset({"new", "connecting", "connected"})
+
 
 def next_signaling_state(state: str, side: Side, description_type: str) -> SignalingState | None:
     """Return the state that a description leads to, or None if it isn't allowed in this one."""
@@ -99,6 +103,20 @@ def aggregate_connection_state(ice: Collection[str], dtls: Collection[str]) -> s
     if states <= {"new", "closed"}:
         return "new"
     return "connecting" if states & {"new", "checking", "connecting"} else "connected"
+
+
+def has_failed(transports: Collection[tuple[str, str]]) -> bool:
+    """Say if a connection has failed as a whole: nothing is transmitted, or will be by itself.
+
+    It hasn't if one of several transports still works, though connectionState is `failed` then.
+
+    Args:
+        transports: The states of ICE and DTLS, of each transport in use.
+    """
+    failed = any("failed" in states for states in transports)
+    return failed and not any(
+        ice in WORKING_ICE and dtls in WORKING_DTLS for ice, dtls in transports
+    )
 
 
 def aggregate_gathering_state(gatherers: Collection[str]) -> str:

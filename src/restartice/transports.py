@@ -14,6 +14,7 @@ from aiortc.rtcrtptransceiver import RTCRtpTransceiver
 from .configuration import check_change, in_force, validated
 from .description import bundled_mids
 from .dtlstransport import RTCDtlsTransport
+from .failuretimer import FailureTimer
 from .icegatherer import RTCIceGatherer
 from .iceservers import RTCPeerConnectionIceErrorEvent
 from .icetransport import RTCIceTransport
@@ -27,6 +28,7 @@ from .states import (
     aggregate_connection_state,
     aggregate_gathering_state,
     aggregate_ice_connection_state,
+    has_failed,
 )
 
 if TYPE_CHECKING:
@@ -50,6 +52,7 @@ class TransportOwner(Emitter, AiortcPeerConnection):
         if configuration.certificates:
             self.certificates = list(configuration.certificates)
         self.ice_settings = settings
+        self.failure_timer = FailureTimer(settings.failed_timeout, self._end)
         # While aiortc applies a remote description its transports are incomplete.
         self.applying_remote: SessionDescription | None = None
         # The sections in use of a remote offer, from before they are associated.
@@ -281,7 +284,13 @@ class TransportOwner(Emitter, AiortcPeerConnection):
             logger.debug("connectionState %s -> %s", self.connection_state, state)
             self.connection_state = state
             self.emit("connectionstatechange")
-        if not self.is_closed and self.close_task is None and set(dtls) == {"closed"}:
+        transports = [(t.transport.state, t.state) for t in self.dtls_transports]
+        self.failure_timer.note(failed=not self.is_closed and has_failed(transports))
+        if set(dtls) == {"closed"}:
+            self._end()
+
+    def _end(self) -> None:
+        if not self.is_closed and self.close_task is None:
             self.close_task = asyncio.ensure_future(self.close())
 
     def _bundle_transport(self) -> RTCDtlsTransport | None:

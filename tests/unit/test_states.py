@@ -9,6 +9,7 @@ from restartice.states import (
     aggregate_connection_state,
     aggregate_gathering_state,
     aggregate_ice_connection_state,
+    has_failed,
     next_signaling_state,
 )
 
@@ -91,3 +92,26 @@ def test_connection_state(ice: list[str], dtls: list[str], expected: str) -> Non
 )
 def test_gathering_state(states: list[str], expected: str) -> None:
     assert aggregate_gathering_state(states) == expected
+
+
+@pytest.mark.parametrize(
+    ("transports", "failed"),
+    [
+        ([], False),
+        ([("new", "new")], False),
+        ([("failed", "new")], True),
+        ([("failed", "connected")], True),
+        ([("completed", "failed")], True),
+        ([("failed", "connected"), ("completed", "connected")], False),
+        ([("failed", "connected"), ("disconnected", "connected")], False),
+        ([("failed", "connected"), ("checking", "new")], False),
+        ([("failed", "connected"), ("completed", "closed")], True),
+        ([("failed", "connected"), ("new", "new")], True),
+        ([("completed", "connected"), ("completed", "failed")], False),
+        ([("closed", "closed")], False),
+    ],
+)
+def test_a_connection_has_failed_when_nothing_works(
+    transports: list[tuple[str, str]], failed: bool
+) -> None:
+    assert has_failed(transports) is failed
