@@ -21,6 +21,9 @@ UNSENT: Final = {CandidatePair.State.FROZEN, CandidatePair.State.WAITING}
 # RFC 3849) Nothing is sent.
 ANYWHERE: Final = {socket.AF_INET: "192.0.2.1", socket.AF_INET6: "2001:db8::1"}
 ANY_PORT: Final = 9
+# How many ways to remote addresses are remembered, of which there are more only if somebody sends
+# checks on from ever more of them.
+SOURCES: Final = 512
 
 
 class Checking(Protocol):
@@ -139,6 +142,8 @@ class CheckSchedule:
     def _describe(self, pair: CandidatePair) -> Pair:
         local, remote = pair.local_candidate, pair.remote_addr[0]
         if remote not in self._sources:
+            if len(self._sources) >= SOURCES:
+                self._sources.clear()
             self._sources[remote] = route_to((remote, ANY_PORT), family_of(remote))
         priority = pair_priority(pair, controlling=self._connection.ice_controlling)
         kinds = local.type, pair.remote_candidate.type

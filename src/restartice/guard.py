@@ -6,11 +6,12 @@ credentials has spoken. Nothing here knows of sockets.
 """
 
 import logging
+import math
 from collections.abc import Hashable
 from enum import Enum, auto
 from typing import Final
 
-__all__ = ["Discards", "HeldDatagrams", "SeenTransactions", "Shape", "shape_of"]
+__all__ = ["Allowance", "Discards", "HeldDatagrams", "SeenTransactions", "Shape", "shape_of"]
 
 # The sizes in bytes of the shortest packet of each kind, without what it carries.
 RTP_HEADER: Final = 12
@@ -134,6 +135,35 @@ class HeldDatagrams:
         dropped = sum(map(len, self._by_source.values()))
         self._by_source.clear()
         return dropped
+
+
+class Allowance:
+    """How much may be sent to addresses from where nobody has answered yet.
+
+    A request that is signed allows one of ours, so that copies of it make hardly more traffic than
+    they are; beyond that there are a few for the whole generation, as any of them may get lost.
+    Refusals, which anybody can cause, are limited by time.
+    """
+
+    REQUESTS: Final = 64
+    REFUSALS: Final = 20
+
+    def __init__(self) -> None:
+        self._requests = self.REQUESTS
+        self._refusals = 0
+        self._second_began = -math.inf
+
+    def take_request(self) -> bool:
+        """Say if one more request may be sent that nobody's request allows."""
+        self._requests = max(-1, self._requests - 1)
+        return self._requests >= 0
+
+    def take_refusal(self, now: float) -> bool:
+        """Say if one more refusal may be sent in this second."""
+        if now - self._second_began >= 1.0:
+            self._second_began, self._refusals = now, self.REFUSALS
+        self._refusals = max(-1, self._refusals - 1)
+        return self._refusals >= 0
 
 
 class SeenTransactions:

@@ -1,12 +1,13 @@
 """The sockets of an ICE generation, which let in only what comes from the other end."""
 
+import asyncio
 import functools
 import types
 from typing import Any, Final, Protocol
 
 from aioice import stun
 
-from .guard import Discards, HeldDatagrams, SeenTransactions, Shape, shape_of
+from .guard import Allowance, Discards, HeldDatagrams, SeenTransactions, Shape, shape_of
 from .internals import StunProtocol, make_socket
 
 __all__ = ["UNREADABLE", "Address", "Gate", "GuardedProtocol", "guarded_protocol", "put_on_guard"]
@@ -15,6 +16,8 @@ Address = tuple[str, int]
 
 # How many addresses of the other end are remembered by a socket.
 PROVEN: Final = 256
+# How many requests may go to an address that has sent more than these itself.
+MOST_ALLOWED: Final = 4
 # How many classes of sockets are remembered, which programs may have made of aioice's.
 CLASSES: Final = 8
 
@@ -28,6 +31,7 @@ class Gate:
 
     def __init__(self) -> None:
         self.discards = Discards()
+        self.allowance = Allowance()
         self._transactions = SeenTransactions()
         self._held: HeldDatagrams | None = HeldDatagrams()
 
@@ -67,6 +71,9 @@ class Receiver(Protocol):
                 only from where it has asked, which somebody may have repeated.
         """
 
+    def is_told(self, address: Address) -> bool:
+        """Say if the other end has told that it has an address, by its signaling."""
+
 
 class GuardedProtocol(StunProtocol):
     """aioice's socket, which hands STUN messages to aioice and traffic to the connection.
@@ -83,6 +90,8 @@ class GuardedProtocol(StunProtocol):
         """Add what a socket of aioice lacks."""
         # Each with whether it has answered us.
         self._proven: dict[Address, bool] = {}
+        # How many requests may go to those that have asked, haven't answered, and weren't told.
+        self._allowed: dict[Address, int] = {}
 
     def datagram_received(self, data: Any, addr: tuple[Any, ...]) -> None:
         """Take a datagram, from anyone."""
@@ -107,12 +116,49 @@ class GuardedProtocol(StunProtocol):
             self.receiver.gate.discards.add(UNREADABLE, addr)
 
     def send_stun(self, message: stun.Message, addr: Address) -> None:
-        """Send a STUN message. A response tells that the request was signed with our password."""
+        """Send a STUN message, unless it is too much for what is known of the address.
+
+        A response tells that the request was signed with our password.
+        """
+        if not self._may_send(message, addr):
+            return
         super().send_stun(message, addr)
         if message.message_class is stun.Class.RESPONSE and not self.receiver.gate.is_copy(
             message.transaction_id, addr
         ):
             self._prove(addr, answered=False)
+
+    def _may_send(self, message: stun.Message, addr: Address) -> bool:
+        if message.message_class is stun.Class.ERROR:
+            is_signed = "MESSAGE-INTEGRITY" in message.attributes
+            now = asyncio.get_running_loop().time()
+            return is_signed or bool(self.receiver.gate.allowance.take_refusal(now))
+        if message.message_class is not stun.Class.REQUEST or addr not in self._allowed:
+            return True
+        if self._allowed[addr]:
+            self._allowed[addr] -= 1
+            return True
+        return self.receiver.gate.allowance.take_request() or self._is_told(addr)
+
+    def _is_told(self, addr: Address) -> bool:
+        told: bool = self.receiver.is_told(addr)
+        if told:
+            del self._allowed[addr]
+        return told
+
+    def grant(self, addr: Address) -> None:
+        """Let a request go to an address from where one has come, whoever has sent it there."""
+        if not self.has_answered(addr):
+            self._allowed[addr] = min(MOST_ALLOWED, self._allowed.get(addr, 0) + 1)
+
+    def has_answered(self, addr: Address) -> bool:
+        """Say if a signed response has come from an address."""
+        return self._proven.get(addr, False)
+
+    def forget(self, addr: Address) -> None:
+        """Know nothing of an address any more."""
+        self._proven.pop(addr, None)
+        self._allowed.pop(addr, None)
 
     async def request(
         self,
@@ -132,6 +178,8 @@ class GuardedProtocol(StunProtocol):
             oldest = (known for known, has_answered in self._proven.items() if not has_answered)
             del self._proven[next(oldest, next(iter(self._proven)))]
         self._proven[addr] = answered or self._proven.get(addr, False)
+        if answered:
+            self._allowed.pop(addr, None)
         for datagram in self.receiver.gate.release(self, addr):
             self.receiver.take(datagram, heard=answered)
 

@@ -16,9 +16,10 @@ from .checkschedule import CheckSchedule
 from .consent import PathState, Timings
 from .credentials import IceCredentials
 from .gathering import GatheringConnection
-from .guardedsocket import UNREADABLE
-from .internals import CandidatePair, new_ice_connection, repeat_requests
+from .guardedsocket import UNREADABLE, Address
+from .internals import CandidatePair, address_of, keep_latest, new_ice_connection, repeat_requests
 from .pathwatch import PathWatch
+from .peerreflexive import PeerReflexive
 from .settings import IceSettings
 from .stats import CheckCounter
 from .triggeredchecks import TriggeredChecks
@@ -70,6 +71,7 @@ class IceConnection(GatheringConnection):
         self._triggered = TriggeredChecks()
         self._dead: set[CandidatePair] = set()
         self.schedule = CheckSchedule(self)
+        self._peer_reflexive = PeerReflexive(self)
 
     @property
     def credentials(self) -> IceCredentials:
@@ -167,17 +169,17 @@ class IceConnection(GatheringConnection):
         self.asked.set()
         # aioice 0.12 hands the datagram over, too.
         super().request_received(message, addr, protocol, *datagram)  # type: ignore[arg-type]
+        keep_latest(self.early_checks)
 
-    def check_incoming(
-        self, message: stun.Message, addr: tuple[str, int], protocol: object
-    ) -> None:
+    def check_incoming(self, message: stun.Message, addr: Address, protocol: Any) -> None:
         """Answer nothing with a check of our own once the generation is given up."""
         self._note_request(addr, protocol)
         if not self.given_up:
+            self._peer_reflexive.request_came(addr, protocol)
             now = asyncio.get_running_loop().time()
             for pair in self._pairs_between(addr, protocol):
                 self._triggered.request_came(pair, now)
-            super().check_incoming(message, addr, protocol)  # type: ignore[arg-type]
+            super().check_incoming(message, addr, protocol)
         for pair in self._pairs_between(addr, protocol):
             self.checks_of(pair).requests_received += 1
 
@@ -196,6 +198,23 @@ class IceConnection(GatheringConnection):
         elif addr[0] == host and addr not in {known.remote_addr for known in self.check_list}:
             # The other end's NAT has forgotten its mapping, perhaps, and made another one.
             self.watch.other_end_moved()
+
+    def forget_pair(self, pair: CandidatePair) -> None:
+        """Drop a pair that is checked in vain, or not any more."""
+        if pair.task is not None:
+            pair.task.cancel()
+        # Which is none that is still to be checked.
+        pair.state = CandidatePair.State.FAILED
+        self.check_list.remove(pair)
+        self.index_pairs()
+        self._dead.discard(pair)
+        self._checks.pop(pair, None)
+        self._triggered.forget(pair)
+
+    def is_told(self, address: Address) -> bool:
+        """Say if a remote candidate with an address isn't only learned from a check."""
+        told = (c for c in self.all_remote_candidates if c.type != "prflx")
+        return any(address_of(candidate) == address for candidate in told)
 
     def checks_of(self, pair: CandidatePair) -> CheckCounter:
         """Return the counter of a pair's checks."""

@@ -21,6 +21,10 @@ class TriggeredChecks:
     def __init__(self) -> None:
         self._repeated_at: dict[CandidatePair, float] = {}
 
+    def forget(self, pair: CandidatePair) -> None:
+        """Know nothing of a pair any more."""
+        self._repeated_at.pop(pair, None)
+
     def request_came(self, pair: CandidatePair, now: float) -> None:
         """Take note of a valid request on a pair. Without effect unless a check is under way."""
         if pair.state is not CandidatePair.State.IN_PROGRESS:

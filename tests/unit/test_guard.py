@@ -6,7 +6,7 @@ import struct
 import pytest
 from aioice import stun
 
-from restartice.guard import Discards, HeldDatagrams, SeenTransactions, Shape, shape_of
+from restartice.guard import Allowance, Discards, HeldDatagrams, SeenTransactions, Shape, shape_of
 
 STRANGER = ("192.0.2.1", 9)
 
@@ -146,3 +146,15 @@ def test_the_first_discard_is_told_and_all_are_counted(caplog: pytest.LogCapture
     (line,) = caplog.records
     assert "192.0.2.1" in line.getMessage()
     assert "it has no shape" in line.getMessage()
+
+
+def test_only_so_many_requests_go_to_addresses_that_have_not_answered() -> None:
+    allowance = Allowance()
+    assert sum(allowance.take_request() for _ in range(1000)) == 64
+
+
+def test_refusals_are_limited_by_time() -> None:
+    allowance = Allowance()
+    assert sum(allowance.take_refusal(10.0 + number / 1000) for number in range(1000)) == 20
+    assert sum(allowance.take_refusal(11.0 + number / 1000) for number in range(999)) == 20
+    assert allowance.take_refusal(1000.0)

@@ -1,6 +1,7 @@
 """The private names of aioice, and of aiortc's ICE transport above it."""
 
 import asyncio
+from collections import deque
 from collections.abc import Callable
 from functools import partial
 from typing import Any, Final, Protocol
@@ -21,6 +22,7 @@ __all__ = [
     "AioiceConnection",
     "CandidatePair",
     "abandon_allocation",
+    "address_of",
     "candidate_from_aioice",
     "candidate_to_aioice",
     "error_code",
@@ -29,6 +31,7 @@ __all__ = [
     "host_addresses",
     "ice_connection_kwargs",
     "is_signed",
+    "keep_latest",
     "new_ice_connection",
     "open_allocation",
     "pair_priority",
@@ -58,6 +61,29 @@ for _name in ("remote_addr", "local_candidate"):
 
 
 require(_CONNECTION, "_check_periodic")
+require(aioice.Candidate, "_network_host")
+
+
+def address_of(candidate: aioice.Candidate) -> tuple[str, int]:
+    """Return the address of a remote candidate, which may have a name in its place."""
+    return candidate._network_host, candidate.port
+
+
+def keep_latest(early_checks: deque[tuple[Any, ...]]) -> None:
+    """Drop those of the same pair as the last that say no more, so that they displace no others.
+
+    aioice keeps 100 until the remote credentials are known: the message, where it came from and by
+    which socket.
+    """
+    if not early_checks:
+        return
+    last, *place = early_checks[-1]
+    nominates = "USE-CANDIDATE" in last.attributes
+    for check in list(early_checks):
+        earlier, *other = check
+        same = earlier is not last and other == place
+        if same and (nominates or "USE-CANDIDATE" not in earlier.attributes):
+            early_checks.remove(check)
 
 
 class AioiceConnection(IndexedConnection):
@@ -70,6 +96,8 @@ class AioiceConnection(IndexedConnection):
     local_candidates_start = Private[bool](_CONNECTION, "_local_candidates_start")
     checks_done = Private[bool](_CONNECTION, "_check_list_done")
     all_local_candidates = Private[list[aioice.Candidate]](_CONNECTION, "_local_candidates")
+    all_remote_candidates = Private[list[aioice.Candidate]](_CONNECTION, "_remote_candidates")
+    early_checks = Private[deque[tuple[Any, ...]]](_CONNECTION, "_early_checks")
     transport_policy = Private[aioice.TransportPolicy](_CONNECTION, "_transport_policy")
     # aioice's can't be set, and those of programs' subclasses may be the same for all instances.
     local_username = Private[str](_CONNECTION, "_local_username")
