@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 import aiortc
+from aioice import stun
 from aioice.turn import create_turn_endpoint
 
 from requiring import require
@@ -19,6 +20,7 @@ from restartice_signaling.turn import turn_credentials
 LOOPBACK: Final = "127.0.0.1"
 PASSWORDS: Final = {"alice": "wonderland", "bob": "builder"}
 DEADLINE: Final = 30.0
+TRY_ALTERNATE: Final = 300
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,7 @@ async def turn_server(
     *,
     address: str = LOOPBACK,
     namespace: str | None = None,
+    port: int | None = None,
     options: Sequence[str] = (),
 ) -> AsyncIterator[TurnServer]:
     """Run a server, which keeps its files in a directory, with further options of its own.
@@ -68,7 +71,7 @@ async def turn_server(
     executable = shutil.which("turnserver")
     require(executable, "coturn (Debian package coturn)")
     assert executable is not None
-    port = free_port()
+    port = port or free_port()
     configuration = _write_configuration(address, port, directory, secret, options)
     inside = () if namespace is None else ("ip", "netns", "exec", namespace)
     process = await asyncio.create_subprocess_exec(
@@ -145,7 +148,7 @@ def _has_certificate(options: Sequence[str]) -> bool:
 
 
 async def _wait_ready(server: TurnServer, user: str, password: str) -> None:
-    """Return when it has given an allocation, and taken it back."""
+    """Return when it has given an allocation, and taken it back, or names another server."""
     closed = asyncio.get_running_loop().create_future()
 
     class Client(asyncio.DatagramProtocol):
@@ -165,6 +168,10 @@ async def _wait_ready(server: TurnServer, user: str, password: str) -> None:
             )
         except ConnectionError:
             await asyncio.sleep(0.02)
+        except stun.TransactionFailed as refusal:
+            if refusal.response.attributes["ERROR-CODE"][0] != TRY_ALTERNATE:
+                raise
+            return
         else:
             transport.close()
             await closed

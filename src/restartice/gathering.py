@@ -29,14 +29,13 @@ from .relaying import (
     ports_to_try,
     vantage_points,
 )
+from .serverqueries import ask_for_address, explain
 from .settings import IceSettings
 
 __all__ = ["GatheringConnection"]
 
 COMPONENT: Final = 1
 LOOPBACK: Final = "127.0.0.1"
-# "If the server could not be reached, errorCode will be set to 701."
-UNREACHABLE: Final = 701
 DEFAULTS: Final = IceSettings()
 
 logger = logging.getLogger(__name__)
@@ -143,6 +142,7 @@ class GatheringConnection(AioiceConnection):
 
     def abort(self) -> None:
         """Close the sockets and end all tasks at once, without waiting for that."""
+        self.ended = True
         self.on_candidate = self.on_server_error = self.on_gathered = _ignore
         for task in [*self._asked, *self.running_tasks()]:
             task.cancel()
@@ -263,11 +263,10 @@ class GatheringConnection(AioiceConnection):
     async def _query_from(
         self, protocol: Any, server: StunServer, address: tuple[str, int]
     ) -> None:
-        request = stun.Message(message_method=stun.Method.BINDING, message_class=stun.Class.REQUEST)
         base = protocol.local_candidate
         try:
             async with asyncio.timeout(self.settings.server_timeout):
-                response, _ = await protocol.request(request, address)
+                response = await ask_for_address(protocol, address)
             mapped = response.attributes["XOR-MAPPED-ADDRESS"]
         except (stun.TransactionError, OSError, KeyError) as error:
             self._report(server, error, base)
@@ -289,10 +288,9 @@ class GatheringConnection(AioiceConnection):
     async def _allocate_from(self, base: str, server: TurnServer, address: Address) -> None:
         """Ask for a relayed address from one of ours, and check from there, too."""
         protocol = guarded_protocol(self)
-        ports = self.settings.port_range
         try:
             async with asyncio.timeout(self.settings.server_timeout):
-                relayed, mapped = await allocate(server, address, base, ports, protocol)
+                relayed, mapped = await allocate(server, address, base, self.settings, protocol)
         except (stun.TransactionError, OSError) as error:
             self._report(server, error)
             return
@@ -310,7 +308,7 @@ class GatheringConnection(AioiceConnection):
         error: Exception,
         base: aioice.Candidate | None = None,
     ) -> None:
-        code, text = _explain(error)
+        code, text = explain(error)
         self.on_server_error(
             RTCPeerConnectionIceErrorEvent(
                 server.url,
@@ -324,18 +322,6 @@ class GatheringConnection(AioiceConnection):
 
 def _ignore(*_: object) -> None:
     """Tell nobody."""
-
-
-def _explain(error: Exception) -> tuple[int, str]:
-    """Return the code and the text of an error event."""
-    if isinstance(error, stun.TransactionFailed) and "ERROR-CODE" in error.response.attributes:
-        code, text = error.response.attributes["ERROR-CODE"]
-        return code, text
-    if isinstance(error, TimeoutError | stun.TransactionTimeout):
-        return UNREACHABLE, "The server did not answer"
-    if isinstance(error, KeyError):
-        return UNREACHABLE, f"The server's answer lacks {error}"
-    return UNREACHABLE, str(error)
 
 
 def _candidate(kind: str, component: int, base: str, address: tuple[Any, ...]) -> aioice.Candidate:

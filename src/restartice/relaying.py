@@ -11,7 +11,8 @@ import aioice.ice
 
 from .iceservers import TurnServer
 from .interfaces import allowed_addresses
-from .internals import abandon_allocation, host_addresses, open_allocation, turn_client
+from .internals import Redirected, abandon_allocation, host_addresses, open_allocation, turn_client
+from .redirection import Trail
 from .settings import IceSettings
 
 __all__ = [
@@ -94,16 +95,16 @@ async def allocate(
     server: TurnServer,
     address: Address,
     base: str,
-    ports: tuple[int, int] | None,
+    settings: IceSettings,
     receiver: aioice.ice.StunProtocol,
 ) -> tuple[Address, Address]:
-    """Ask a TURN server for a relayed address, from one of ours.
+    """Ask a TURN server, or another one that it names, for a relayed address, from one of ours.
 
     Args:
         server: The server.
         address: Its address, of the same family as ours.
         base: Our address.
-        ports: The range of our UDP ports.
+        settings: Which of our ports and interfaces may be used.
         receiver: What is connected to the relayed address.
 
     Returns:
@@ -113,12 +114,15 @@ async def allocate(
         OSError: The server can't be reached, or no port is free.
         aioice.stun.TransactionError: It refuses, or doesn't answer.
     """
-    make_client = turn_client(server.transport, address, server.username, server.password)
-    if server.transport == "tcp":
-        inner = await _connect_tcp(server, address, base, make_client)
-    else:
-        inner = await _open_udp(address, base, ports, make_client)
-    return await open_allocation(inner, receiver)
+    trail = Trail(address)
+    while True:
+        client = await _connect(server, trail, base, settings.port_range)
+        try:
+            return await open_allocation(client, receiver)
+        except Redirected as hint:
+            trail.follow(hint)
+            points = vantage_points({family_of(base): trail.address}, settings)
+            base = base if base in points else points[0]
 
 
 def hidden_address(relayed: Address) -> Address:
@@ -154,14 +158,18 @@ async def release(protocol: Any, timeout: float) -> None:
     await closing
 
 
-async def _connect_tcp(
-    server: TurnServer, address: Address, base: str, make_client: Callable[[], Any]
+async def _connect(
+    server: TurnServer, trail: Trail, base: str, ports: tuple[int, int] | None
 ) -> Any:
+    make_client = turn_client(server.transport, trail.address, server.username, server.password)
+    if server.transport != "tcp":
+        return await _open_udp(trail.address, base, ports, make_client)
+    name = trail.domain or server.address[0]
     _, client = await asyncio.get_running_loop().create_connection(
         make_client,
-        *address,
+        *trail.address,
         ssl=server.ssl,
-        server_hostname=server.address[0] if server.ssl else None,
+        server_hostname=name if server.ssl else None,
         local_addr=(base, 0),
     )
     return client

@@ -37,7 +37,7 @@ from restartice import (
 )
 from selfsigned import make_certificate
 from servers import free_ports
-from turnserver import LOOPBACK, PASSWORDS, TurnServer, turn_server
+from turnserver import LOOPBACK, PASSWORDS, TurnServer, free_port, turn_server
 from udpforwarder import udp_forwarder
 
 QUOTA_REACHED = 486
@@ -418,3 +418,42 @@ async def test_a_connection_to_the_server_that_is_lost_meanwhile_fails_its_pairs
         await echo.check()
         assert selected_types(near) == ["host"]
         assert near.iceConnectionState == "completed"
+
+
+@pytest.mark.parametrize("transport", ["udp", "tcp", "tls"])
+async def test_a_server_that_names_another_one(
+    tmp_path: Path, make_pc: Factory, monkeypatch: pytest.MonkeyPatch, transport: str
+) -> None:
+    certificate, key = make_certificate(tmp_path)
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    options = [f"cert={certificate}", f"pkey={key}"]
+    async with turn_server(tmp_path / "busy", options=options) as busy:
+        hint = f"{LOOPBACK}:{busy.port}"
+        options += [f"alternate-server={hint}", f"tls-alternate-server={hint}"]
+        async with turn_server(tmp_path / "first", options=options) as first:
+            near = make_pc(relayed(first.turn(transport=transport)))
+            errors = listen_for_errors(near)
+            echo = await connect(near, make_pc(direct()))
+            assert selected_types(near) == ["relay"]
+            assert errors == []
+            # It is the other one that relays.
+            await first.stop()
+            await echo.check()
+
+
+async def test_servers_that_name_each_other(tmp_path: Path, make_pc: Factory) -> None:
+    ports = [free_port(), free_port()]
+    options = [[f"alternate-server={LOOPBACK}:{port}"] for port in ports]
+    async with (
+        turn_server(tmp_path / "one", port=ports[0], options=options[1]) as one,
+        turn_server(tmp_path / "other", port=ports[1], options=options[0]),
+    ):
+        pc = make_pc(relayed(one.turn()))
+        errors = listen_for_errors(pc)
+        pc.createDataChannel("x")
+        async with asyncio.timeout(DEADLINE):
+            await pc.setLocalDescription()
+        (error,) = errors
+        assert (error.url, error.errorCode) == (one.turn().urls[0], 300)
+        assert error.errorText == "Try Alternate"
+        assert candidate_types(pc) == set()

@@ -30,7 +30,6 @@ from .dtls import AiortcDtlsTransport, PreparedCertificate, try_certificate
 from .ice import (
     AioiceConnection,
     CandidatePair,
-    abandon_allocation,
     address_of,
     candidate_from_aioice,
     candidate_to_aioice,
@@ -42,13 +41,11 @@ from .ice import (
     is_signed,
     keep_latest,
     new_ice_connection,
-    open_allocation,
     pair_priority,
     repeat_requests,
     send_request,
     set_controlling,
     transport_policy,
-    turn_client,
 )
 from .media import (
     AiortcJitterBuffer,
@@ -63,6 +60,13 @@ from .media import (
 from .sctp import AiortcSctpTransport
 from .seam import SUPPORTED, check, required_names
 from .sockets import StunProtocol, is_aioices, make_socket
+from .turn import (
+    Redirected,
+    abandon_allocation,
+    hear_redirections,
+    open_allocation,
+    turn_client,
+)
 
 __all__ = [
     "NEGOTIATED_STATE",
@@ -77,6 +81,7 @@ __all__ = [
     "AiortcSctpTransport",
     "CandidatePair",
     "PreparedCertificate",
+    "Redirected",
     "RemoteStreamTrack",
     "StunProtocol",
     "abandon_allocation",
@@ -93,6 +98,7 @@ __all__ = [
     "forget_transaction",
     "has_common_codec",
     "hear_answers",
+    "hear_redirections",
     "host_addresses",
     "ice_connection_kwargs",
     "is_aioices",

@@ -3,12 +3,10 @@
 import asyncio
 from collections import deque
 from collections.abc import Callable
-from functools import partial
 from typing import Any, Final, Protocol
 
 import aioice
 import aioice.ice
-import aioice.turn
 import aiortc
 from aioice import stun
 from aioice.ice import CandidatePair
@@ -16,12 +14,10 @@ from aiortc import rtcicetransport
 
 from .checklist import Connection, IndexedConnection
 from .seam import Private, require
-from .sockets import StunProtocol
 
 __all__ = [
     "AioiceConnection",
     "CandidatePair",
-    "abandon_allocation",
     "address_of",
     "candidate_from_aioice",
     "candidate_to_aioice",
@@ -33,13 +29,11 @@ __all__ = [
     "is_signed",
     "keep_latest",
     "new_ice_connection",
-    "open_allocation",
     "pair_priority",
     "repeat_requests",
     "send_request",
     "set_controlling",
     "transport_policy",
-    "turn_client",
 ]
 
 _CONNECTION = Connection
@@ -152,75 +146,6 @@ def pair_priority(pair: CandidatePair, *, controlling: bool) -> int:
     return aioice.ice.candidate_pair_priority(
         pair.local_candidate, pair.remote_candidate, controlling
     )
-
-
-require(aioice.turn.TurnTransport, "_connect")
-for _name in ("DEFAULT_ALLOCATION_LIFETIME", "DEFAULT_CHANNEL_REFRESH_TIME"):
-    require(aioice.turn, _name)
-for _name in ("TurnClientTcpProtocol", "TurnClientUdpProtocol"):
-    require(aioice.turn, _name)
-
-
-def turn_client(
-    transport: str, server: tuple[str, int], username: str | None, password: str | None
-) -> Callable[[], Any]:
-    """Return what makes the client of a TURN server, by the transport that leads there."""
-    tcp = transport == "tcp"
-    return partial(
-        aioice.turn.TurnClientTcpProtocol if tcp else aioice.turn.TurnClientUdpProtocol,
-        server,
-        username=username,
-        password=password,
-        lifetime=aioice.turn.DEFAULT_ALLOCATION_LIFETIME,
-        channel_refresh_time=aioice.turn.DEFAULT_CHANNEL_REFRESH_TIME,
-    )
-
-
-async def open_allocation(
-    client: Any, receiver: StunProtocol
-) -> tuple[tuple[str, int], tuple[str, int]]:
-    """Let a connected client ask for a relayed address, which the receiver then has as its own.
-
-    Returns:
-        The relayed address, and that of the client as the server sees it.
-    """
-    transport = aioice.turn.TurnTransport(client)
-    try:
-        await transport._connect(receiver)
-    except BaseException as error:
-        # Also when it was cancelled, as nobody else knows of the socket.
-        if not isinstance(error, stun.TransactionFailed):
-            _give_back_unseen(client)
-        client.transport.close()
-        raise
-    return transport.get_extra_info("sockname"), transport.get_extra_info("related_address")
-
-
-_TURN_AUTHENTICATE = require(aioice.turn.TurnClientMixin, "__add_authentication")
-
-
-def _give_back_unseen(client: Any) -> None:
-    """Give back what the server may have allocated by now, without an answer that told so.
-
-    There is nothing to give back before it has asked for credentials. (RFC 8656 section 8)
-    """
-    if client.integrity_key is not None and not client.transport.is_closing():
-        request = stun.Message(stun.Method.REFRESH, stun.Class.REQUEST)
-        request.attributes["LIFETIME"] = 0
-        getattr(client, _TURN_AUTHENTICATE)(request)
-        client.send_stun(request, client.server)
-
-
-_TURN_CLOSE_TASK = require(aioice.turn.TurnTransport, "__close_task")
-_TURN_CLIENT = require(aioice.turn.TurnTransport, "__inner_protocol")
-
-
-def abandon_allocation(transport: Any) -> None:
-    """Stop telling a TURN server, which doesn't answer, that its allocation isn't needed."""
-    task: asyncio.Task[None] = getattr(transport, _TURN_CLOSE_TASK)
-    task.cancel()
-    # What is still to be sent, over TCP, isn't waited for.
-    getattr(transport, _TURN_CLIENT).transport.abort()
 
 
 class Transaction(Protocol):

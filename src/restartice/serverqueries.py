@@ -1,0 +1,40 @@
+"""Asking STUN servers, and what goes wrong with them and TURN servers."""
+
+from typing import Any, Final
+
+from aioice import stun
+
+from .internals import Redirected, hear_redirections
+from .redirection import Trail
+
+__all__ = ["ask_for_address", "explain"]
+
+# "If the server could not be reached, errorCode will be set to 701."
+UNREACHABLE: Final = 701
+
+
+async def ask_for_address(protocol: Any, address: tuple[str, int]) -> stun.Message:
+    """Return the answer of a STUN server, or of another one that it names."""
+    trail = Trail(address)
+    while True:
+        request = stun.Message(message_method=stun.Method.BINDING, message_class=stun.Class.REQUEST)
+        try:
+            with hear_redirections(protocol):
+                answer: tuple[stun.Message, object] = await protocol.request(request, trail.address)
+        except Redirected as hint:
+            trail.follow(hint)
+        else:
+            return answer[0]
+
+
+def explain(error: Exception) -> tuple[int, str]:
+    """Return the code and the text of an error event."""
+    if isinstance(error, stun.TransactionFailed) and "ERROR-CODE" in error.response.attributes:
+        code, text = error.response.attributes["ERROR-CODE"]
+        # The phrase may be padded.
+        return code, text.rstrip("\0")
+    if isinstance(error, TimeoutError | stun.TransactionTimeout):
+        return UNREACHABLE, "The server did not answer"
+    if isinstance(error, KeyError):
+        return UNREACHABLE, f"The server's answer lacks {error}"
+    return UNREACHABLE, str(error)
