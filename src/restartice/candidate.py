@@ -192,7 +192,8 @@ def checked(
 def has_usable_port(line: str) -> bool:
     """Say if a line of a description isn't a candidate whose port is out of range."""
     match = PORT.match(line)
-    return match is None or int(match.group(1)) in PORTS
+    # Python reads no numbers of thousands of digits.
+    return match is None or (len(match.group(1)) < 10 and int(match.group(1)) in PORTS)
 
 
 def is_unicode(text: str) -> bool:

@@ -13,6 +13,7 @@ from .candidate import RTCIceCandidate, has_usable_port, is_unicode
 from .credentials import IceCredentials
 from .exceptions import SdpSyntaxError
 from .negotiation import Section
+from .sdplimits import check_size
 from .sections import described_streams, is_rejected, is_unknown, msid_lines, split
 
 __all__ = [
@@ -105,7 +106,9 @@ def parse(description: RTCSessionDescription) -> Description:
 
     Raises:
         SdpSyntaxError: The message names the line. The sender's mistake.
+        InvalidContentError: It is too long.
     """
+    check_size(description.sdp)
     lines = description.sdp.splitlines()
     if not lines or lines[0] != "v=0":
         raise _syntax_error(lines, 0)
@@ -154,17 +157,37 @@ def _syntax_error(lines: list[str], number: int) -> SdpSyntaxError:
 
 
 def _first_bad_line(lines: list[str]) -> int:
-    """Return the index of the line that the parser stumbles over, by bisection."""
+    """Return the index of the line that the parser stumbles over, by bisection.
+
+    What is known to be good isn't read again, but for the lines that later ones need.
+    """
+    needed: list[str] = []
     good, bad = 0, len(lines)
     while bad - good > 1:
         middle = (good + bad) // 2
-        try:
-            SessionDescription.parse("\r\n".join(lines[:middle]))
-        except PARSE_ERRORS:
-            bad = middle
-        else:
+        if _parses([*needed, *lines[good:middle]]):
+            needed = _needed([*needed, *lines[good:middle]])
             good = middle
+        else:
+            bad = middle
     return bad - 1
+
+
+def _parses(lines: list[str]) -> bool:
+    try:
+        SessionDescription.parse("\r\n".join(lines))
+    except PARSE_ERRORS:
+        return False
+    return True
+
+
+def _needed(lines: list[str]) -> list[str]:
+    """Return the beginning of the last media section, and its codecs."""
+    starts = [n for n, line in enumerate(lines) if line.startswith("m=")]
+    if not starts:
+        return []
+    first, *others = lines[starts[-1] :]
+    return [first, *(line for line in others if line.startswith("a=rtpmap:"))]
 
 
 def without_candidates(sdp: str) -> str:

@@ -231,7 +231,8 @@ class RTCPeerConnection(LocalDescriptionSetter, RemoteDescriptionSetter):
         Raises:
             InvalidStateError: The description doesn't fit the signaling state.
             InvalidAccessError: It lacks media sections that were negotiated.
-            ValueError: It is malformed; for a syntax error the message names the line.
+            ValueError: It is malformed; for a syntax error the message names the line. Or it has
+                more than 2^20 characters, 65,536 lines or 500 media sections.
             OperationError: There is no codec in common.
             TypeError: It is no description.
 

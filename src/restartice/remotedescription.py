@@ -12,6 +12,7 @@ from . import validation
 from .dtlstransport import parked_stops
 from .internals import dissociate, set_mid, set_mline_index
 from .remoteice import RemoteIce
+from .sdplimits import check_size
 from .sections import mids_of, with_directions, with_mids, without_sections
 from .session import Session, as_final, check_type
 from .states import Side, SignalingState
@@ -48,6 +49,7 @@ class RemoteDescriptionSetter(Session):
         if session.type == "rollback":
             await self.roll_back()
             return
+        check_size(session.sdp)
         session = self._completed(session)
         description = sdp.parse(session)
         self._validate(description)

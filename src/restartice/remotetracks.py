@@ -93,8 +93,9 @@ class RemoteTracks:
         receiver = reception.transceiver.receiver
         streams = tuple(self._stream(stream_id) for stream_id in reception.streams)
         track, before = receiver.remote_track, receiver.streams
-        added = [(stream, track) for stream in streams if stream not in before]
-        changes.removed += [(stream, track) for stream in before if stream not in streams]
+        old, new = set(before), set(streams)
+        added = [(stream, track) for stream in streams if stream not in old]
+        changes.removed += [(stream, track) for stream in before if stream not in new]
         changes.added += added
         receiver.streams = streams
         return bool(added)

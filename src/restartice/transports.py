@@ -38,6 +38,8 @@ __all__ = ["TransportOwner", "stop_transports"]
 
 logger = logging.getLogger(__name__)
 
+User = aiortc.RTCRtpTransceiver | aiortc.RTCSctpTransport
+
 
 class TransportOwner(Emitter, AiortcPeerConnection):
     """aiortc's connection on restartice's transports."""
@@ -174,7 +176,7 @@ class TransportOwner(Emitter, AiortcPeerConnection):
         """Tell that a STUN or TURN server gave no candidate."""
         raise NotImplementedError
 
-    def users(self) -> list[aiortc.RTCRtpTransceiver | aiortc.RTCSctpTransport]:
+    def users(self) -> list[User]:
         """Return all that rides on a transport."""
         sctp = [] if self.sctp_transport is None else [self.sctp_transport]
         return [*self.transceivers, *sctp]
@@ -237,16 +239,18 @@ class TransportOwner(Emitter, AiortcPeerConnection):
 
     def _dead_transports(self) -> set[RTCDtlsTransport]:
         """Return those which were negotiated, for sections of which none is left."""
-        described = [user for user in self.users() if user.mid is not None]
-        negotiated = [user for user in self.users() if ice_transport(user).remote is not None]
-        alive = {dtls_transport(user) for user in described if self._is_alive(user)}
-        return {dtls_transport(user) for user in [*described, *negotiated]} - alive
+        # It is asked for each new transceiver, so that this goes through the users once only.
+        users = [(user, dtls_transport(user)) for user in self.users()]
+        alive = set(self._alive(user for user, _ in users))
+        dead = {t for user, t in users if user.mid is not None or t.transport.remote is not None}
+        return dead - {transport for user, transport in users if user in alive}
 
-    def _is_alive(self, user: aiortc.RTCRtpTransceiver | aiortc.RTCSctpTransport) -> bool:
-        """Say if a user has a section, by the remote offer, or by what is to be offered."""
-        if self.remote_offer is not None:
-            return any(media.rtp.muxId == user.mid for media in self.remote_offer.media)
-        return user.mid is not None and not is_stopping(user)
+    def _alive(self, users: Iterable[User]) -> Iterator[User]:
+        """Return those that have a section, by the remote offer, or by what is to be offered."""
+        if self.remote_offer is None:
+            return (u for u in users if u.mid is not None and not is_stopping(u))
+        offered = {media.rtp.muxId for media in self.remote_offer.media}
+        return (user for user in users if user.mid in offered)
 
     # The states.
 
@@ -299,11 +303,13 @@ class TransportOwner(Emitter, AiortcPeerConnection):
         remote = self.remote_offer or self.applying_remote
         if remote is not None and {m.rtp.muxId for m in remote.media} - {*bundled_mids(remote)}:
             return None
-        users = (u for u in self.users() if u.mid in group and self._is_alive(u))
+        if not group:
+            return None
+        users = self._alive(user for user in self.users() if user.mid in group)
         return next(map(dtls_transport, users), None)
 
 
-def dtls_transport(user: aiortc.RTCRtpTransceiver | aiortc.RTCSctpTransport) -> RTCDtlsTransport:
+def dtls_transport(user: User) -> RTCDtlsTransport:
     """Return the DTLS transport that a transceiver or SCTP rides on."""
     carried = user.receiver if isinstance(user, RTCRtpTransceiver) else user
     transport = carried.transport
@@ -311,19 +317,17 @@ def dtls_transport(user: aiortc.RTCRtpTransceiver | aiortc.RTCSctpTransport) -> 
     return transport
 
 
-def ice_transport(user: aiortc.RTCRtpTransceiver | aiortc.RTCSctpTransport) -> RTCIceTransport:
+def ice_transport(user: User) -> RTCIceTransport:
     """Return the ICE transport below it."""
     return dtls_transport(user).transport
 
 
-def is_stopping(user: aiortc.RTCRtpTransceiver | aiortc.RTCSctpTransport) -> bool:
+def is_stopping(user: User) -> bool:
     """Say if a user of a transport is one that was stopped."""
     return isinstance(user, RTCRtpTransceiver) and bool(user.stopped)
 
 
-def move(
-    user: aiortc.RTCRtpTransceiver | aiortc.RTCSctpTransport, transport: RTCDtlsTransport
-) -> None:
+def move(user: User, transport: RTCDtlsTransport) -> None:
     """Let a transceiver or SCTP ride on another DTLS transport."""
     if isinstance(user, RTCRtpTransceiver):
         user.sender.setTransport(transport)

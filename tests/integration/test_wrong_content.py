@@ -78,6 +78,8 @@ async def test_credentials_consist_of_the_characters_of_ice(make_pc: Factory, na
         (r"a=sctp-port:5000", "a=sctp-port:65536", "SCTP port is missing or out of range"),
         (r"\r\n", "\r", "lines must end with CR and LF"),
         (r"(a=candidate:\S+ 1 udp \d+ \S+) \d+", r"\1 65536", "syntax error in line"),
+        (r"(a=candidate:\S+ 1 udp \d+ \S+) \d+", rf"\1 {'9' * 5000}", "syntax error in line"),
+        (r"$", "a=x:" + "y" * (1 << 20), "more than 1048576 characters"),
     ],
 )
 async def test_what_could_never_connect(
