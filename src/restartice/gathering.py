@@ -1,6 +1,7 @@
 """Gathering for one ICE generation: host candidates at once, those of servers as they answer."""
 
 import asyncio
+import functools
 import ipaddress
 import logging
 import socket
@@ -17,7 +18,7 @@ from aiortc.exceptions import OperationError
 from .guardedsocket import Gate, guarded_protocol, put_on_guard
 from .iceservers import RTCPeerConnectionIceErrorEvent, StunServer, TurnServer
 from .interfaces import allowed_addresses
-from .internals import AioiceConnection, is_aioices
+from .internals import AioiceConnection, hear_refusals, is_aioices
 from .lookups import look_up
 from .relaying import (
     RECEIVE_BUFFER,
@@ -298,9 +299,22 @@ class GatheringConnection(AioiceConnection):
         candidate = _candidate("relay", COMPONENT, relayed[0], relayed)
         candidate.related_address, candidate.related_port = related
         protocol.local_candidate = candidate
+        hear_refusals(protocol.transport, functools.partial(self._peer_refused, server, protocol))
         self.protocols.append(protocol)
         self._found(candidate, TurnServer)
         self.pair_remote_candidates()
+
+    def _peer_refused(
+        self, server: TurnServer, protocol: Any, peer: Address, error: stun.TransactionFailed
+    ) -> None:
+        code, text = explain(error)
+        text = f"{text} ({peer[0]}:{peer[1]})"
+        logger.info("The TURN server %s refuses to send: %s", server.url, text)
+        self.on_server_error(RTCPeerConnectionIceErrorEvent(server.url, code, text))
+        self.refuse_pairs(protocol, peer)
+
+    def refuse_pairs(self, protocol: Any, peer: Address) -> None:
+        """Let pairs fail, because a TURN server refuses to send to their remote address."""
 
     def _report(
         self,

@@ -139,6 +139,10 @@ class IceConnection(GatheringConnection):
             self.drop_socket(protocol)
             self._bury([pair for pair in self.check_list if pair.protocol is protocol])
 
+    def refuse_pairs(self, protocol: Any, peer: tuple[str, int]) -> None:
+        """Let pairs fail, because a TURN server refuses to send to their remote address."""
+        self._bury(self._pairs_between(peer, protocol))
+
     def is_dead(self, pair: CandidatePair) -> bool:
         """Say if nothing will ever get through on a pair again."""
         return pair in self._dead

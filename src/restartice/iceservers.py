@@ -48,6 +48,10 @@ class TurnServer:
 class RTCPeerConnectionIceErrorEvent:
     """What `icecandidateerror` tells of a STUN or TURN server that gave no candidate.
 
+    It also tells of a TURN server that refuses to send to an address of the other side, once for
+    each of them; the code is 403, and the address is in the text. Where that is the policy of the
+    server, as for private addresses, the other addresses are checked all the same.
+
     Attributes:
         url: The server's URL, as configured.
         errorCode: The code of the server's answer, such as 401 for wrong credentials, or 701 if it

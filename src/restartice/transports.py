@@ -173,7 +173,7 @@ class TransportOwner(Emitter, AiortcPeerConnection):
         raise NotImplementedError
 
     def announce_server_error(self, error: RTCPeerConnectionIceErrorEvent) -> None:
-        """Tell that a STUN or TURN server gave no candidate."""
+        """Tell that a STUN or TURN server gave no candidate, or refuses to send."""
         raise NotImplementedError
 
     def users(self) -> list[User]:

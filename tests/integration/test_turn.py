@@ -14,6 +14,7 @@ import aioice.stun
 import aiortc
 import pytest
 from aioice import stun
+from aioice.ice import CandidatePair
 from aioice.turn import create_turn_endpoint
 
 import closing
@@ -43,6 +44,8 @@ from udpforwarder import udp_forwarder
 QUOTA_REACHED = 486
 # The type of a success response to an Allocate request.
 ALLOCATED = b"\x01\x03"
+# That of an error response to a ChannelBind request.
+BINDING_REFUSED = b"\x01\x19"
 
 
 @pytest.fixture
@@ -457,3 +460,53 @@ async def test_servers_that_name_each_other(tmp_path: Path, make_pc: Factory) ->
         assert (error.url, error.errorCode) == (one.turn().urls[0], 300)
         assert error.errorText == "Try Alternate"
         assert candidate_types(pc) == set()
+
+
+async def test_a_peer_that_the_server_forbids(tmp_path: Path, make_pc: Factory) -> None:
+    async with (
+        turn_server(tmp_path, options=["denied-peer-ip=127.0.0.0-127.255.255.255"]) as server,
+        udp_forwarder(server.port) as forwarder,
+    ):
+        refusals: list[bytes] = []
+
+        def count(answer: bytes) -> bool:
+            if answer.startswith(BINDING_REFUSED):
+                refusals.append(answer)
+            return False
+
+        forwarder.lose = count
+        settings = IceSettings(check_timeout=3, check_repetition=0.1)
+        turn = replace(server, port=forwarder.port).turn()
+        near, far = make_pc(relayed(turn), iceSettings=settings), make_pc(direct())
+        errors = listen_for_errors(near)
+        near.createDataChannel("x")
+        await negotiate(near, far)
+        await wait_for_state(near, "iceConnectionState", "failed")
+        (pair,) = transports(near)[0].generations[-1].connection.check_list
+        assert pair.state is CandidatePair.State.FAILED
+        # It isn't asked again and again, although the check is to be repeated.
+        (error,) = errors
+        assert len(refusals) == 1
+        assert [error.url] == turn.urls
+        assert error.errorCode == 403
+        host, port = pair.remote_addr
+        assert error.errorText.endswith(f" ({host}:{port})")
+
+
+async def test_a_peer_of_which_the_server_forbids_an_address(
+    tmp_path: Path, make_pc: Factory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with turn_server(tmp_path, options=["denied-peer-ip=127.0.0.2"]) as server:
+        near = make_pc(relayed(server.turn()))
+        monkeypatch.setattr(aioice.ice, "get_host_addresses", lambda **_: ["127.0.0.2", LOOPBACK])
+        far = make_pc(direct())
+        errors = listen_for_errors(near)
+        echo = await connect(near, far)
+        await restart(near, far)
+        await echo.check()
+        for pc in (near, far):
+            (ice,) = transports(pc)
+            pair = ice.getSelectedCandidatePair()
+            assert pair is not None
+            assert "127.0.0.2" not in {pair.remote.ip, pair.local.ip}
+        assert {error.errorCode for error in errors} <= {403}

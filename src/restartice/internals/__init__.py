@@ -64,6 +64,7 @@ from .turn import (
     Redirected,
     abandon_allocation,
     hear_redirections,
+    hear_refusals,
     open_allocation,
     turn_client,
 )
@@ -99,6 +100,7 @@ __all__ = [
     "has_common_codec",
     "hear_answers",
     "hear_redirections",
+    "hear_refusals",
     "host_addresses",
     "ice_connection_kwargs",
     "is_aioices",

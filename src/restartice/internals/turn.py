@@ -16,6 +16,7 @@ __all__ = [
     "Redirected",
     "abandon_allocation",
     "hear_redirections",
+    "hear_refusals",
     "open_allocation",
     "turn_client",
 ]
@@ -24,6 +25,7 @@ Address = tuple[str, int]
 
 ERROR_CLASS: Final = 0x0110
 TRY_ALTERNATE: Final = 300
+FORBIDDEN: Final = 403
 # Attributes that aioice skips. (RFC 8489 section 18.3)
 ALTERNATE_DOMAIN: Final = 0x8003
 ALTERNATE_SERVER: Final = 0x8023
@@ -97,6 +99,37 @@ def abandon_allocation(transport: Any) -> None:
     getattr(transport, _TURN_CLOSE_TASK).cancel()
     # What is still to be sent, over TCP, isn't waited for.
     getattr(transport, _TURN_CLIENT).transport.abort()
+
+
+require(aioice.turn.TurnClientMixin, "channel_bind")
+
+
+def hear_refusals(
+    transport: Any, on_refusal: Callable[[Address, stun.TransactionFailed], None]
+) -> None:
+    """Call something when a TURN server forbids to send to an address, and ask for that once only.
+
+    Args:
+        transport: That of a relayed address.
+        on_refusal: Called with the forbidden address and with what the server says.
+    """
+    client = getattr(transport, _TURN_CLIENT)
+    bind = client.channel_bind
+    refused: dict[Address, stun.Message] = {}
+
+    async def channel_bind(number: int, addr: Address) -> None:
+        if addr in refused:
+            raise stun.TransactionFailed(refused[addr])
+        try:
+            await bind(number, addr)
+        except stun.TransactionFailed as error:
+            if error.response.attributes.get("ERROR-CODE", (0,))[0] == FORBIDDEN:
+                refused[addr] = error.response
+                on_refusal(addr, error)
+            raise
+
+    # aioice calls it when it has to, not for each datagram.
+    vars(client)["channel_bind"] = channel_bind
 
 
 class Redirected(stun.TransactionFailed):
