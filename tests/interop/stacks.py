@@ -1,5 +1,6 @@
 """The peers, how each is started, and what each of them is known not to do."""
 
+import functools
 import json
 import re
 import shutil
@@ -14,6 +15,10 @@ HERE = Path(__file__).parent
 
 # What a peer makes of an offer that restarts ICE.
 FOLLOWS, IGNORES, REFUSES = "follows", "ignores", "refuses"
+
+GSTREAMER = "GStreamer with webrtcbin"
+# The bindings are packages of Debian's, for its own Python.
+GSTREAMER_PEER = ("/usr/bin/python3", "gstreamer_peer.py")
 
 
 @dataclass(frozen=True)
@@ -34,6 +39,8 @@ class Stack:
         trickles: Whether it tells its candidates one by one.
         ends_each: Whether it tells the end of each generation's candidates.
         adds_media: Whether media can be added to a call that had none.
+        notices_close: Whether it takes our close for the end of its data channel.
+        certificate: The kind of its certificate's key.
     """
 
     name: str
@@ -49,9 +56,13 @@ class Stack:
     trickles: bool = True
     ends_each: bool = True
     adds_media: bool = True
+    notices_close: bool = True
+    certificate: str = "EC"
 
     def version(self) -> str:
         """Return which version is installed."""
+        if self.needs == GSTREAMER:
+            return _version_of_gstreamer()
         kind, _, name = self.needs.rpartition(" ")
         if kind == "npm":
             package = HERE / "node_modules" / name / "package.json"
@@ -68,12 +79,24 @@ class Stack:
 
 
 def _is_there(need: str) -> bool:
+    if need == GSTREAMER:
+        return bool(_version_of_gstreamer())
     if need.startswith("npm "):
         package = HERE / "node_modules" / need.removeprefix("npm ")
         return shutil.which("node") is not None and package.exists()
     if need.startswith("Python package "):
         return find_spec(need.removeprefix("Python package ")) is not None
     return not need or shutil.which(need) is not None
+
+
+@functools.cache
+def _version_of_gstreamer() -> str:
+    """Return the version, or nothing if something of it isn't there."""
+    if shutil.which(GSTREAMER_PEER[0]) is None:
+        return ""
+    command = (*GSTREAMER_PEER, "--version")
+    told = subprocess.run(command, cwd=HERE / "peers", capture_output=True, text=True, check=False)
+    return told.stdout.strip()
 
 
 def python(*command: str) -> tuple[str, ...]:
@@ -142,6 +165,19 @@ STACKS = [
         rolls_back_explicitly=False,
         ends_each=False,
         adds_media=False,
+    ),
+    Stack(
+        "gstreamer",
+        "GStreamer's webrtcbin, with an RSA certificate",
+        GSTREAMER_PEER,
+        needs=GSTREAMER,
+        answers_restart=IGNORES,
+        restarts=False,
+        rolls_back=False,
+        rolls_back_explicitly=False,
+        ends_each=False,
+        notices_close=False,
+        certificate="RSA",
     ),
 ]
 # Browsers that hide their addresses, which only one scenario is about.

@@ -46,6 +46,7 @@ RESTART_LIMITS = {
 @pytest.mark.parametrize("offerer", ["we", "they"])
 async def test_offers_data(scenario: Scenario, offerer: str) -> None:
     await scenario.connect(getattr(scenario, offerer))
+    assert (await scenario.we.do("state"))["certificate"] == scenario.stack.certificate
     scenario.call.check_candidates()
 
 
@@ -293,6 +294,10 @@ async def test_closes(scenario: Scenario, closer: str) -> None:
     await scenario.connect(scenario.we)
     end: End = getattr(scenario, closer)
     await end.do("close")
+    if end is scenario.we and not scenario.stack.notices_close:
+        await scenario.they.wait("failure", element="sctpenc")
+        scenario.limit("tells of our close by an error of its pipeline only")
+        return
     await scenario.call.other(end).wait("channel", state="closed")
 
 

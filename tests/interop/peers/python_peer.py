@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import aiortc
 import av
 from aiortc.sdp import candidate_from_sdp
+from cryptography.hazmat.primitives.asymmetric import rsa
 from lines import Counter, Order, obey, tell
 
 if TYPE_CHECKING:
@@ -192,7 +193,16 @@ def transport_state(pc: Any) -> dict[str, Any]:
         "sendingTo": pair and pair.remote.ip,
         "remoteCandidates": [c.ip for c in transport.getRemoteCandidates()],
         "dtls": users[0].transport.state,
+        "certificate": certificate_kind(users[0].transport.tls),
     }
+
+
+def certificate_kind(tls: Any) -> str | None:
+    """Return the kind of the key in the certificate of the other side, or None if there is none."""
+    certificate = tls and tls.get_peer_certificate(as_cryptography=True)
+    if certificate is None:
+        return None
+    return "RSA" if isinstance(certificate.public_key(), rsa.RSAPublicKey) else "EC"
 
 
 def main() -> None:
