@@ -12,7 +12,6 @@ from .closing import Closing
 from .configuration import RTCConfiguration, in_force, validated
 from .dtlstransport import RTCDtlsTransport
 from .icegatherer import RTCIceGatherer
-from .listeners import shield
 from .localdescription import LocalDescriptionSetter
 from .mediastream import MediaStream
 from .parameters import RTCRtpEncodingParameters, usable_encodings
@@ -37,6 +36,9 @@ class RTCPeerConnection(LocalDescriptionSetter, RemoteDescriptionSetter):
     - `icecandidate`, with a candidate to be sent to the remote peer. One whose `candidate` is empty
       ends those of its generation; None says that all gathering is done, and needn't be sent.
     - `icecandidateerror`, with a `RTCPeerConnectionIceErrorEvent`.
+
+    It belongs to the event loop in which it is used first. What changes it, or a transceiver,
+    sender or channel of it, raises RuntimeError in other threads while that loop runs.
 
     Args:
         configuration: An optional `RTCConfiguration`.
@@ -144,6 +146,7 @@ class RTCPeerConnection(LocalDescriptionSetter, RemoteDescriptionSetter):
 
         Spec: https://w3c.github.io/webrtc-pc/#dom-rtcpeerconnection-setconfiguration
         """
+        self.home.check("setConfiguration()")
         if self.is_closed:
             raise InvalidStateError("RTCPeerConnection is closed")
         described = (self.current_local or self.pending_local) is not None
@@ -160,6 +163,7 @@ class RTCPeerConnection(LocalDescriptionSetter, RemoteDescriptionSetter):
 
         Spec: https://w3c.github.io/webrtc-pc/#dom-rtcpeerconnection-restartice
         """
+        self.home.check("restartIce()")
         if self.is_closed:
             return
         # Empty [[LocalIceCredentialsToReplace]], and populate it with all ICE credentials found in
@@ -182,6 +186,7 @@ class RTCPeerConnection(LocalDescriptionSetter, RemoteDescriptionSetter):
 
         Spec: https://w3c.github.io/webrtc-pc/#dom-rtcpeerconnection-createoffer
         """
+        self.home.check("createOffer()")
         return await self.operations.run(
             lambda: self.create_offer(ice_restart=iceRestart), self.check_offering
         )
@@ -194,6 +199,7 @@ class RTCPeerConnection(LocalDescriptionSetter, RemoteDescriptionSetter):
 
         Spec: https://w3c.github.io/webrtc-pc/#dom-rtcpeerconnection-createanswer
         """
+        self.home.check("createAnswer()")
         return await self.operations.run(self.create_answer, self.check_answering)
 
     async def setLocalDescription(
@@ -214,6 +220,7 @@ class RTCPeerConnection(LocalDescriptionSetter, RemoteDescriptionSetter):
 
         Spec: https://w3c.github.io/webrtc-pc/#dom-peerconnection-setlocaldescription
         """
+        self.home.check("setLocalDescription()")
         self.hold_candidates()
         try:
             await self.operations.run(
@@ -238,6 +245,7 @@ class RTCPeerConnection(LocalDescriptionSetter, RemoteDescriptionSetter):
 
         Spec: https://w3c.github.io/webrtc-pc/#dom-peerconnection-setremotedescription
         """
+        self.home.check("setRemoteDescription()")
         await self.operations.run(
             lambda: self.set_remote_description(sessionDescription),
             lambda: self.check_remote(sessionDescription),
@@ -264,6 +272,7 @@ class RTCPeerConnection(LocalDescriptionSetter, RemoteDescriptionSetter):
 
         Spec: https://w3c.github.io/webrtc-pc/#dom-peerconnection-addicecandidate
         """
+        self.home.check("addIceCandidate()")
         added = checked(candidate)
         await self.operations.run(
             lambda: self.add_ice_candidate(added), lambda: self.check_candidate(added)
@@ -288,6 +297,7 @@ class RTCPeerConnection(LocalDescriptionSetter, RemoteDescriptionSetter):
 
         Spec: https://w3c.github.io/webrtc-pc/#dom-rtcpeerconnection-addtrack
         """
+        self.home.check("addTrack()")
         return self.add_track(track, streams)
 
     def removeTrack(self, sender: aiortc.RTCRtpSender) -> None:
@@ -299,6 +309,7 @@ class RTCPeerConnection(LocalDescriptionSetter, RemoteDescriptionSetter):
 
         Spec: https://w3c.github.io/webrtc-pc/#dom-rtcpeerconnection-removetrack
         """
+        self.home.check("removeTrack()")
         self.remove_track(sender)
 
     def addTransceiver(
@@ -324,6 +335,7 @@ class RTCPeerConnection(LocalDescriptionSetter, RemoteDescriptionSetter):
 
         Spec: https://w3c.github.io/webrtc-pc/#dom-rtcpeerconnection-addtransceiver
         """
+        self.home.check("addTransceiver()")
         encodings = usable_encodings(sendEncodings)
         transceiver = self.add_transceiver(trackOrKind, direction, streams)
         transceiver.sender.encodings = encodings
@@ -365,11 +377,12 @@ class RTCPeerConnection(LocalDescriptionSetter, RemoteDescriptionSetter):
 
         Spec: https://w3c.github.io/webrtc-pc/#dom-peerconnection-createdatachannel
         """
+        self.home.check("createDataChannel()")
         if self.is_closed:
             raise InvalidStateError("RTCPeerConnection is closed")
         with self.sctp_if_needed():
             channel = super().createDataChannel(label, *args, **kwargs)
-        shield(channel)
+        self.take_channel(channel)
         self.data_channel_created = True
         self.update_negotiation_needed_flag()
         return channel
@@ -411,4 +424,5 @@ class RTCPeerConnection(LocalDescriptionSetter, RemoteDescriptionSetter):
 
         Spec: https://w3c.github.io/webrtc-pc/#dom-rtcpeerconnection-close
         """
+        self.home.check("close()")
         await self._closing.run()

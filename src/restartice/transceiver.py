@@ -8,6 +8,7 @@ import aiortc
 from aiortc import InvalidStateError
 
 from . import rtp
+from .home import Home
 from .internals import (
     AiortcRtpTransceiver,
     RemoteStreamTrack,
@@ -32,6 +33,7 @@ class Owner(Protocol):
 
     operations: OperationsChain
     is_closed: bool
+    home: Home
 
     def update_negotiation_needed_flag(self) -> None:
         """Find out in a later task if negotiation is needed."""
@@ -154,7 +156,7 @@ class RTCRtpSender(rtp.RTCRtpSender):
 
         Spec: https://w3c.github.io/webrtc-pc/#dom-rtcrtpsender-setstreams
         """
-        owner = _owner_of(self.transceiver)
+        owner = _owner_of(self.transceiver, "setStreams()")
         self.stream_ids = stream_ids(streams)
         owner.update_negotiation_needed_flag()
 
@@ -176,7 +178,7 @@ class RTCRtpSender(rtp.RTCRtpSender):
         if self.transceiver is None:
             self.set_track(track)
             return Done()
-        owner = _owner_of(self.transceiver)
+        owner = _owner_of(self.transceiver, "replaceTrack()")
         if track is not None and track.kind != self.kind:
             raise TypeError(f"A track of kind {track.kind} can't replace one of kind {self.kind}")
         self.transceiver.raise_if_stopped()
@@ -188,7 +190,7 @@ class RTCRtpSender(rtp.RTCRtpSender):
     def raise_if_stopped(self) -> None:
         """Raise InvalidStateError if the transceiver is stopped, or the connection is closed."""
         if self.transceiver is not None:
-            _owner_of(self.transceiver)
+            _owner_of(self.transceiver, "setParameters()")
             self.transceiver.raise_if_stopped()
 
     def set_track(self, track: aiortc.MediaStreamTrack | None) -> None:
@@ -250,7 +252,7 @@ class RTCRtpTransceiver(AiortcRtpTransceiver):
 
     @direction.setter
     def direction(self, direction: str) -> None:
-        owner = _owner_of(self)
+        owner = _owner_of(self, "direction")
         self.raise_if_stopped()
         if direction not in DIRECTIONS:
             raise TypeError(f"{direction!r} is no direction")
@@ -295,7 +297,7 @@ class RTCRtpTransceiver(AiortcRtpTransceiver):
 
         Spec: https://w3c.github.io/webrtc-pc/#dom-rtcrtptransceiver-stop
         """
-        owner = _owner_of(self)
+        owner = _owner_of(self, "stop()")
         if self.stopping:
             return Done()
         task = self.stop_sending_and_receiving(owner)
@@ -333,8 +335,10 @@ class RTCRtpTransceiver(AiortcRtpTransceiver):
             raise InvalidStateError("RTCRtpTransceiver is stopped")
 
 
-def _owner_of(transceiver: RTCRtpTransceiver | None) -> Owner:
+def _owner_of(transceiver: RTCRtpTransceiver | None, name: str) -> Owner:
+    """Return the connection, which is to be changed by a call of that name."""
     owner = None if transceiver is None else transceiver.owner
     if owner is None or owner.is_closed:
         raise InvalidStateError("RTCPeerConnection is closed")
+    owner.home.check(name)
     return owner

@@ -15,6 +15,7 @@ from .configuration import check_change, in_force, validated
 from .description import bundled_mids
 from .dtlstransport import RTCDtlsTransport
 from .failuretimer import FailureTimer
+from .home import Home, adopt
 from .icegatherer import RTCIceGatherer
 from .iceservers import RTCPeerConnectionIceErrorEvent
 from .icetransport import RTCIceTransport
@@ -54,6 +55,7 @@ class TransportOwner(Emitter, AiortcPeerConnection):
         if configuration.certificates:
             self.certificates = list(configuration.certificates)
         self.ice_settings = settings
+        self.home = Home()
         self.failure_timer = FailureTimer(settings.failed_timeout, self._end)
         # While aiortc applies a remote description its transports are incomplete.
         self.applying_remote: SessionDescription | None = None
@@ -119,10 +121,15 @@ class TransportOwner(Emitter, AiortcPeerConnection):
 
         @sctp.on("datachannel")
         def announce(channel: aiortc.RTCDataChannel) -> None:
-            shield(channel)
+            self.take_channel(channel)
             self.emit("datachannel", channel)
 
         return sctp
+
+    def take_channel(self, channel: aiortc.RTCDataChannel) -> None:
+        """Let a data channel fail neither by its listeners nor by calls from other threads."""
+        shield(channel)
+        adopt(channel, self.home)
 
     @contextmanager
     def sctp_if_needed(self) -> Iterator[None]:

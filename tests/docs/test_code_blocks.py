@@ -85,7 +85,12 @@ async def clean_up(page: dict[str, Any]) -> None:
         job.cancel()
     await asyncio.gather(*jobs, return_exceptions=True)
     connections = {pc for pc in page.values() if isinstance(pc, RTCPeerConnection)}
-    await asyncio.gather(*(pc.close() for pc in connections))
+    open_ones = [pc for pc in connections if pc.connectionState != "closed"]
+    await asyncio.gather(*(pc.close() for pc in open_ones))
+    if (calls := page.get("calls")) is not None:
+        calls.loop.call_soon_threadsafe(calls.loop.stop)
+        await asyncio.to_thread(calls.thread.join)
+        calls.loop.close()
 
 
 async def check(name: str, page: dict[str, Any]) -> None:
