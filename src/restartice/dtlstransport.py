@@ -20,6 +20,8 @@ __all__ = ["RTCDtlsTransport", "parked_stops"]
 
 logger = logging.getLogger(__name__)
 
+logger = logging.getLogger(__name__)
+
 # After how many seconds a handshake that isn't complete is told to who reads the log.
 PATIENCE: Final = 10
 # The level of an alert. (RFC 5246 section 7.2)
@@ -45,6 +47,7 @@ class RTCDtlsTransport(Emitter, AiortcDtlsTransport):
     ) -> None:
         super().__init__(transport, [PreparedCertificate(c, self._prepare) for c in certificates])
         self.parking = False
+        self._failures = 0
         self._fingerprints: list[RTCDtlsFingerprint] = []
         self._expected: list[RTCDtlsFingerprint] = []
         self._fault: str | None = None
@@ -59,6 +62,18 @@ class RTCDtlsTransport(Emitter, AiortcDtlsTransport):
         if not self._fingerprints:
             self._fingerprints = super().getLocalParameters().fingerprints
         return RTCDtlsParameters(fingerprints=list(self._fingerprints))
+
+    def handling_failed(self, error: Exception) -> None:
+        """Drop a packet that couldn't be handled; the first one is told, the others are not.
+
+        What is encrypted comes from the other side, which has got something wrong. That ends
+        neither DTLS nor what else runs on it.
+        """
+        self._failures += 1
+        if self._failures == 1:
+            logger.warning("A packet couldn't be handled, and is dropped", exc_info=error)
+        else:
+            logger.debug("%d packets couldn't be handled: %r", self._failures, error)
 
     def traffic(self) -> Traffic:
         """Return what has been sent and received so far."""

@@ -1,15 +1,26 @@
-"""SCTP that gets over lost packets and lost paths while it is set up."""
+"""SCTP that gets over lost packets, lost paths, and what a peer gets wrong."""
 
 import logging
-from collections.abc import Iterable
-from typing import Final
+from collections.abc import Callable, Iterable
+from struct import pack
+from typing import Any, Final
 
 import aiortc
+from aiortc import rtcsctptransport
 
+from . import dcep
 from .exceptions import RTCError
 from .icetransport import RTCIceTransport
-from .internals import AiortcSctpTransport
+from .internals import AiortcSctpTransport, checksum_matches, make_chunk
 from .listeners import Emitter, tell_error
+from .sctpchunks import (
+    CAUSES,
+    SHORTEST_PACKET,
+    Cause,
+    Violation,
+    known_parameters,
+    read_packet,
+)
 
 __all__ = ["RTCSctpTransport"]
 
@@ -17,30 +28,62 @@ logger = logging.getLogger(__name__)
 
 # RTO.Initial. (RFC 9260 section 16)
 FIRST_TIMEOUT: Final = 1.0
-# The longest time between two attempts to set the association up. RTO.Max would be a minute, in
-# which a channel that could open wouldn't.
+# The longest time between two attempts to set the association up, and how many times the shortest
+# it is. RTO.Max would be a minute, in which a channel that could open wouldn't.
 LONGEST_DELAY: Final = 3.0
+GROWTH: Final = 3
+# How far ahead of what is missing data is taken; there are 16 bits to acknowledge it with.
+LARGEST_GAP: Final = 1 << 13
+# How many bytes beyond what we have said that we take belong to a message that never ends.
+OVERFLOW: Final = 1 << 20
+HALF: Final = 1 << 31
+NOT_OPEN: Final = frozenset({"CLOSED", "COOKIE_WAIT"})
+BEFORE_OPEN: Final = frozenset({"CLOSED", "COOKIE_WAIT", "COOKIE_ECHOED"})
 
 
 class RTCSctpTransport(Emitter, AiortcSctpTransport):
-    """aiortc's SCTP transport, which doesn't give up because packets or the path got lost.
+    """aiortc's SCTP transport, which gets over lost packets, lost paths and faults of a peer.
 
-    When it ends otherwise than by close(), its data channels emit `error`, with an `RTCError`,
-    before `close`.
+    What the other side gets wrong ends at most the chunk, the message, the data channel, or the
+    association, but neither DTLS nor media. When the association ends otherwise than by close(),
+    its data channels emit `error`, with an `RTCError`, before `close`.
 
     Spec: https://w3c.github.io/webrtc-pc/#rtcsctptransport-interface
     """
 
     def __init__(self, transport: aiortc.RTCDtlsTransport, port: int = 5000) -> None:
         super().__init__(transport, port)
-        self.set_first_timeout(FIRST_TIMEOUT)
+        self._errors: list[tuple[int, bytes]] = []
+        # What looks at a chunk before aiortc handles it, by its type.
+        self._checks: dict[int, Callable[[Any], bool]] = {
+            rtcsctptransport.DataChunk.type: self._admits_data,
+            rtcsctptransport.SackChunk.type: self._admits_sack,
+            rtcsctptransport.ForwardTsnChunk.type: self._admits_when_open,
+            rtcsctptransport.ReconfigChunk.type: self._admits_when_open,
+            rtcsctptransport.ShutdownChunk.type: self._admits_when_open,
+            rtcsctptransport.InitChunk.type: self._admits_init,
+            rtcsctptransport.InitAckChunk.type: self._admits_init_ack,
+            rtcsctptransport.ErrorChunk.type: self._admits_error,
+            rtcsctptransport.AbortChunk.type: self._admits_abort,
+        }
+
+    # Setting up.
+
+    async def start(
+        self,
+        remoteCaps: aiortc.RTCSctpCapabilities | None,  # noqa: N803  aiortc's name
+        remotePort: int,  # noqa: N803
+    ) -> None:
+        """Set the association up."""
+        self.timeout = min(self.timeout, FIRST_TIMEOUT)
+        await super().start(remoteCaps, remotePort)
 
     def retry_delay(self, failures: int) -> float:
         """Return how long to wait for an answer to what sets the association up, in seconds.
 
         The time doubles, up to a limit. (RFC 9260 section 6.3.3, E2)
         """
-        return float(min(FIRST_TIMEOUT * 2**failures, LONGEST_DELAY))
+        return min(self.timeout * min(1 << failures, GROWTH), LONGEST_DELAY)
 
     def can_be_answered(self) -> bool:
         """Say if there is a path, so that what isn't answered has failed."""
@@ -55,12 +98,21 @@ class RTCSctpTransport(Emitter, AiortcSctpTransport):
         """Tell a new channel that it can't open."""
         self.tell_failure("The SCTP transport is closed", [channel])
 
+    def opening(self, message: bytes, channel: aiortc.RTCDataChannel) -> bytes:
+        """Return the message to open a channel with, given aiortc's.
+
+        Raises:
+            TypeError: A name is too long.
+        """
+        return dcep.write_open(message, channel.label, channel.protocol)
+
     def tell_failure(
         self,
         message: str,
         channels: Iterable[aiortc.RTCDataChannel] | None = None,
         *,
         detail: str = "sctp-failure",
+        cause: int | None = None,
     ) -> None:
         """Emit `error` on data channels, on all of them if none are given.
 
@@ -68,4 +120,137 @@ class RTCSctpTransport(Emitter, AiortcSctpTransport):
         """
         logger.warning("%s", message)
         for channel in self.channels if channels is None else channels:
-            tell_error(channel, RTCError(message, detail))
+            tell_error(channel, RTCError(message, detail, cause))
+
+    # Packets.
+
+    async def handle_packet(self, packet: bytes) -> None:
+        """Handle what has come in.
+
+        Raises:
+            Violation: The other side has sent what it may not.
+        """
+        if self.state == "closed" or len(packet) < SHORTEST_PACKET or not checksum_matches(packet):
+            return
+        found = read_packet(packet)
+        # "If the tag isn't our own, discard the packet." That of an INIT, which is alone, is 0.
+        if found.tag != (0 if found.begins else self.local_tag):
+            return
+        self._errors = [(Cause.UNKNOWN_CHUNK, chunk) for chunk in found.unknown]
+        for kind, flags, body in found.chunks:
+            chunk = make_chunk(kind, flags, body)
+            admits = self._checks.get(kind)
+            if admits is None or admits(chunk):
+                await self.receive_chunk(chunk)
+        if found.fault is not None:
+            raise found.fault
+        for cause, value in self._errors:
+            await self.send_error(cause, value)
+        await self.acknowledge()
+
+    async def handling_failed(self, error: Exception) -> None:
+        """End the association, and tell why. (RFC 9260 section 3.3.10.13)."""
+        if not isinstance(error, Violation):
+            logger.warning("A packet of SCTP couldn't be handled", exc_info=error)
+            error = Violation("A packet of SCTP couldn't be handled")
+        text = str(error)
+        try:
+            await self.send_abort(error.cause, text.encode())
+        finally:
+            self.tell_failure(text, cause=error.cause)
+            self.enter_closed()
+
+    def _admits_data(self, chunk: rtcsctptransport.DataChunk) -> bool:
+        if self.progress in NOT_OPEN:
+            return False
+        if chunk.stream_id >= self.inbound_streams:
+            self._errors.append((Cause.INVALID_STREAM, pack("!HH", chunk.stream_id, 0)))
+            self.discard(chunk.tsn)
+            return False
+        ahead = (chunk.tsn - self.last_received_tsn - 1) % (1 << 32)
+        if ahead == 0 and self.window < -OVERFLOW:
+            raise Violation("A message is larger than we have said that we take")
+        # What isn't taken because something before it is missing will be sent again.
+        fits = self.window > 0 and ahead < LARGEST_GAP
+        return ahead == 0 or ahead >= HALF or fits
+
+    def _admits_sack(self, chunk: rtcsctptransport.SackChunk) -> bool:
+        outstanding = (self.last_sent_tsn - chunk.cumulative_tsn) % (1 << 32)
+        if self.progress in NOT_OPEN or outstanding >= HALF:
+            return False
+        valid = all(0 < first <= last <= outstanding for first, last in chunk.gaps)
+        if not valid or sum(last - first + 1 for first, last in chunk.gaps) > outstanding:
+            chunk.gaps = []
+        return True
+
+    def _admits_when_open(self, _: rtcsctptransport.Chunk) -> bool:
+        return self.progress not in NOT_OPEN
+
+    def _admits_init(self, chunk: rtcsctptransport.InitChunk) -> bool:
+        # aiortc would take the numbers of a late one for those of the association.
+        chunk.params, told = known_parameters(chunk.params)
+        self.unknown_parameters = tuple(told)
+        return self.progress in BEFORE_OPEN
+
+    def _admits_init_ack(self, chunk: rtcsctptransport.InitAckChunk) -> bool:
+        if self.progress != "COOKIE_WAIT":
+            return False
+        chunk.params, told = known_parameters(chunk.params)
+        self._errors += [(Cause.UNKNOWN_PARAMETER, parameter) for parameter in told]
+        return True
+
+    def _admits_error(self, chunk: rtcsctptransport.ErrorChunk) -> bool:
+        """Begin again if that is what an error asks for; no error ends the association."""
+        causes = [number for number, _ in chunk.params]
+        logger.debug("The other side reports %s", [CAUSES.get(n, n) for n in causes])
+        if Cause.STALE_COOKIE in causes and self.progress == "COOKIE_ECHOED":
+            self.set_up_again()
+        return False
+
+    def _admits_abort(self, chunk: rtcsctptransport.AbortChunk) -> bool:
+        cause = next((number for number, _ in chunk.params), None)
+        if cause not in {None, Cause.USER_INITIATED}:
+            told = CAUSES.get(cause, f"cause {cause}")
+            self.tell_failure(f"The other side has aborted SCTP: {told}", cause=cause)
+        return True
+
+    # Messages.
+
+    async def receive_message(self, stream: int, protocol: int, message: bytes) -> None:
+        """Take a message that is complete; one that can't be closes its channel, and no other.
+
+        (RFC 8831 section 6.6)
+        """
+        channel = self.channel_on(stream)
+        if protocol == dcep.DCEP:
+            await self._receive_control(stream, channel, message)
+        elif protocol in dcep.PROTOCOLS:
+            try:
+                await self.deliver(stream, protocol, message)
+            except UnicodeDecodeError as error:
+                self._fail(channel, f"A message that should be text isn't UTF-8: {error.reason}")
+        else:
+            self._fail(channel, f"A message has the unknown protocol {protocol}")
+
+    async def _receive_control(
+        self, stream: int, channel: aiortc.RTCDataChannel | None, message: bytes
+    ) -> None:
+        """Take a message of DCEP. (RFC 8832 section 6)."""
+        kind = message[0] if message else None
+        if kind == dcep.OPEN and channel is not None:
+            self._fail(channel, "The other side has opened the data channel once more")
+        elif kind == dcep.OPEN:
+            try:
+                message = dcep.read_open(message)
+            except ValueError as error:
+                logger.warning("A data channel can't be opened: %s", error)
+                self.reset_stream(stream)
+            else:
+                await self.deliver(stream, dcep.DCEP, message)
+        elif kind == dcep.ACK and channel is not None:
+            await self.deliver(stream, dcep.DCEP, message)
+
+    def _fail(self, channel: aiortc.RTCDataChannel | None, message: str) -> None:
+        if channel is not None:
+            self.tell_failure(message, [channel], detail="data-channel-failure")
+            channel.close()

@@ -12,9 +12,11 @@ PURE = {
     "checkorder",
     "consent",
     "credentials",
+    "dcep",
     "generations",
     "mdns",
     "negotiation",
+    "sctpchunks",
     "states",
 }
 NO_IO = {"asyncio", "aiortc", "aioice", "socket", "threading"}

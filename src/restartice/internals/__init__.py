@@ -57,7 +57,7 @@ from .media import (
     pair,
     set_track_id,
 )
-from .sctp import AiortcSctpTransport
+from .sctp import AiortcSctpTransport, checksum_matches, make_chunk
 from .seam import SUPPORTED, check, required_names
 from .sockets import StunProtocol, is_aioices, make_socket
 from .turn import (
@@ -94,6 +94,7 @@ __all__ = [
     "address_of",
     "candidate_from_aioice",
     "candidate_to_aioice",
+    "checksum_matches",
     "dissociate",
     "error_code",
     "forget_transaction",
@@ -109,6 +110,7 @@ __all__ = [
     "is_signed",
     "keep_latest",
     "kept_codecs",
+    "make_chunk",
     "make_socket",
     "mark_bundled",
     "mline_index",

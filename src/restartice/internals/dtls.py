@@ -63,7 +63,7 @@ def try_certificate(certificate: aiortc.RTCCertificate) -> None:
 
 _DTLS = rtcdtlstransport.RTCDtlsTransport
 
-for _method in ("_do_handshake", "_set_state", "_setup_srtp"):
+for _method in ("_do_handshake", "_recv_next", "_set_state", "_setup_srtp"):
     require(_DTLS, _method)
 for _name in ("_data_receiver", "_rtp_router", "_state", "_task"):
     require(_DTLS, _name)
@@ -87,6 +87,10 @@ class AiortcDtlsTransport(rtcdtlstransport.RTCDtlsTransport):
         """Attempt to complete the handshake, after which this is `encrypted`, or `failed`."""
         raise NotImplementedError
 
+    def handling_failed(self, error: Exception) -> None:
+        """Take note that a packet couldn't be handled."""
+        raise NotImplementedError
+
     # What a subclass calls.
 
     def enter_failed(self) -> None:
@@ -107,6 +111,14 @@ class AiortcDtlsTransport(rtcdtlstransport.RTCDtlsTransport):
 
     async def _do_handshake(self) -> None:
         await self.shake_hands()
+
+    async def _recv_next(self) -> None:
+        try:
+            await super()._recv_next()
+        except ConnectionError:
+            raise  # the end, as the other side or close() has it
+        except Exception as error:  # noqa: BLE001  told by who takes note
+            self.handling_failed(error)
 
     def _set_state(self, state: State) -> None:
         # aiortc's task enters "closed" when it is cancelled.

@@ -1,24 +1,52 @@
 """The private names of aiortc's SCTP transport, as far as it is subclassed."""
 
 import asyncio
+from struct import unpack_from
+from typing import Final
 
 import aiortc
 from aiortc import rtcdatachannel, rtcdtlstransport, rtcsctptransport
-from aiortc.rtcsctptransport import InitChunk, serialize_packet
+from aiortc.rtcsctptransport import (
+    AbortChunk,
+    Chunk,
+    ErrorChunk,
+    InitChunk,
+    SackChunk,
+    serialize_packet,
+)
 
-from .seam import require
+from .seam import Private, require
 
-__all__ = ["AiortcSctpTransport"]
+__all__ = ["AiortcSctpTransport", "checksum_matches", "make_chunk"]
+
+# How many blocks an acknowledgement, and how many streams a FORWARD TSN, can have in a packet.
+_UNRECOGNIZED: Final = 8  # a parameter of an INIT ACK (RFC 9260 section 3.3.3.1)
+BLOCKS: Final = (rtcsctptransport.SCTP_MAX_PACKET_LENGTH - 28) // 4
 
 _SCTP = rtcsctptransport.RTCSctpTransport
 
 for _name in (
+    "_advertised_rwnd",
+    "_association_state",
+    "_data_channel_inbound_reset",
+    "_data_channel_outbound_reset",
     "_data_channel_queue",
     "_data_channels",
+    "_forward_tsn_chunk",
+    "_forward_tsn_streams",
+    "_inbound_streams_count",
+    "_last_received_tsn",
     "_local_port",
+    "_local_tsn",
+    "_local_verification_tag",
     "_reconfig_in_progress",
+    "_reconfig_queue",
     "_remote_port",
+    "_remote_verification_tag",
     "_rto",
+    "_sack_duplicates",
+    "_sack_misordered",
+    "_sack_needed",
     "_t1_chunk",
     "_t1_failures",
     "_t1_handle",
@@ -26,22 +54,61 @@ for _name in (
     require(_SCTP, _name)
 for _method in (
     "_data_channel_add_negotiated",
+    "_data_channel_closed",
     "_data_channel_open",
+    "_data_channel_receive",
+    "_data_channel_reset",
+    "_handle_data",
+    "_init",
+    "_mark_received",
+    "_receive",
+    "_receive_chunk",
     "_reconfig_timer_expired",
     "_send_chunk",
+    "_send_sack",
+    "_set_extensions",
     "_set_state",
+    "_t1_cancel",
     "_t1_expired",
+    "_t1_start",
+    "_transmit_reconfig",
+    "_update_advanced_peer_ack_point",
 ):
     require(_SCTP, _method)
 require(rtcdtlstransport.RTCDtlsTransport, "_send_data")
 require(rtcdatachannel.RTCDataChannel, "_setReadyState")
-require(rtcsctptransport, "SCTP_MAX_INIT_RETRANS")
+for _name in ("CHUNK_TYPES", "SCTP_MAX_INIT_RETRANS", "crc32c"):
+    require(rtcsctptransport, _name)
+
+
+def checksum_matches(packet: bytes) -> bool:
+    """Say if a packet that has a header is as its checksum says. (RFC 9260 section 6.8)."""
+    (told,) = unpack_from("<L", packet, 8)
+    checksum = rtcsctptransport.crc32c  # type: ignore[attr-defined]  # another package's
+    return bool(told == checksum(packet[:8] + bytes(4) + packet[12:]))
+
+
+def make_chunk(kind: int, flags: int, body: bytes) -> Chunk:
+    """Return a chunk as aiortc handles it."""
+    return rtcsctptransport.CHUNK_TYPES[kind](flags=flags, body=body)
 
 
 class AiortcSctpTransport(rtcsctptransport.RTCSctpTransport):
-    """aiortc's SCTP transport, which asks a subclass what to do when an answer doesn't come."""
+    """aiortc's SCTP transport, which lets a subclass look at what comes in, and miss what doesn't.
 
+    Attributes:
+        unknown_parameters: What the other side is told that we don't know of its INIT.
+    """
+
+    local_tag = Private[int](_SCTP, "_local_verification_tag")
+    inbound_streams = Private[int](_SCTP, "_inbound_streams_count")
+    # How many bytes can still come in, and which TSN came in last, and was given out last.
+    window = Private[int](_SCTP, "_advertised_rwnd")
+    last_received_tsn = Private[int](_SCTP, "_last_received_tsn")
+    # How long an answer may take, in seconds.
+    timeout = Private[float](_SCTP, "_rto")
     setup_task: asyncio.Task[None] | None = None
+    unknown_parameters: tuple[bytes, ...] = ()
 
     # What a subclass overrides.
 
@@ -63,17 +130,88 @@ class AiortcSctpTransport(rtcsctptransport.RTCSctpTransport):
     def channel_refused(self, channel: aiortc.RTCDataChannel) -> None:
         """Take note of a new channel that can't open, because the association is closed."""
 
+    async def handle_packet(self, packet: bytes) -> None:
+        """Handle what has come in."""
+        raise NotImplementedError
+
+    async def handling_failed(self, error: Exception) -> None:
+        """Act on the failure of that."""
+        raise NotImplementedError
+
+    async def receive_message(self, stream: int, protocol: int, message: bytes) -> None:
+        """Take a message that is complete."""
+        raise NotImplementedError
+
+    def opening(self, message: bytes, channel: aiortc.RTCDataChannel) -> bytes:
+        """Return the message to open a channel with, given aiortc's."""
+        raise NotImplementedError
+
     # What a subclass calls.
+
+    @property
+    def progress(self) -> str:
+        """How far the association has come, as RFC 9260 calls it, with underscores."""
+        return str(self._association_state.name)
+
+    @property
+    def last_sent_tsn(self) -> int:
+        """The TSN that was given out last."""
+        return (self._local_tsn - 1) % (1 << 32)
+
+    def channel_on(self, stream: int) -> aiortc.RTCDataChannel | None:
+        """Return the data channel of a stream, or None."""
+        return self._data_channels.get(stream)
+
+    async def receive_chunk(self, chunk: Chunk) -> None:
+        """Let aiortc handle a chunk."""
+        await self._receive_chunk(chunk)
+
+    async def deliver(self, stream: int, protocol: int, message: bytes) -> None:
+        """Let aiortc handle a message."""
+        await self._data_channel_receive(stream, protocol, message)
+
+    def discard(self, tsn: int) -> None:
+        """Acknowledge data without taking it."""
+        self._mark_received(tsn)
+        self._sack_needed = True
+
+    async def acknowledge(self) -> None:
+        """Send an acknowledgement if one is due."""
+        if self._sack_needed:
+            await self._send_sack()
+
+    async def send_error(self, cause: int, value: bytes) -> None:
+        """Tell the other side that something is wrong that doesn't end the association."""
+        chunk = ErrorChunk()
+        chunk.params.append((cause, value))
+        await self._send_chunk(chunk)
+
+    async def send_abort(self, cause: int, value: bytes) -> None:
+        """Tell the other side that the association has ended."""
+        chunk = AbortChunk()
+        chunk.params.append((cause, value))
+        await self._send_chunk(chunk)
+
+    def enter_closed(self) -> None:
+        """End the association and its channels."""
+        self._set_state(self.State.CLOSED)
+
+    def set_up_again(self) -> None:
+        """Begin again with the INIT, as the other side says that our cookie is too old."""
+        self._t1_cancel()
+        self._remote_verification_tag = 0
+        self.setup_task = asyncio.ensure_future(self._init())
+
+    def reset_stream(self, stream: int) -> None:
+        """Close a stream that has no data channel. (RFC 8831 section 6.7)."""
+        self._reconfig_queue.append(stream)
+        self.setup_task = asyncio.ensure_future(self._transmit_reconfig())
 
     @property
     def channels(self) -> list[aiortc.RTCDataChannel]:
         """All data channels, those without an id included, which are only to be announced."""
         queued = (channel for channel, _, _ in self._data_channel_queue)
         return list(dict.fromkeys([*self._data_channels.values(), *queued]))
-
-    def set_first_timeout(self, timeout: float) -> None:
-        """Set how long an answer may take while no round trip was measured, in seconds."""
-        self._rto = timeout
 
     def repeat_setup(self) -> None:
         """Repeat what sets the association up, if it wasn't answered, and begin to count anew."""
@@ -83,6 +221,63 @@ class AiortcSctpTransport(rtcsctptransport.RTCSctpTransport):
             _repeat_setup(self)
 
     # What aiortc calls.
+
+    async def _handle_data(self, data: bytes) -> None:
+        try:
+            await self.handle_packet(data)
+        except ConnectionError:
+            raise
+        except Exception as error:  # noqa: BLE001  told by who acts on it
+            await self.handling_failed(error)
+
+    async def _receive(self, stream_id: int, pp_id: int, data: bytes) -> None:
+        await self.receive_message(stream_id, pp_id, data)
+
+    def _set_extensions(self, params: list[tuple[int, bytes]]) -> None:
+        super()._set_extensions(params)
+        params.extend((_UNRECOGNIZED, told) for told in self.unknown_parameters)
+
+    async def _send_sack(self) -> None:
+        # aiortc's can be larger than a packet. (RFC 9260 section 3.3.4)
+        last = self.last_received_tsn
+        offsets = sorted((tsn - last) % (1 << 32) for tsn in self._sack_misordered)
+        sack = SackChunk()
+        sack.cumulative_tsn = last
+        sack.advertised_rwnd = max(0, self._advertised_rwnd)
+        sack.gaps = _blocks(offsets)[:BLOCKS]
+        sack.duplicates = self._sack_duplicates[: BLOCKS - len(sack.gaps)]
+        self._sack_duplicates.clear()
+        self._sack_needed = False
+        await self._send_chunk(sack)
+
+    def _update_advanced_peer_ack_point(self) -> None:
+        super()._update_advanced_peer_ack_point()
+        chunk = self._forward_tsn_chunk
+        if chunk is not None and len(chunk.streams) > BLOCKS:
+            # "If the chunk doesn't fit, the TSN is lowered." (RFC 3758 section 3.5, C4)
+            base = chunk.cumulative_tsn
+            by_age = sorted(
+                self._forward_tsn_streams.items(),
+                key=lambda item: -((base - item[1][1]) % (1 << 32)),
+            )[:BLOCKS]
+            chunk.streams = [(stream, number) for stream, (number, _) in by_age]
+            chunk.cumulative_tsn = by_age[-1][1][1]
+
+    def _data_channel_closed(self, stream_id: int) -> None:
+        if stream_id in self._data_channels:
+            super()._data_channel_closed(stream_id)
+
+    def _data_channel_reset(self, stream_id: int) -> None:
+        super()._data_channel_reset(stream_id)
+        if stream_id not in self._data_channels:
+            self._data_channel_inbound_reset.discard(stream_id)
+            self._data_channel_outbound_reset.discard(stream_id)
+
+    def _t1_start(self, chunk: Chunk) -> None:
+        super()._t1_start(chunk)
+        assert self._t1_handle is not None
+        self._t1_handle.cancel()
+        _await_answer(self)
 
     def _t1_expired(self) -> None:
         if self.can_be_answered():
@@ -114,7 +309,11 @@ class AiortcSctpTransport(rtcsctptransport.RTCSctpTransport):
         if self.state == "closed":
             _refuse(self, channel)
         else:
+            # aiortc counts the characters of the names, not the bytes.
+            self.opening(bytes(12), channel)
             super()._data_channel_open(channel)
+            _, protocol, message = self._data_channel_queue.pop()
+            self._data_channel_queue.append((channel, protocol, self.opening(message, channel)))
 
     def _data_channel_add_negotiated(self, channel: aiortc.RTCDataChannel) -> None:
         if self.state == "closed":
@@ -123,9 +322,24 @@ class AiortcSctpTransport(rtcsctptransport.RTCSctpTransport):
             super()._data_channel_add_negotiated(channel)
 
 
+def _blocks(offsets: list[int]) -> list[tuple[int, int]]:
+    """Return the blocks of an acknowledgement, given what has come in, in rising order."""
+    blocks: list[tuple[int, int]] = []
+    for offset in offsets:
+        if blocks and offset == blocks[-1][1] + 1:
+            blocks[-1] = (blocks[-1][0], offset)
+        else:
+            blocks.append((offset, offset))
+    return blocks
+
+
 def _repeat_setup(sctp: AiortcSctpTransport) -> None:
     """Send what sets the association up again, and wait for the answer."""
     sctp.setup_task = asyncio.ensure_future(_send_setup(sctp))
+    _await_answer(sctp)
+
+
+def _await_answer(sctp: AiortcSctpTransport) -> None:
     delay = sctp.retry_delay(sctp._t1_failures)
     sctp._t1_handle = asyncio.get_running_loop().call_later(delay, sctp._t1_expired)
 

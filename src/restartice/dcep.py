@@ -1,0 +1,53 @@
+"""The message by which a peer opens a data channel."""
+
+from struct import pack, unpack_from
+from typing import Final
+
+__all__ = ["ACK", "OPEN", "PROTOCOLS", "read_open", "write_open"]
+
+ACK, OPEN = 2, 3
+HEADER: Final = 12
+CHANNEL_TYPES: Final = frozenset({0x00, 0x01, 0x02, 0x80, 0x81, 0x82})
+# The payload protocols of SCTP that data channels use, two that they no longer do included.
+# (RFC 8831 section 8)
+DCEP, STRING = 50, 51
+PROTOCOLS: Final = frozenset({DCEP, STRING, 52, 53, 54, 56, 57})
+# What the fields for the lengths can say. (RFC 8832 section 5.1)
+LONGEST: Final = (1 << 16) - 1
+
+
+def read_open(message: bytes) -> bytes:
+    """Return a DATA_CHANNEL_OPEN as it should be, if it can be told what is meant.
+
+    aiortc counts the characters of a name instead of the bytes, which differs where not all of
+    them are ASCII.
+
+    Raises:
+        ValueError: It is malformed. The other side's mistake.
+    """
+    if len(message) < HEADER:
+        raise ValueError("it is too short")
+    kind, label, protocol = unpack_from("!xB6xHH", message)
+    if kind not in CHANNEL_TYPES:
+        raise ValueError(f"there is no type {kind}")
+    names = message[HEADER:]
+    if label + protocol == len(names):
+        names[:label].decode()
+        names[label:].decode()
+        return message
+    text = names.decode()
+    if label + protocol != len(text):
+        raise ValueError("the lengths of its names are wrong")
+    return write_open(message, text[:label], text[label:])
+
+
+def write_open(message: bytes, label: str, protocol: str) -> bytes:
+    """Return a DATA_CHANNEL_OPEN with other names. (RFC 8832 section 5.1).
+
+    Raises:
+        TypeError: A name is too long. (https://w3c.github.io/webrtc-pc/#dom-peerconnection-createdatachannel)
+    """
+    names = label.encode(), protocol.encode()
+    if max(map(len, names)) > LONGEST:
+        raise TypeError(f"label and protocol can't have more than {LONGEST} bytes")
+    return message[:8] + pack("!HH", *map(len, names)) + b"".join(names)
