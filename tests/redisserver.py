@@ -33,7 +33,10 @@ class RedisServer:
     def url(self) -> str:
         return f"redis://127.0.0.1:{self._port}/0"
 
-    async def start(self) -> None:
+    async def start(self, *, empty: bool = False) -> None:
+        if empty:
+            for folder in self._directory.glob("appendonlydir"):
+                shutil.rmtree(folder)
         options = {
             "port": str(self._port),
             "bind": "127.0.0.1",

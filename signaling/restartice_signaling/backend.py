@@ -9,7 +9,7 @@ import enum
 import hashlib
 import hmac
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -58,8 +58,10 @@ class Outcome(enum.Enum):
     NO_PEER = "no-peer"
     # Nothing was done: somebody it is for has too much waiting.
     FULL = "full"
-    # Nothing was done: the session is gone, or another connection has it.
+    # Nothing was done: somebody else has the peer's place, or another connection the session.
     LOST = "lost"
+    # Nothing was done: what keeps the sessions has forgotten this one.
+    FORGOTTEN = "forgotten"
 
 
 @dataclass(frozen=True)
@@ -117,6 +119,12 @@ class Seat:
         key: What proves that a resume comes from the same client.
         epoch: Counts the connections of a session; an older one has no say any more.
         last: The client's last `seq` that was dealt with.
+        resumed: Whether it is the session that the client had before.
+        meta: What it wants others to know.
+        claim: What it may do to a session that has its id.
+        progress: Returns the numbers of the newest messages that the client was sent, and that it
+            has sent.
+        is_lost: Whether its connection was sent away because there is no such session any more.
     """
 
     session: str
@@ -130,6 +138,10 @@ class Seat:
     last: int = 0
     resumed: bool = False
     others: tuple[PeerInfo, ...] = ()
+    meta: JsonObject = field(default_factory=dict)
+    claim: Claim = Claim.NONE
+    progress: Callable[[], tuple[int, int]] = field(default=lambda: (0, 0), repr=False)
+    is_lost: bool = False
 
 
 class Backend(Protocol):
@@ -149,11 +161,27 @@ class Backend(Protocol):
             Overloaded: There are too many rooms or sessions.
         """
 
-    async def resume(self, session: str, key: str, last: int, attendant: Attendant) -> Seat | None:
+    async def resume(
+        self, session: str, key: str, last: int, attendant: Attendant, room: str | None = None
+    ) -> Seat | None:
         """Go on with a session after the server's message `last`.
 
         Returns:
             None if there is no such session, the key is wrong, or messages would be missing.
+
+        Raises:
+            ServerError: It is in another room than the one named.
+        """
+
+    async def readmit(self, session: str, key: str, attendant: Attendant, room: str) -> Seat | None:
+        """Begin a new session in the place of one that can't be resumed: the key still lets in.
+
+        Returns:
+            None if there was no such session lately, in that room and with that key.
+
+        Raises:
+            ServerError: The room is full, or the id is taken.
+            Overloaded: There are too many rooms or sessions.
         """
 
     async def confirm(self, seat: Seat) -> None:

@@ -133,6 +133,7 @@ def _add_limit_options(options: _Parser) -> None:
     options.add("max-message-size", "bytes of a message", limits.max_message_size, int)
     options.add("max-unacknowledged", "messages that wait for a peer", 1024, int)
     options.add("max-buffered", "bytes that wait for a peer", limits.max_buffered, int)
+    options.add("max-total-buffered", "bytes that wait for all", rooms.max_total_buffered, int)
     options.add("rate", "messages a second of a client", limits.rate, float)
     options.add("burst", "messages at once of a client", limits.burst, int)
     options.add("heartbeat-interval", "seconds between heartbeats", heartbeat.interval, float)
@@ -215,6 +216,7 @@ def make_settings(options: argparse.Namespace) -> ServerSettings:
             max_rooms=options.max_rooms,
             max_unacknowledged=options.max_unacknowledged,
             max_buffered=options.max_buffered,
+            max_total_buffered=options.max_total_buffered,
             resume_window=options.resume_window,
         ),
         heartbeat=Heartbeat(options.heartbeat_interval, options.heartbeat_timeout),

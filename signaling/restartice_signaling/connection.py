@@ -143,6 +143,7 @@ class ClientConnection:
         self._heard = time.monotonic()
         seen = hello.resume.last if seat.resumed and hello.resume is not None else 0
         writer.begin(self._welcome(seat), seen)
+        seat.progress = writer.progress
         if hello.resume is not None and not seat.resumed:
             writer.say(Error("resume-expired", "the session is over; this is a new one"))
         name = "resumed" if seat.resumed else "joined"

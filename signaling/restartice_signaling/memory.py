@@ -5,7 +5,7 @@ import itertools
 import secrets
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from .backend import (
     Arrival,
@@ -28,6 +28,8 @@ __all__ = ["MemoryBackend"]
 
 # How many keys of a session may be valid at a time.
 MAX_KEYS = 16
+# What is left of all that waits when there was too much of it.
+RELIEVED = 0.9
 
 
 @dataclass(eq=False)
@@ -64,6 +66,15 @@ class _Session:
         return PeerInfo(self.peer, self.instance, polite, self.arrival.meta, state)
 
 
+@dataclass(frozen=True)
+class _Over:
+    """A session that could not be resumed, until when its client may have a new one."""
+
+    arrival: Arrival
+    digests: list[str]
+    until: float
+
+
 class MemoryBackend:
     """Sessions and rooms that end with the process. Its methods are for the server.
 
@@ -81,6 +92,7 @@ class MemoryBackend:
         self._rooms: dict[str, dict[str, _Session]] = {}
         self._ranks = itertools.count()
         self._used_tokens: dict[str, float] = {}
+        self._over: dict[str, _Over] = {}
         self._buffered = 0
         self._freed = asyncio.Event()
 
@@ -106,7 +118,7 @@ class MemoryBackend:
         session = _Session(new_secret(), arrival, peer, next(self._ranks), outbox)
         self._sessions[session.session] = session
         self._rooms.setdefault(arrival.room, {})[peer] = session
-        seat = self._seat(session, attendant, None)
+        seat = self._seat(session, attendant, resumed=False)
         self._tell_others(session, "joined")
         return seat
 
@@ -125,24 +137,46 @@ class MemoryBackend:
             raise ServerError("auth", "the token is for one id only")
         return secrets.token_hex(6), None
 
-    async def resume(self, session: str, key: str, last: int, attendant: Attendant) -> Seat | None:
+    async def resume(
+        self, session: str, key: str, last: int, attendant: Attendant, room: str | None = None
+    ) -> Seat | None:
         """Go on with a session; see Backend."""
         found = self._sessions.get(session)
         if not is_key(key, [] if found is None else found.digests) or found is None:
             return None
-        if not found.outbox.covers(last):
-            self._end(found, "lost")
-            return None
+        if room not in {None, found.room}:
+            raise ServerError("protocol", "the session is in another room")
         if found.attendant is not None:
             found.attendant.dismiss(CLOSE_REPLACED, "replaced")
+        if not found.outbox.covers(last):
+            self._end(found, "lost")
+            self._remember(found, found.digests)
+            return None
         was_away, found.deadline = found.attendant is None, None
         self._forget(found, last)
-        seat = self._seat(found, attendant, key)
+        seat = self._seat(found, attendant, resumed=True)
         if was_away:
             self._tell_others(found, "back")
         return seat
 
-    def _seat(self, session: _Session, attendant: Attendant, old_key: str | None) -> Seat:
+    def _remember(self, session: _Session, digests: list[str]) -> None:
+        """Let the client of a session that has ended have a new one."""
+        until = self._clock() + self._limits.resume_window
+        claim = session.arrival.claim if session.arrival.claim is Claim.ALWAYS else Claim.NONE
+        arrival = replace(session.arrival, peer=session.peer, claim=claim)
+        self._over[session.session] = _Over(arrival, digests, until)
+
+    async def readmit(self, session: str, key: str, attendant: Attendant, room: str) -> Seat | None:
+        """Begin a new session in the place of one that can't be resumed; see Backend."""
+        over = self._over.get(session)
+        if not is_key(key, [] if over is None else over.digests) or over is None:
+            return None
+        if over.arrival.room != room:
+            return None
+        del self._over[session]
+        return await self.join(over.arrival, attendant)
+
+    def _seat(self, session: _Session, attendant: Attendant, *, resumed: bool) -> Seat:
         """Give a session to a connection."""
         key = new_secret()
         # The keys before hold until the client is known to have the new one: the welcome may be
@@ -160,7 +194,7 @@ class MemoryBackend:
             rights=session.arrival.rights,
             attendant=attendant,
             last=session.last,
-            resumed=old_key is not None,
+            resumed=resumed,
             others=tuple(other.seen_by(session) for other in self._others(session)),
         )
 
@@ -215,10 +249,30 @@ class MemoryBackend:
 
     def _has_room(self, session: _Session, text: str) -> bool:
         if self._buffered + len(text) > self._limits.max_total_buffered:
-            return False
+            size = session.outbox.size
+            # Those who send to the one for whom most is waiting wait, too; nobody else does.
+            if size and size >= max(other.outbox.size for other in self._sessions.values()):
+                return False
         return session.outbox.has_room(text)
 
+    def _make_room(self, more: int) -> None:
+        """Give up those for whom most is waiting, if it is too much in all.
+
+        Nobody else is to blame, and to let all wait for them would stop every room.
+        """
+        most = self._limits.max_total_buffered
+        if self._buffered + more <= most:
+            return
+        by_size = sorted(self._sessions.values(), key=lambda s: s.outbox.size, reverse=True)
+        for session in by_size:
+            if self._buffered + more <= RELIEVED * most:
+                return
+            self._give_up(session)
+
     def _append(self, session: _Session, text: str) -> None:
+        self._make_room(len(text))
+        if self._sessions.get(session.session) is not session:
+            return
         seq = session.outbox.append(text)
         self._buffered += len(text)
         if session.attendant is not None:
@@ -232,6 +286,8 @@ class MemoryBackend:
 
     def _give_up(self, session: _Session) -> None:
         """Drop what waits for a session, which can then not be resumed."""
+        if session.digests:
+            self._remember(session, session.digests)
         self._forget(session, session.outbox.last)
         session.digests = []
         if session.attendant is None:
@@ -319,6 +375,7 @@ class MemoryBackend:
         for session in list(self._sessions.values()):
             if session.deadline is not None and session.deadline <= now:
                 self._end(session, "lost")
+        self._over = {name: over for name, over in self._over.items() if over.until > now}
         if self._used_tokens:
             wall = time.time()
             self._used_tokens = {t: end for t, end in self._used_tokens.items() if end > wall}

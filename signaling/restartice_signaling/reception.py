@@ -1,6 +1,7 @@
 """How a client gets its seat: the hello, tokens, resuming and joining."""
 
 import asyncio
+from typing import Final
 
 import websockets.asyncio.server as ws
 
@@ -13,6 +14,12 @@ from .service import Service, refusal
 from .tokens import Grant, read_token
 
 __all__ = ["Reception"]
+
+CLOSE_CODES: Final = {
+    "auth": CLOSE_AUTH,
+    "protocol": CLOSE_PROTOCOL,
+    "room-full": CLOSE_ROOM_FULL,
+}
 
 
 class Reception:
@@ -46,34 +53,30 @@ class Reception:
         Raises:
             Overloaded: There are too many rooms or sessions.
         """
-        seat = await self._resume(hello, attendant)
-        if seat is not None:
+        try:
+            seat = await self._resume(hello, attendant)
+            if seat is None:
+                grant = await self._authenticate(hello)
+                seat = await self._backend.join(_arrival(hello, grant), attendant)
+        except ServerError as error:
+            raise refusal(error.code, error.reason, CLOSE_CODES[error.code]) from None
+        if seat.resumed:
             self._metrics.resumed += 1
             return seat
-        seat = await self._join(hello, attendant)
         self._metrics.joined += 1
         if hello.resume is not None:
             self._metrics.not_resumed += 1
         return seat
 
     async def _resume(self, hello: Hello, attendant: Attendant) -> Seat | None:
-        resume = hello.resume
+        resume, room = hello.resume, hello.room
         if resume is None:
             return None
         # The key says enough: a token lets in, and doesn't throw out.
-        seat = await self._backend.resume(resume.session, resume.key, resume.last, attendant)
-        if seat is not None and seat.room != hello.room:
-            await self._backend.detach(seat)
-            raise refusal("protocol", "the session is in another room", CLOSE_PROTOCOL)
+        seat = await self._backend.resume(resume.session, resume.key, resume.last, attendant, room)
+        if seat is None:
+            seat = await self._backend.readmit(resume.session, resume.key, attendant, room)
         return seat
-
-    async def _join(self, hello: Hello, attendant: Attendant) -> Seat:
-        try:
-            grant = await self._authenticate(hello)
-            return await self._backend.join(_arrival(hello, grant), attendant)
-        except ServerError as error:
-            code = CLOSE_ROOM_FULL if error.code == "room-full" else CLOSE_AUTH
-            raise refusal(error.code, error.reason, code) from None
 
     async def _authenticate(self, hello: Hello) -> Grant | None:
         if self._settings.secret is None:

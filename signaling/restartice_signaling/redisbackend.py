@@ -25,6 +25,7 @@ from .backend import (
     Attendant,
     BackendDown,
     BackendLimits,
+    Claim,
     Outcome,
     Overloaded,
     Seat,
@@ -34,7 +35,8 @@ from .backend import (
 from .closing import CLOSE_REPLACED, CLOSE_TOO_SLOW
 from .ending import end, finish_within
 from .errors import ServerError
-from .messages import PeerInfo
+from .keeping import Keeper
+from .messages import JsonObject, PeerInfo, encode_object
 
 __all__ = ["RedisBackend"]
 
@@ -70,7 +72,8 @@ class RedisBackend:
         connections: int = 16,
     ) -> None:
         self._limits = limits or BackendLimits()
-        self._node = node or secrets.token_hex(8)
+        # Another one each time: what one that was killed has left isn't looked after by the next.
+        self._node = f"{node or 'node'}-{secrets.token_hex(4)}"
         pool = redis.asyncio.ConnectionPool.from_url(
             url,
             max_connections=connections,
@@ -90,21 +93,19 @@ class RedisBackend:
         )
         source = resources.files(__package__).joinpath("redis.lua").read_text("utf-8")
         self._script: Any = self._redis.register_script(source)
-        self._seats: dict[str, Seat] = {}
+        self._bounds = (
+            self._limits.max_unacknowledged,
+            self._limits.max_buffered,
+            self._limits.max_total_buffered,
+            max(1, int(self._limits.resume_window * 1000)),
+        )
+        self._keeper = Keeper(self._step, self._node, self._limits.resume_window)
+        self._seats = self._keeper.seats
         self._task: asyncio.Task[None] | None = None
 
-    @property
-    def _window(self) -> int:
-        return int(self._limits.resume_window * 1000)
-
-    @property
-    def _bounds(self) -> tuple[int, int]:
-        return self._limits.max_unacknowledged, self._limits.max_buffered
-
     async def _step(self, name: str, *arguments: object) -> Any:
-        return await self._ask(
-            lambda: self._script(keys=[PREFIX], args=[name, *map(str, arguments)])
-        )
+        told = [name, *map(str, self._bounds), *map(str, arguments)]
+        return await self._ask(lambda: self._script(keys=[PREFIX], args=told))
 
     async def _ask(self, command: Callable[[], Awaitable[Any]]) -> Any:
         began = time.monotonic()
@@ -121,6 +122,11 @@ class RedisBackend:
     async def start(self) -> None:
         """Connect, and listen on this server's channel; see Backend."""
         pubsub = await self._subscribe()
+        try:
+            await self._keeper.sweep()
+        except BackendDown:
+            await _close(pubsub)
+            raise
         self._task = asyncio.create_task(self._listen(pubsub))
 
     async def _subscribe(self) -> Any:
@@ -158,74 +164,90 @@ class RedisBackend:
             except BackendDown:
                 await asyncio.sleep(RECONNECT_PAUSE)
 
-    def _take_hint(self, session: str, word: str) -> None:
+    def _take_hint(self, session: str, word: str = "") -> None:
         seat = self._seats.get(session)
         if seat is None:
             return
         if word == "overflow":
             seat.attendant.dismiss(CLOSE_TOO_SLOW, "too slow")
-        elif word == "replaced" or int(word) > seat.epoch:
+        elif word == "replaced" or (word.isdecimal() and int(word) > seat.epoch):
             seat.attendant.dismiss(CLOSE_REPLACED, "replaced")
         else:
             seat.attendant.wake()
 
     async def close(self) -> None:
-        """Disconnect; what is in Redis stays."""
+        """Disconnect; what is in Redis stays for those who come back, but not for ever."""
         if self._task is not None:
             await end([self._task])
+            with contextlib.suppress(BackendDown):
+                await self._keeper.retire()
         for client in (self._redis, self._listener):
             await _close(client)
             await client.connection_pool.disconnect()
 
     async def join(self, arrival: Arrival, attendant: Attendant) -> Seat:
         """Let a peer into a room; see Backend."""
-        key, limits = new_secret(), self._limits
+        key = new_secret()
         answer = await self._step(
             "join",
-            new_secret(),
             arrival.room,
             arrival.peer or "",
-            secrets.token_hex(6),
-            json.dumps(arrival.meta),
+            encode_object({"meta": arrival.meta}),
             arrival.claim.value,
             " ".join(sorted(arrival.rights)),
-            key_digest(key),
+            *self._new_session(key),
+        )
+        return self._take_new(answer, key, attendant)
+
+    def _new_session(self, key: str) -> tuple[object, ...]:
+        limits = self._limits
+        return (
+            new_secret(),
+            secrets.token_hex(6),
             secrets.token_hex(8),
+            key_digest(key),
             self._node,
             limits.max_peers,
             limits.max_rooms,
             limits.max_sessions,
-            self._window,
-            *self._bounds,
         )
+
+    def _take_new(self, answer: list[Any] | str, key: str, attendant: Attendant) -> Seat:
         if isinstance(answer, str):
             if answer in REFUSALS:
                 raise ServerError(answer, REFUSALS[answer])
             raise Overloaded("too many rooms or sessions")
-        return self._take_seat(answer, key, attendant, resumed=False)
+        return self._take_seat(answer, key, attendant)
 
-    async def resume(self, session: str, key: str, last: int, attendant: Attendant) -> Seat | None:
+    async def resume(
+        self, session: str, key: str, last: int, attendant: Attendant, room: str | None = None
+    ) -> Seat | None:
         """Go on with a session, wherever it was before; see Backend."""
         new_key = new_secret()
         answer = await self._step(
-            "resume",
-            session,
-            key_digest(key),
-            last,
-            key_digest(new_key),
-            self._node,
-            self._window,
-            *self._bounds,
+            "resume", session, key_digest(key), last, key_digest(new_key), self._node, room or ""
         )
-        return self._take_seat(answer, new_key, attendant, resumed=True) if answer else None
+        if answer == "room":
+            raise ServerError("protocol", "the session is in another room")
+        return self._take_seat(answer, new_key, attendant) if answer else None
 
-    def _take_seat(
-        self, answer: list[Any], key: str, attendant: Attendant, *, resumed: bool
-    ) -> Seat:
-        session, epoch, room, peer, instance, rights, last, rank, others = answer
+    async def readmit(self, session: str, key: str, attendant: Attendant, room: str) -> Seat | None:
+        """Begin a new session in the place of one that can't be resumed; see Backend."""
+        new_key = new_secret()
+        answer = await self._step(
+            "readmit", session, key_digest(key), room, *self._new_session(new_key)
+        )
+        return self._take_new(answer, new_key, attendant) if answer else None
+
+    def _take_seat(self, answer: list[Any], key: str, attendant: Attendant) -> Seat:
+        session, epoch, room, peer, instance, rights, last, rank, others, meta, claim, resumed = (
+            answer
+        )
         infos = tuple(
-            PeerInfo(other, other_instance, int(rank) > int(other_rank), json.loads(meta), state)
-            for other, other_instance, other_rank, meta, state in others
+            PeerInfo(
+                other, other_instance, int(rank) > int(other_rank), _read_meta(other_meta), state
+            )
+            for other, other_instance, other_rank, other_meta, state in others
         )
         seat = Seat(
             session=session,
@@ -237,10 +259,12 @@ class RedisBackend:
             rights=frozenset(rights.split()),
             attendant=attendant,
             last=int(last),
-            resumed=resumed,
+            resumed=bool(resumed),
             others=infos,
+            meta=_read_meta(meta),
+            claim=Claim(claim),
         )
-        before, self._seats[session] = self._seats.get(session), seat
+        before = self._keeper.take(seat)
         if before is not None and before.attendant is not attendant:
             before.attendant.dismiss(CLOSE_REPLACED, "replaced")
         return seat
@@ -254,21 +278,15 @@ class RedisBackend:
     ) -> Outcome:
         """Put a message into outboxes; see Backend."""
         answer = await self._step(
-            "relay",
-            seat.session,
-            seat.epoch,
-            seq,
-            to or "",
-            instance or "",
-            text,
-            int(force),
-            *self._bounds,
+            "relay", seat.session, seat.epoch, seq, to or "", instance or "", text, int(force)
         )
+        await self._keeper.look_at(seat, answer)
         return Outcome(answer)
 
     async def skip(self, seat: Seat, seq: int) -> None:
         """Note a refused message; see Backend."""
-        await self._step("skip", seat.session, seat.epoch, seq)
+        answer = await self._step("skip", seat.session, seat.epoch, seq)
+        await self._keeper.look_at(seat, answer)
 
     async def wait_for_room(self, timeout: float) -> None:
         """Wait a moment; nothing tells when another server's client acknowledges."""
@@ -277,25 +295,23 @@ class RedisBackend:
     async def waiting(self, seat: Seat, after: int, limit: int) -> Sequence[tuple[int, str]]:
         """Return what a seat is to be told; see Backend."""
         entries = await self._step("waiting", seat.session, seat.epoch, after, limit)
+        if isinstance(entries, str):
+            await self._keeper.look_at(seat, entries)
+            return []
         return [(int(entry.partition("-")[0]), fields[1]) for entry, fields in entries]
 
     async def acknowledge(self, seat: Seat, seq: int) -> None:
         """Forget what was seen; see Backend."""
-        await self._step("acknowledge", seat.session, seat.epoch, seq)
-
-    def _forget(self, seat: Seat) -> None:
-        if self._seats.get(seat.session) is seat:
-            del self._seats[seat.session]
+        answer = await self._step("acknowledge", seat.session, seat.epoch, seq)
+        await self._keeper.look_at(seat, answer)
 
     async def detach(self, seat: Seat) -> None:
         """Keep a session without its connection; see Backend."""
-        self._forget(seat)
-        await self._step("detach", seat.session, seat.epoch, self._window, *self._bounds)
+        await self._keeper.let_go(seat, None)
 
     async def leave(self, seat: Seat, reason: str) -> None:
         """End a session; see Backend."""
-        self._forget(seat)
-        await self._step("leave", seat.session, seat.epoch, reason, *self._bounds)
+        await self._keeper.let_go(seat, reason)
 
     async def use_once(self, token: str, expire: float) -> bool:
         """Say if a token is used for the first time; see Backend."""
@@ -306,7 +322,12 @@ class RedisBackend:
 
     async def sweep(self) -> None:
         """Keep our sessions; end those of anyone whose time is over; see Backend."""
-        await self._step("sweep", self._window, *self._bounds, *self._seats)
+        await self._keeper.sweep()
+
+
+def _read_meta(text: str) -> JsonObject:
+    meta: JsonObject = json.loads(text)["meta"]
+    return meta
 
 
 async def _close(client: Any) -> None:

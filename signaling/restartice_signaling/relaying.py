@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections import deque
+from typing import Final
 
 from .backend import Backend, BackendDown, Outcome, Seat
 from .closing import CLOSE_PROTOCOL, CLOSE_REPLACED, CLOSE_TOO_SLOW, CLOSE_TRY_LATER
@@ -15,6 +16,11 @@ from .writer import Writer
 __all__ = ["RETRY_AFTER", "Relay"]
 
 RETRY_AFTER = 5.0
+LOSSES: Final = {
+    Outcome.LOST: (CLOSE_REPLACED, "replaced"),
+    # The client comes back, and gets a new session.
+    Outcome.FORGOTTEN: (CLOSE_TRY_LATER, "session lost"),
+}
 
 
 class Relay:
@@ -112,8 +118,8 @@ class Relay:
             )
             if outcome is Outcome.FULL:
                 return False
-            if outcome is Outcome.LOST:
-                self._writer.dismiss(CLOSE_REPLACED, "replaced")
+            if outcome in LOSSES:
+                self._writer.dismiss(*LOSSES[outcome])
                 return True
             if outcome is Outcome.NO_PEER:
                 refused = Error("no-peer", "no such peer is in the room, or several", signal.seq)

@@ -43,6 +43,10 @@ class Writer:
         self._begun = False
         self._closing: asyncio.Task[None] | None = None
 
+    def progress(self) -> tuple[int, int]:
+        """Return the numbers of the newest messages that were sent, and that have been seen."""
+        return self.sent, self.inbox.last
+
     def begin(self, welcome: Welcome, seen: int) -> None:
         """Send the first message; the client has seen what is numbered up to `seen`."""
         self.inbox, self.sent = Inbox(welcome.last), seen

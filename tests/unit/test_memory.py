@@ -95,6 +95,49 @@ async def test_what_is_not_there_any_more_or_never_was_cannot_be_resumed(last: i
     assert await backend.resume(second.session, second.key, last, Client()) is None
 
 
+async def test_whose_session_cannot_be_resumed_gets_a_new_one_for_its_key() -> None:
+    clock = Clock()
+    backend = MemoryBackend(BackendLimits(resume_window=10), clock)
+    first, second = await join(backend, "a"), await join(backend, "b", Claim.ALWAYS)
+    await send(backend, first, 1)
+    await backend.acknowledge(second, 1)
+    assert await backend.resume(second.session, second.key, 0, Client(), "room") is None
+    assert await backend.readmit(second.session, "0" * 32, Client(), "room") is None
+    assert await backend.readmit(second.session, second.key, Client(), "another") is None
+    again = await backend.readmit(second.session, second.key, Client(), "room")
+    assert again is not None
+    assert (again.peer, again.resumed, again.session != second.session) == ("b", False, True)
+    assert client(first).events[-2:] == [("left", "b"), ("joined", "b")]
+    # Only once, and not for ever.
+    assert await backend.readmit(second.session, second.key, Client(), "room") is None
+    assert await backend.resume(again.session, again.key, 7, Client()) is None
+    clock.now = 10.0
+    await backend.sweep()
+    assert await backend.readmit(again.session, again.key, Client(), "room") is None
+
+
+async def test_a_session_is_resumed_in_its_own_room_only() -> None:
+    backend = MemoryBackend()
+    first = await join(backend, "a")
+    with pytest.raises(ServerError, match="another room"):
+        await backend.resume(first.session, first.key, 0, Client(), "elsewhere")
+    assert client(first).dismissed == []
+    assert await backend.resume(first.session, first.key, 0, Client(), "room") is not None
+
+
+async def test_too_much_in_all_is_at_the_cost_of_those_for_whom_most_waits() -> None:
+    backend = MemoryBackend(BackendLimits(max_total_buffered=10_000))
+    deaf = [await join(backend, f"deaf-{number}") for number in range(4)]
+    first, second = await join(backend, "a"), await join(backend, "b")
+    for seq, seat in enumerate(deaf, 1):
+        sent = await backend.relay(first, seq, seat.peer, None, "x" * 2_000, force=False)
+        assert sent is Outcome.DONE
+    assert await backend.relay(first, 5, "b", None, "x" * 5_000, force=False) is Outcome.DONE
+    assert backend._buffered <= 10_000
+    assert client(second).dismissed == []
+    assert 4008 in {code for seat in deaf for code in client(seat).dismissed}
+
+
 async def test_the_keys_before_hold_until_the_newest_has_arrived() -> None:
     backend = MemoryBackend()
     seats = [await join(backend, "a")]
