@@ -5,7 +5,7 @@ import functools
 import ipaddress
 import logging
 import socket
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import suppress
 from typing import Any, Final
 
@@ -30,7 +30,7 @@ from .relaying import (
     ports_to_try,
     vantage_points,
 )
-from .serverqueries import ask_for_address, explain
+from .serverqueries import ask_for_address, explain, within_quota
 from .settings import IceSettings
 
 __all__ = ["GatheringConnection"]
@@ -64,6 +64,9 @@ class GatheringConnection(AioiceConnection):
         self.on_server_error: Callable[[RTCPeerConnectionIceErrorEvent], None] = _ignore
         self.on_gathered: Callable[[], None] = _ignore
         self.releases = Releases()
+        # Gives an address of a server back that other generations have, if there is one.
+        self.make_room: Callable[[Address], Awaitable[bool]] = _make_no_room
+        self._relays: dict[Any, Address] = {}
         self._asked: dict[asyncio.Task[None], type[StunServer | TurnServer]] = {}
         self._answered: set[type[StunServer | TurnServer]] = set()
         self._progress = asyncio.Event()
@@ -152,6 +155,7 @@ class GatheringConnection(AioiceConnection):
             protocol.transport.close()
 
     def _take_relays(self) -> list[Any]:
+        self._relays.clear()
         relays = [p for p in self.protocols if p.local_candidate.type == "relay"]
         self.protocols = [p for p in self.protocols if p not in relays]
         return relays
@@ -164,6 +168,7 @@ class GatheringConnection(AioiceConnection):
         """Use a socket no more that is gone."""
         if protocol in self.protocols:
             self.protocols.remove(protocol)
+            self._relays.pop(protocol, None)
             if protocol.local_candidate.type == "relay":
                 # Its allocation isn't refreshed any more.
                 self.releases.begin(protocol, self.settings.release_timeout)
@@ -291,7 +296,10 @@ class GatheringConnection(AioiceConnection):
         protocol = guarded_protocol(self)
         try:
             async with asyncio.timeout(self.settings.server_timeout):
-                relayed, mapped = await allocate(server, address, base, self.settings, protocol)
+                relayed, mapped = await within_quota(
+                    lambda: allocate(server, address, base, self.settings, protocol),
+                    lambda: self.make_room(server.address),
+                )
         except (stun.TransactionError, OSError) as error:
             self._report(server, error)
             return
@@ -301,8 +309,14 @@ class GatheringConnection(AioiceConnection):
         protocol.local_candidate = candidate
         hear_refusals(protocol.transport, functools.partial(self._peer_refused, server, protocol))
         self.protocols.append(protocol)
+        self._relays[protocol] = server.address
+        self.releases.use()
         self._found(candidate, TurnServer)
         self.pair_remote_candidates()
+
+    def relays_of(self, server: Address) -> list[Any]:
+        """Return the sockets that relay by way of a server."""
+        return [p for p in self.protocols if self._relays.get(p) == server]
 
     def _peer_refused(
         self, server: TurnServer, protocol: Any, peer: Address, error: stun.TransactionFailed
@@ -336,6 +350,10 @@ class GatheringConnection(AioiceConnection):
 
 def _ignore(*_: object) -> None:
     """Tell nobody."""
+
+
+async def _make_no_room(_: Address) -> bool:
+    return False
 
 
 def _candidate(kind: str, component: int, base: str, address: tuple[Any, ...]) -> aioice.Candidate:

@@ -1,6 +1,7 @@
 """Relayed addresses: where a TURN server is asked from, asking it, and giving back what it gave."""
 
 import asyncio
+import math
 import random
 import socket
 from collections.abc import Callable, Iterator, Mapping
@@ -38,6 +39,10 @@ HIDDEN: Final = {
     socket.AF_INET6: ("::", 9),
 }
 
+
+# coturn confirms that it has got an address back up to a second before it grants another one. How
+# long that may take, in seconds.
+GRANT_DELAY: Final = 3.0
 
 # What is given back although nobody waits for it.
 _under_way: set[asyncio.Task[None]] = set()
@@ -135,6 +140,7 @@ class Releases:
 
     def __init__(self) -> None:
         self._tasks: set[asyncio.Task[None]] = set()
+        self._ended_at = -math.inf
 
     def begin(self, protocol: Any, timeout: float) -> None:
         """Give an address back, for which the server is waited for so many seconds at most."""
@@ -142,6 +148,20 @@ class Releases:
         for tasks in (self._tasks, _under_way):
             tasks.add(task)
             task.add_done_callback(tasks.discard)
+        task.add_done_callback(self._note_end)
+
+    def _note_end(self, _: object) -> None:
+        self._ended_at = asyncio.get_running_loop().time()
+
+    @property
+    def recent(self) -> bool:
+        """Whether a server may be about to grant what it has got back."""
+        since = asyncio.get_running_loop().time() - self._ended_at
+        return bool(self._tasks) or since < GRANT_DELAY
+
+    def use(self) -> None:
+        """Note that a server has granted an address, perhaps in place of one it has got back."""
+        self._ended_at = -math.inf
 
     async def wait(self) -> None:
         """Return when the servers have confirmed that they have got them, or are given up."""

@@ -22,6 +22,7 @@ from .icegatherer import RTCIceGatherer
 from .icegeneration import IceGeneration
 from .internals import CandidatePair
 from .listeners import Emitter
+from .quota import give_way
 from .remoteice import RemoteCandidates, RemoteIce
 from .settings import IceSettings
 from .stats import Traffic, TrafficCounter
@@ -232,6 +233,19 @@ class GenerationSwitch(Emitter, rtcicetransport.RTCIceTransport):
         generation.connection.observer = self
         generation.connection.deliver = self._datagrams.put
         generation.connection.gate.discards = self.discards
+        generation.connection.make_room = functools.partial(self._make_room, generation)
+
+    async def _make_room(self, generation: IceGeneration, server: tuple[str, int]) -> bool:
+        if generation not in self._generations:
+            return False
+        older = self._generations[: self._generations.index(generation)]
+        draining = [old.connection for old in self._draining]
+        # What is given back already, as by a restart that was taken back, may do.
+        releases = generation.connection.releases
+        if releases.recent:
+            await releases.wait()
+            return True
+        return await give_way(draining, [old.connection for old in older], server)
 
     async def _check(self, generation: IceGeneration, *, first: bool) -> None:
         checks = self._connect(generation, first=first)

@@ -35,6 +35,7 @@ from restartice import (
     RTCIceTransportPolicy,
     RTCPeerConnection,
     RTCPeerConnectionIceErrorEvent,
+    RTCSessionDescription,
 )
 from selfsigned import make_certificate
 from servers import free_ports
@@ -510,3 +511,80 @@ async def test_a_peer_of_which_the_server_forbids_an_address(
             assert pair is not None
             assert "127.0.0.2" not in {pair.remote.ip, pair.local.ip}
         assert {error.errorCode for error in errors} <= {403}
+
+
+@pytest.mark.parametrize("transport", ["udp", "tcp"])
+async def test_restarts_where_a_user_may_have_one_address(
+    tmp_path: Path, make_pc: Factory, transport: str
+) -> None:
+    async with turn_server(tmp_path, options=["user-quota=1"]) as server:
+        near = make_pc(relayed(server.turn(transport=transport)), iceSettings=PATIENT)
+        far = make_pc(direct(), iceSettings=PATIENT)
+        echo = await connect(near, far)
+        errors = listen_for_errors(near)
+        # The first one has to give up the address in use, and the next one has those that drain.
+        for _ in range(3):
+            await restart(near, far)
+            await echo.check()
+            assert selected_types(near) == ["relay"]
+            assert near.iceConnectionState == "completed"
+        assert errors == []
+
+
+async def test_a_restart_after_one_that_was_taken_back(tmp_path: Path, make_pc: Factory) -> None:
+    async with turn_server(tmp_path, options=["user-quota=1"]) as server:
+        near, far = make_pc(relayed(server.turn())), make_pc(direct())
+        echo = await connect(near, far)
+        errors = listen_for_errors(near)
+        near.restartIce()
+        await near.setLocalDescription()
+        await near.setLocalDescription(RTCSessionDescription("", "rollback"))
+        await restart(near, far)
+        await echo.check()
+        assert errors == []
+
+
+async def test_an_address_that_is_not_in_use_is_given_up_first(
+    tmp_path: Path, make_pc: Factory
+) -> None:
+    async with turn_server(tmp_path, options=["user-quota=1"]) as server:
+        near, far = make_pc(RTCConfiguration(iceServers=[server.turn()])), make_pc(direct())
+        echo = await connect(near, far)
+        assert selected_types(near) == ["host"]
+        assert candidate_types(near) == {"host", "relay"}
+        states: list[str] = []
+        near.on("iceconnectionstatechange", lambda: states.append(near.iceConnectionState))
+        await restart(near, far)
+        await echo.check()
+        assert candidate_types(near) == {"host", "relay"}
+        assert "disconnected" not in states
+
+
+async def test_an_address_in_use_is_kept_where_another_one_may_be_had(
+    tmp_path: Path, make_pc: Factory
+) -> None:
+    async with turn_server(tmp_path, options=["user-quota=2"]) as server:
+        near, far = make_pc(relayed(server.turn())), make_pc(direct())
+        echo = await connect(near, far)
+        states: list[str] = []
+        near.on("iceconnectionstatechange", lambda: states.append(near.iceConnectionState))
+        for _ in range(3):
+            # From the second time on there is one that drains, which goes instead.
+            await restart(near, far)
+            await echo.check()
+        assert "disconnected" not in states
+        assert "checking" not in states
+
+
+async def test_what_is_not_granted_to_anybody_is_told(tmp_path: Path, make_pc: Factory) -> None:
+    async with turn_server(tmp_path, options=["user-quota=1"]) as server:
+        near, far = make_pc(relayed(server.turn())), make_pc(relayed(server.turn()))
+        near.createDataChannel("x")
+        far.createDataChannel("x")
+        errors = listen_for_errors(far)
+        async with asyncio.timeout(DEADLINE):
+            await near.setLocalDescription()
+            await far.setLocalDescription()
+        # That of another connection isn't ours to give up.
+        assert [error.errorCode for error in errors] == [QUOTA_REACHED]
+        assert candidate_types(near) == {"relay"}
