@@ -14,6 +14,7 @@ from aiortc import rtcicetransport
 
 from .checklist import Connection, IndexedConnection
 from .seam import Private, require
+from .sockets import without_errors
 
 __all__ = [
     "AioiceConnection",
@@ -262,4 +263,4 @@ async def hear_answers(connection: AioiceConnection, prepare: Callable[[bytes], 
     resolver = await getattr(aioice.ice, _MDNS)(connection)
     if "datagram_received" not in vars(resolver):
         take = resolver.datagram_received
-        resolver.datagram_received = lambda data, addr: take(prepare(data), addr)
+        resolver.datagram_received = without_errors(lambda data, addr: take(prepare(data), addr))

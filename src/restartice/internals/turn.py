@@ -1,6 +1,9 @@
 """The private names of aioice's TURN client, and what servers say that it doesn't read."""
 
+import functools
+import logging
 import struct
+import types
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -23,6 +26,11 @@ __all__ = [
 
 Address = tuple[str, int]
 
+# How many classes of clients are remembered, which programs may have made of aioice's.
+CLASSES: Final = 8
+
+logger = logging.getLogger(__name__)
+
 ERROR_CLASS: Final = 0x0110
 TRY_ALTERNATE: Final = 300
 FORBIDDEN: Final = 403
@@ -37,13 +45,32 @@ for _name in ("TurnClientTcpProtocol", "TurnClientUdpProtocol"):
     require(aioice.turn, _name)
 
 
+class PatientClient:
+    """A client of a TURN server that drops what it can't read. asyncio would end a TCP connection.
+
+    It stands in front of one of aioice's classes.
+    """
+
+    def datagram_received(self, data: bytes, addr: Any) -> None:
+        """Take what comes from the server, or in its name."""
+        try:
+            super().datagram_received(data, addr)  # type: ignore[misc]
+        except Exception as error:  # noqa: BLE001  whatever is in there
+            logger.debug("Dropped a message of a TURN server: %s", type(error).__name__)
+
+
+@functools.lru_cache(maxsize=CLASSES)
+def _patient(base: type) -> type:
+    return types.new_class(base.__name__, (PatientClient, base))
+
+
 def turn_client(
     transport: str, server: Address, username: str | None, password: str | None
 ) -> Callable[[], Any]:
     """Return what makes the client of a TURN server, by the transport that leads there."""
     tcp = transport == "tcp"
     return partial(
-        aioice.turn.TurnClientTcpProtocol if tcp else aioice.turn.TurnClientUdpProtocol,
+        _patient(aioice.turn.TurnClientTcpProtocol if tcp else aioice.turn.TurnClientUdpProtocol),
         server,
         username=username,
         password=password,
