@@ -1,4 +1,8 @@
-"""Somebody who knows where a connection receives, and no more than that.
+"""Somebody who knows where a connection receives, and no more than that; also as a process.
+
+    python tests/strangers.py COUNT RATE ADDRESS:PORT...
+
+sends so many datagrams to each of the addresses, at a rate per second.
 
 The datagrams have all shapes that there are, and nothing in them that could hurt: random bytes, and
 messages that are well-formed but not signed. Our guard drops them; to others they are noise.
@@ -8,7 +12,10 @@ import asyncio
 import itertools
 import os
 import random
+import socket
 import struct
+import sys
+import time
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -27,16 +34,20 @@ def shapes(seed: int = 1) -> list[bytes]:
     """Return datagrams of all shapes."""
     chance = random.Random(seed)
     noise = chance.randbytes
-    unsigned = stun.Message(stun.Method.BINDING, stun.Class.INDICATION)
-    wrong_sum = bytes(unsigned)[:2] + b"\0\x08" + bytes(unsigned)[4:] + b"\x80\x28\0\x04" + noise(4)
+    indication, response = (
+        bytes(stun.Message(stun.Method.BINDING, kind))
+        for kind in (stun.Class.INDICATION, stun.Class.RESPONSE)
+    )
+    wrong_sum = b"\0\x01\0\x08" + response[4:] + b"\x80\x28\0\x04" + noise(4)
     return [
         bytes([chance.randrange(4, 20)]) + noise(1),
         bytes([chance.randrange(64, 128)]) + noise(100),
         bytes([chance.randrange(192, 256)]) + noise(1400),
         bytes([chance.randrange(192, 256)]) + noise(60_000),
-        # STUN: with another cookie, one that asks for nothing, one whose checksum is wrong.
+        # STUN: with another cookie, what asks for nothing, an answer to nothing, a wrong checksum.
         bytes(4) + noise(16),
-        bytes(unsigned),
+        indication,
+        response,
         wrong_sum,
         # DTLS, whole and cut off; RTP and RTCP; all of keys that nobody has.
         struct.pack(">BHHHIH", 23, 0xFEFD, 1, 0, 7, 200) + noise(200),
@@ -44,11 +55,6 @@ def shapes(seed: int = 1) -> list[bytes]:
         struct.pack(">BBHII", 0x80, 96, 1, 2, 3) + noise(500),
         struct.pack(">BBHI", 0x80, 200, 6, 1) + noise(40),
     ]
-
-
-def is_indication(datagram: bytes) -> bool:
-    """Say if a datagram is one by which NATs are kept awake, from whoever it comes."""
-    return datagram[:8] == b"\0\x11\0\0\x21\x12\xa4\x42"
 
 
 def ports(pc: RTCPeerConnection) -> list[Address]:
@@ -90,7 +96,7 @@ class Stranger:
 
     async def flood(self, victims: Iterable[RTCPeerConnection], count: int) -> None:
         """Send so many datagrams of all shapes to each connection, as fast as they are dropped."""
-        noise = [datagram for datagram in shapes() if not is_indication(datagram)]
+        noise = shapes()
         for _ in range(count // len(noise) + 1):
             counts = [(pc, dropped(pc)) for pc in victims]
             for pc, before in counts:
@@ -142,3 +148,21 @@ async def discard(pc: RTCPeerConnection, count: int) -> None:
 def datagram_count(usual: int) -> int:
     """Return how many datagrams a test sends: more, on request, as for a soak."""
     return int(os.environ.get("RESTARTICE_DATAGRAMS", usual))
+
+
+def send_steadily(count: int, rate: float, to: list[Address]) -> int:
+    """Send so many datagrams to each address, at a rate per second; return how many that were."""
+    noise = itertools.cycle(shapes())
+    began, sent = time.monotonic(), 0
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        for number, datagram in enumerate(itertools.islice(noise, count)):
+            time.sleep(max(0.0, began + number / rate - time.monotonic()))
+            for address in to:
+                sock.sendto(datagram, address)
+                sent += 1
+    return sent
+
+
+if __name__ == "__main__":
+    targets = [(host, int(port)) for host, _, port in (a.rpartition(":") for a in sys.argv[3:])]
+    print(send_steadily(int(sys.argv[1]), float(sys.argv[2]), targets))

@@ -11,7 +11,17 @@ from collections.abc import Hashable
 from enum import Enum, auto
 from typing import Final
 
-__all__ = ["Allowance", "Discards", "HeldDatagrams", "SeenTransactions", "Shape", "shape_of"]
+__all__ = [
+    "Allowance",
+    "Discards",
+    "HeldDatagrams",
+    "SeenTransactions",
+    "Shape",
+    "is_request",
+    "is_response",
+    "shape_of",
+    "transaction_of",
+]
 
 # The sizes in bytes of the shortest packet of each kind, without what it carries.
 RTP_HEADER: Final = 12
@@ -19,9 +29,9 @@ DTLS_HEADER: Final = 13
 STUN_HEADER: Final = 20
 # A DTLS record, the largest that there can be. (RFC 6347 section 4.1, RFC 5246 section 6.2.3)
 LONGEST: Final = DTLS_HEADER + 2**14 + 2048
-# The largest STUN message: more than what goes into a packet of an Ethernet. It takes time to read
-# one that nobody has signed. (RFC 8489 section 6.1)
-LONGEST_STUN: Final = 2048
+# The largest STUN message: what goes into a packet of an Ethernet. It takes time to read one that
+# nobody has signed. (RFC 8489 section 6.1)
+LONGEST_STUN: Final = 1500
 MAGIC_COOKIE: Final = b"\x21\x12\xa4\x42"
 # Types of DTLS records from change_cipher_spec to ack, without those with a connection id, which
 # nobody negotiates. (RFC 9147 section 4.1)
@@ -57,6 +67,21 @@ def shape_of(datagram: bytes) -> Shape:
         # An encrypted record of DTLS 1.3, whose header has hardly anything to look at.
         return Shape.TRAFFIC
     return Shape.TRAFFIC if first in DTLS_TYPES and _is_record(datagram) else Shape.UNKNOWN
+
+
+def is_response(message: bytes) -> bool:
+    """Say if a STUN message is a response, of success or error. (RFC 8489 section 5)."""
+    return bool(message[0] & 0x01)
+
+
+def is_request(message: bytes) -> bool:
+    """Say if a STUN message is a request."""
+    return not (message[0] & 0x01 or message[1] & 0x10)
+
+
+def transaction_of(message: bytes) -> bytes:
+    """Return the transaction id of a STUN message."""
+    return message[8:STUN_HEADER]
 
 
 def _is_stun(datagram: bytes) -> bool:
@@ -158,12 +183,17 @@ class Allowance:
         self._requests = max(-1, self._requests - 1)
         return self._requests >= 0
 
-    def take_refusal(self, now: float) -> bool:
+    def may_refuse(self, now: float) -> bool:
         """Say if one more refusal may be sent in this second."""
         if now - self._second_began >= 1.0:
             self._second_began, self._refusals = now, self.REFUSALS
-        self._refusals = max(-1, self._refusals - 1)
-        return self._refusals >= 0
+        return self._refusals > 0
+
+    def take_refusal(self, now: float) -> bool:
+        """Say if one more refusal may be sent in this second, and count it."""
+        allowed = self.may_refuse(now)
+        self._refusals -= allowed
+        return allowed
 
 
 class SeenTransactions:

@@ -7,7 +7,17 @@ from typing import Any, Final, Protocol
 
 from aioice import stun
 
-from .guard import Allowance, Discards, HeldDatagrams, SeenTransactions, Shape, shape_of
+from .guard import (
+    Allowance,
+    Discards,
+    HeldDatagrams,
+    SeenTransactions,
+    Shape,
+    is_request,
+    is_response,
+    shape_of,
+    transaction_of,
+)
 from .internals import StunProtocol, make_socket
 
 __all__ = ["UNREADABLE", "Address", "Gate", "GuardedProtocol", "guarded_protocol", "put_on_guard"]
@@ -23,6 +33,7 @@ CLASSES: Final = 8
 
 NO_PROOF: Final = "the other end has not proved that it is there"
 UNREADABLE: Final = "it has the shape of a STUN message, and can't be read"
+NO_USE: Final = "it is neither a check nor an answer that is waited for"
 NO_SHAPE: Final = "it is neither STUN nor DTLS, RTP or RTCP"
 
 
@@ -61,6 +72,10 @@ class Receiver(Protocol):
     """The connection whose sockets are guarded."""
 
     gate: Gate
+
+    @property
+    def local_username(self) -> str:
+        """Our username fragment, which a check names."""
 
     def take(self, datagram: bytes, *, heard: bool) -> None:
         """Take traffic from the other end.
@@ -110,10 +125,27 @@ class GuardedProtocol(StunProtocol):
             self.receiver.gate.discards.add(NO_SHAPE, addr)
 
     def _read(self, data: bytes, addr: tuple[Any, ...]) -> None:
+        if not self._is_of_use(data):
+            # The other end may repeat an answer, and keep a NAT awake.
+            if addr not in self._proven:
+                self.receiver.gate.discards.add(NO_USE, addr)
+            return
         try:
             super().datagram_received(data, addr)
         except Exception:  # noqa: BLE001  whatever is in there
             self.receiver.gate.discards.add(UNREADABLE, addr)
+
+    def _is_of_use(self, data: bytes) -> bool:
+        """Say if a STUN message may be a check, or an answer that is waited for.
+
+        To look for that takes a hundredth of the time of reading it.
+        """
+        if is_response(data):
+            return transaction_of(data) in self.transactions
+        if not is_request(data):
+            return False
+        gate, ufrag = self.receiver.gate, self.receiver.local_username.encode()
+        return ufrag in data or gate.allowance.may_refuse(asyncio.get_running_loop().time())
 
     def send_stun(self, message: stun.Message, addr: Address) -> None:
         """Send a STUN message, unless it is too much for what is known of the address.

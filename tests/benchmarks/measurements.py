@@ -4,8 +4,6 @@ The names end with the unit. Both peers are in the process, so the processor tim
 """
 
 import asyncio
-import gc
-import resource
 import socket
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine
@@ -13,7 +11,6 @@ from contextlib import asynccontextmanager, suppress
 from fractions import Fraction
 from functools import partial
 from itertools import pairwise
-from pathlib import Path
 from typing import Any, Final
 from unittest.mock import patch
 
@@ -22,6 +19,8 @@ from aiortc import MediaStreamTrack
 from av import Packet
 
 from benchmarks import apart, ways
+from benchmarks.guarding import guard, soak
+from benchmarks.memory import resident
 from benchmarks.signaling import relay
 from benchmarks.stacks import Link, Stack
 
@@ -163,6 +162,8 @@ MEASUREMENTS: Final[dict[str, Callable[..., Coroutine[Any, Any, Measured]]]] = {
     "throughput": throughput,
     "rtp": rtp,
     "growth": growth,
+    "guard": guard,
+    "soak": soak,
     "relay": signaling,
     "relayed": ways.relayed,
     "addresses": ways.addresses,
@@ -240,13 +241,6 @@ def append(measured: Measured, values: dict[str, float]) -> None:
     """Add one value to each series."""
     for name, value in values.items():
         measured.setdefault(name, []).append(value)
-
-
-def resident() -> float:
-    """Return the resident memory of this process in KiB."""
-    gc.collect()
-    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
-    return pages * resource.getpagesize() / 1024
 
 
 def own_address() -> str:

@@ -86,6 +86,12 @@ OVERVIEW: Final = (
     ("throughput", "throughput (MB/s)"),
     ("throughput", "processor time per message (µs)"),
     ("RTP", "RTP packets per second of processor time"),
+    ("guard", "lost to the guard (%)"),
+    ("guard", "processor time to drop a datagram (µs)"),
+    ("soak", "datagrams of a stranger"),
+    ("soak", "dropped (%)"),
+    ("soak", "frames per second before"),
+    ("soak", "frames per second"),
     *(
         (f"{count} pairs", series)
         for series in (
@@ -153,6 +159,8 @@ def _costs(times: Callable[[int], int]) -> list[Case]:
     return [
         *(_probe("throughput", "throughput", s, count=times(5000)) for s in pair),
         *(_probe("rtp", "RTP", s, count=times(3000)) for s in pair),
+        _probe("guard", "guard", OURS, count=times(2000)),
+        _probe("soak", "soak", OURS, count=times(100_000)),
     ]
 
 

@@ -24,6 +24,8 @@ from benchmarks.stacks import load
         ("apart", "restartice", {"count": 1}),
         ("throughput", "restartice", {"count": 50}),
         ("rtp", "restartice", {"count": 50}),
+        ("guard", "restartice", {"count": 20, "rounds": 2}),
+        ("soak", "restartice", {"count": 100, "quiet": 0.5}),
         ("growth", "aiortc", {"count": 1, "idle": 0.1}),
         ("relay", "restartice", {"count": 3}),
         ("relayed", "restartice", {"count": 1}),

@@ -122,8 +122,6 @@ async def test_each_shape_is_dropped_and_counted(
     expected = 0
     with caplog.at_level(logging.INFO, "restartice"):
         for datagram in strangers.shapes():
-            if strangers.is_indication(datagram):
-                continue
             await stranger.send([datagram], [target], 5)
             expected += 5
             await strangers.discard(near, expected)
@@ -208,6 +206,17 @@ def pair_with(protocol: Any, address: strangers.Address) -> CandidatePair:
     return CandidatePair(protocol, aioice.Candidate("1", 1, "udp", 1, *address, "host"))
 
 
+async def test_what_the_other_end_repeats_is_not_counted(make_pc: Factory) -> None:
+    near, far = make_pc(), make_pc()
+    echo = await connect(near, far)
+    pair = ice_connection(far).selected_pair
+    assert pair is not None
+    for kind in (stun.Class.INDICATION, stun.Class.RESPONSE, stun.Class.ERROR):
+        pair.protocol.send_stun(stun.Message(stun.Method.BINDING, kind), pair.remote_addr)
+    await echo.check("after that")
+    assert await strangers.discarded(near) == 0
+
+
 async def test_an_error_while_a_message_is_read_concerns_only_that(
     make_pc: Factory, stranger: strangers.Stranger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -218,8 +227,9 @@ async def test_an_error_while_a_message_is_read_concerns_only_that(
         raise RuntimeError("for a reason that nobody has thought of")
 
     monkeypatch.setattr(ice_connection(near), "request_received", fail)
-    request = bytes(stun.Message(stun.Method.BINDING, stun.Class.REQUEST))
-    await stranger.send([request], strangers.ports(near), 10)
+    request = stun.Message(stun.Method.BINDING, stun.Class.REQUEST)
+    request.attributes["USERNAME"] = f"{ice_connection(near).local_username}:somebody"
+    await stranger.send([bytes(request)], strangers.ports(near), 10)
     await strangers.discard(near, 10)
     monkeypatch.undo()
     await echo.check("still here")

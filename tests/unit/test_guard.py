@@ -6,7 +6,17 @@ import struct
 import pytest
 from aioice import stun
 
-from restartice.guard import Allowance, Discards, HeldDatagrams, SeenTransactions, Shape, shape_of
+from restartice.guard import (
+    Allowance,
+    Discards,
+    HeldDatagrams,
+    SeenTransactions,
+    Shape,
+    is_request,
+    is_response,
+    shape_of,
+    transaction_of,
+)
 
 STRANGER = ("192.0.2.1", 9)
 
@@ -44,7 +54,7 @@ def test_stun_is_known_by_its_cookie_and_its_length() -> None:
     assert shape_of(request) is Shape.STUN
     assert shape_of(request + bytes(4)) is Shape.UNKNOWN
     assert shape_of(request[:4] + bytes(4) + request[8:]) is Shape.UNKNOWN
-    longest = 2048 - 20
+    longest = 1500 - 20
     assert shape_of(request[:2] + struct.pack(">H", longest) + request[4:] + bytes(longest)) is (
         Shape.STUN
     )
@@ -158,3 +168,15 @@ def test_refusals_are_limited_by_time() -> None:
     assert sum(allowance.take_refusal(10.0 + number / 1000) for number in range(1000)) == 20
     assert sum(allowance.take_refusal(11.0 + number / 1000) for number in range(999)) == 20
     assert allowance.take_refusal(1000.0)
+
+
+@pytest.mark.parametrize("method", [stun.Method.BINDING, stun.Method.CHANNEL_BIND])
+def test_the_class_of_a_stun_message_is_in_its_first_bytes(method: stun.Method) -> None:
+    requests, responses = set(), set()
+    for kind in stun.Class:
+        message = bytes(stun.Message(method, kind, transaction_id=b"twelve bytes"))
+        requests |= {kind} if is_request(message) else set()
+        responses |= {kind} if is_response(message) else set()
+        assert transaction_of(message) == b"twelve bytes"
+    assert requests == {stun.Class.REQUEST}
+    assert responses == {stun.Class.RESPONSE, stun.Class.ERROR}
