@@ -169,14 +169,16 @@ class IceConnection(GatheringConnection):
     def request_received(
         self, message: stun.Message, addr: tuple[str, int], protocol: object, *datagram: bytes
     ) -> None:
-        """Take note that the other side has begun, and answer it."""
-        self.asked.set()
+        """Answer it, and take note that the other side has begun, if it was signed."""
         # aioice 0.12 hands the datagram over, too.
         super().request_received(message, addr, protocol, *datagram)  # type: ignore[arg-type]
         keep_latest(self.early_checks)
+        if self.early_checks:
+            self.asked.set()
 
     def check_incoming(self, message: stun.Message, addr: Address, protocol: Any) -> None:
         """Answer nothing with a check of our own once the generation is given up."""
+        self.asked.set()
         self._note_request(addr, protocol)
         if not self.given_up:
             self._peer_reflexive.request_came(addr, protocol)

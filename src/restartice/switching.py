@@ -22,6 +22,7 @@ from .icegatherer import RTCIceGatherer
 from .icegeneration import IceGeneration
 from .internals import CandidatePair
 from .listeners import Emitter
+from .nomination import nominate_when_checked
 from .quota import give_way
 from .remoteice import RemoteCandidates, RemoteIce
 from .settings import IceSettings
@@ -262,9 +263,17 @@ class GenerationSwitch(Emitter, rtcicetransport.RTCIceTransport):
                 self.pair_nominated(generation.connection)
 
     async def _connect(self, generation: IceGeneration, *, first: bool) -> None:
-        if not first:
-            await self._give_precedence(generation)
-        await generation.connection.connect()
+        connection, remote = generation.connection, generation.remote
+        if first or remote is None or remote.parameters.iceLite:
+            await connection.connect()
+            return
+        await self._give_precedence(generation)
+        nominating = asyncio.ensure_future(nominate_when_checked(connection))
+        try:
+            await connection.connect()
+        finally:
+            nominating.cancel()
+            await asyncio.gather(nominating, return_exceptions=True)
 
     async def _give_precedence(self, generation: IceGeneration) -> None:
         # A check that arrives before our candidates are known makes a peer-reflexive one of lower

@@ -4,6 +4,7 @@ import asyncio
 from typing import Any
 
 import pytest
+from aioice.ice import CandidatePair
 from aiortc.sdp import SessionDescription
 
 from conftest import Factory
@@ -29,8 +30,10 @@ from restartice import (
     RTCPeerConnection,
     RTCSessionDescription,
     VideoStreamTrack,
+    nomination,
 )
 from restartice.consent import PathState
+from restartice.iceconnection import IceConnection
 from restartice.switching import PRECEDENCE
 
 
@@ -440,6 +443,49 @@ async def test_who_answers_lets_the_other_side_check_first_while_the_pair_works(
     await near.setRemoteDescription(far.localDescription)
     await wait_sending_on_new_pair(near, far)
     await echo.check("after")
+
+
+async def answer_while_lost(near: RTCPeerConnection, far: RTCPeerConnection) -> IceConnection:
+    """Let the near side answer a restart, and return its new connection when its check succeeded.
+
+    It controls; the path is lost, and the other side hasn't got the answer.
+    """
+    await connect(near, far)
+    assert ice_connection(near).ice_controlling
+    (transport,) = transports(near)
+    transport.path_changed(ice_connection(near), PathState.LOST)
+    far.restartIce()
+    await far.setLocalDescription()
+    await near.setRemoteDescription(far.localDescription)
+    await near.setLocalDescription()
+    new = transport.gatherer.generation.connection
+    async with asyncio.timeout(DEADLINE):
+        while not any(is_succeeded(pair) for pair in new.check_list):  # noqa: ASYNC110  no event tells
+            await asyncio.sleep(0.01)
+    return new
+
+
+def is_succeeded(pair: CandidatePair) -> bool:
+    return pair.state is CandidatePair.State.SUCCEEDED
+
+
+async def test_who_answers_nominates_when_the_other_side_has_the_answer(make_pc: Factory) -> None:
+    # Firefox, whose ICE has failed, would stay "checking" for good otherwise.
+    near, far = make_pc(), make_pc()
+    new = await answer_while_lost(near, far)
+    assert new.selected_pair is None
+    await far.setRemoteDescription(near.localDescription)
+    await wait_sending_on_new_pair(near, far)
+    assert new.ice_controlling
+
+
+async def test_who_answers_nominates_even_if_the_other_side_never_checks(
+    make_pc: Factory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(nomination, "PATIENCE", 0.5)
+    near, far = make_pc(), make_pc()
+    await answer_while_lost(near, far)
+    await wait_sending_on_new_pair(near)
 
 
 async def test_who_answers_checks_by_itself_if_the_other_side_does_not(make_pc: Factory) -> None:

@@ -24,6 +24,7 @@ TITLES: Final = {
     "they_answer_without_restarting": "they answer our restart without restarting",
     "cable_is_cut_and_mended": "a path that dies and comes back",
     "restart_over_another_cable": "a path that dies for good; we restart, they restart",
+    "they_restart_after_failure": "a path that comes back when their ICE has failed; they restart",
     "glare_with_us_polite": "glare with us polite",
     "glare_with_us_impolite": "glare with us impolite",
     "rollback": "rollback",

@@ -3,6 +3,7 @@
 import asyncio
 import re
 from collections.abc import Iterator
+from functools import partial
 
 import pytest
 
@@ -199,6 +200,27 @@ async def test_restart_over_another_cable(scenario: Scenario, cut: Cable, asker:
     if scenario.stack.media:
         for end in (scenario.we, scenario.they):
             await scenario.more_frames(end)
+
+
+async def test_they_restart_after_failure(scenario: Scenario, cut: Cable) -> None:
+    """The path is gone for so long that their ICE has failed; then it is back, and they restart."""
+    if not scenario.stack.restarts:
+        scenario.limit("has no restart")
+        return
+    # We control, so that it is us who nominate.
+    await scenario.connect(scenario.we)
+    cut.cut()
+    await scenario.they.wait("connectionstatechange", state="failed")
+    cut.mend()
+    await scenario.they.do("restart")
+    await scenario.call.negotiate(scenario.they)
+    for end in (scenario.we, scenario.they):
+        await end.wait_until(partial(is_connected, end), "being connected")
+
+
+def is_connected(end: End) -> bool:
+    """Say if an end is connected."""
+    return end.last_state("connectionState") == "connected"
 
 
 async def test_glare_with_us_polite(scenario: Scenario) -> None:

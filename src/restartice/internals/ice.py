@@ -85,6 +85,7 @@ class AioiceConnection(IndexedConnection):
     """aioice's connection with its private attributes under names of ours."""
 
     nominated = Private[dict[int, CandidatePair]](_CONNECTION, "_nominated")
+    nominating = Private[set[int]](_CONNECTION, "_nominating")
     protocols = Private[list[Any]](_CONNECTION, "_protocols")
     consent_task = Private[asyncio.Task[None] | None](_CONNECTION, "_query_consent_task")
     tie_breaker = Private[int](_CONNECTION, "_tie_breaker")
