@@ -23,6 +23,7 @@ from connecting import (
 from cutting import ice_connection
 from restartice import (
     AudioStreamTrack,
+    IceSettings,
     InvalidModificationError,
     InvalidStateError,
     RTCBundlePolicy,
@@ -393,7 +394,9 @@ async def test_states_on_the_way(make_pc: Factory) -> None:
 
 
 async def test_what_is_still_under_way_on_the_old_pair_arrives(make_pc: Factory) -> None:
-    near, far = make_pc(), make_pc()
+    # As long as the test takes, on whatever machine.
+    settings = IceSettings(drain_time=2 * DEADLINE)
+    near, far = make_pc(iceSettings=settings), make_pc(iceSettings=settings)
     await connect(near, far)
     old_near, old_far = ice_connection(near), ice_connection(far)
     pair = old_far.selected_pair
@@ -412,7 +415,7 @@ async def test_what_is_still_under_way_on_the_old_pair_arrives(make_pc: Factory)
     late = asyncio.Event()
     old_near.deliver = lambda _: late.set()
     packet = bytes([0x80]) + b"still under way"  # as of RTP
-    async with asyncio.timeout(2):
+    async with asyncio.timeout(DEADLINE):
         while not late.is_set():
             await pair.protocol.send_data(packet, pair.remote_addr)
             await asyncio.sleep(0.01)
