@@ -12,7 +12,6 @@ from typing import Any, Final
 import aioice
 import aioice.ice
 from aioice import stun
-from aioice.candidate import candidate_foundation, candidate_priority
 from aiortc.exceptions import OperationError
 
 from .guardedsocket import Gate, guarded_protocol, put_on_guard
@@ -20,6 +19,7 @@ from .iceservers import RTCPeerConnectionIceErrorEvent, StunServer, TurnServer
 from .interfaces import allowed_addresses
 from .internals import AioiceConnection, hear_refusals, is_aioices
 from .lookups import look_up
+from .newcandidates import host_candidate, relayed_candidate, server_reflexive_candidate
 from .relaying import (
     RECEIVE_BUFFER,
     Address,
@@ -103,9 +103,8 @@ class GatheringConnection(AioiceConnection):
         with suppress(TimeoutError):
             async with asyncio.timeout(self.settings.gathering_timeout):
                 await self._wait_until(lambda: set(self._asked.values()) <= self._answered)
-        with suppress(TimeoutError):
-            async with asyncio.timeout(self.settings.server_grace if self._answered else 0):
-                await self._wait_until(lambda: not self._asked)
+                async with asyncio.timeout(self.settings.server_grace if self._answered else 0):
+                    await self._wait_until(lambda: not self._asked)
         await self.end_gathering()
 
     async def end_gathering(self) -> None:
@@ -206,7 +205,7 @@ class GatheringConnection(AioiceConnection):
         if (sock := transport.get_extra_info("socket")) is not None:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
         address = transport.get_extra_info("sockname")
-        protocol.local_candidate = _candidate("host", component, address[0], address)
+        protocol.local_candidate = host_candidate(component, address)
         self.protocols.append(protocol)
         return protocol.local_candidate
 
@@ -277,7 +276,7 @@ class GatheringConnection(AioiceConnection):
         except (stun.TransactionError, OSError, KeyError) as error:
             self._report(server, error, base)
         else:
-            self._found(_server_reflexive(base, mapped), StunServer)
+            self._found(server_reflexive_candidate(base, mapped), StunServer)
 
     async def _allocate(self, server: TurnServer) -> None:
         """Ask a TURN server for relayed addresses, from wherever it may be asked."""
@@ -304,7 +303,7 @@ class GatheringConnection(AioiceConnection):
             self._report(server, error)
             return
         related = hidden_address(relayed) if self.relay_only else mapped
-        candidate = _candidate("relay", COMPONENT, relayed[0], relayed)
+        candidate = relayed_candidate(server, relayed)
         candidate.related_address, candidate.related_port = related
         protocol.local_candidate = candidate
         hear_refusals(protocol.transport, functools.partial(self._peer_refused, server, protocol))
@@ -354,25 +353,6 @@ def _ignore(*_: object) -> None:
 
 async def _make_no_room(_: Address) -> bool:
     return False
-
-
-def _candidate(kind: str, component: int, base: str, address: tuple[Any, ...]) -> aioice.Candidate:
-    """Return a candidate that packets are sent from by a host candidate, its base."""
-    return aioice.Candidate(
-        foundation=candidate_foundation(kind, "udp", base),
-        component=component,
-        transport="udp",
-        priority=candidate_priority(component, kind),
-        host=address[0],
-        port=address[1],
-        type=kind,
-    )
-
-
-def _server_reflexive(base: aioice.Candidate, mapped: tuple[str, int]) -> aioice.Candidate:
-    candidate = _candidate("srflx", base.component, base.host, mapped)
-    candidate.related_address, candidate.related_port = base.host, base.port
-    return candidate
 
 
 def _is_loopback(host: str) -> bool:

@@ -43,6 +43,11 @@ class TurnServer:
     ssl: bool
     transport: str
 
+    @property
+    def way(self) -> str:
+        """How packets get there: "udp", "tcp" or "tls"."""
+        return "tls" if self.ssl else self.transport
+
 
 @dataclass(frozen=True)
 class RTCPeerConnectionIceErrorEvent:
@@ -92,7 +97,11 @@ def read_servers(
     known = {server.address for server in found} | {(PLACEHOLDER, s.address[1]) for s in found}
     found += [s for s in _servers_in("", arguments) if s.address not in known]
     others = {name: value for name, value in arguments.items() if name not in SERVER_ARGUMENTS}
-    return list(dict.fromkeys(found)), others
+    # A server may be listed by several URLs that mean the same, of which the first is kept.
+    distinct: dict[StunServer | TurnServer, StunServer | TurnServer] = {}
+    for server in found:
+        distinct.setdefault(replace(server, url=""), server)
+    return list(distinct.values()), others
 
 
 def _one_by_one(

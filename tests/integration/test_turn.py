@@ -2,6 +2,7 @@
 
 import asyncio
 import signal
+import socket
 import sys
 import time
 from collections.abc import AsyncIterator
@@ -588,3 +589,46 @@ async def test_what_is_not_granted_to_anybody_is_told(tmp_path: Path, make_pc: F
         # That of another connection isn't ours to give up.
         assert [error.errorCode for error in errors] == [QUOTA_REACHED]
         assert candidate_types(near) == {"relay"}
+
+
+def turn_client_of(protocol: Any) -> object:
+    return protocol.transport._TurnTransport__inner_protocol
+
+
+async def test_a_server_by_different_ways(
+    tmp_path: Path, make_pc: Factory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    certificate, key = make_certificate(tmp_path)
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    options = [f"cert={certificate}", f"pkey={key}"]
+    async with turn_server(tmp_path, options=options) as server:
+        ways = [server.turn(transport=transport) for transport in ("tls", "tcp", "udp")]
+        # By a URL that means the same as another one it isn't asked again.
+        same = replace(ways[2], urls=[f"TURN:{LOOPBACK}:{server.port}"])
+        near, far = make_pc(relayed(*ways, same)), make_pc(direct())
+        echo = await connect(near, far)
+        await echo.check()
+        (ice,) = transports(near)
+        candidates = sorted(ice.getLocalCandidates(), key=lambda c: -c.priority)
+        assert len(candidates) == 3
+        assert len({c.priority for c in candidates}) == len({c.foundation for c in candidates}) == 3
+        # Where UDP gets through it is the best way.
+        sockets = ice.generations[0].connection.protocols
+        by_udp = [p for p in sockets if repr(turn_client_of(p)) == "turn/udp"]
+        assert [p.local_candidate.port for p in by_udp] == [candidates[0].port]
+
+
+async def test_dead_servers_hold_up_a_description_only_as_long_as_the_settings_say(
+    coturn: TurnServer, make_pc: Factory
+) -> None:
+    # What is dead is a server of the one kind, and another one of the other kind.
+    silent = replace(coturn, port=free_port())
+    with socket.socket(type=socket.SOCK_DGRAM) as sock:
+        sock.bind((LOOPBACK, silent.port))
+        settings = IceSettings(gathering_timeout=1, server_grace=60)
+        servers = [silent.stun, silent.turn(), coturn.turn()]
+        pc = make_pc(RTCConfiguration(iceServers=servers), iceSettings=settings)
+        pc.createDataChannel("x")
+        async with asyncio.timeout(DEADLINE):
+            await pc.setLocalDescription()
+        assert candidate_types(pc) == {"host", "relay"}

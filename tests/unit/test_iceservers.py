@@ -13,9 +13,16 @@ def test_all_of_them_each_once() -> None:
     servers, others = read_servers(
         [
             RTCIceServer(urls=["stun:one.test", "stun:two.test:9"]),
-            RTCIceServer(urls="stun:one.test"),
+            RTCIceServer(urls=["stun:one.test", "STUN:one.test:3478"]),
             RTCIceServer(
-                urls=["turn:three.test", "turns:three.test"], username="u", credential="c"
+                urls=[
+                    "turn:three.test",
+                    "turn:three.test:3478?transport=udp",
+                    "turns:three.test",
+                    "turns:three.test?transport=tcp",
+                ],
+                username="u",
+                credential="c",
             ),
         ]
     )
