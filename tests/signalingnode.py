@@ -5,6 +5,7 @@ import os
 import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Self
 
 DEADLINE = 30.0
@@ -37,6 +38,15 @@ class Node:
             line = (await process.stdout.readline()).decode()
         assert line.startswith("listening on "), line
         return cls(process, line.split()[-1])
+
+    def resident(self) -> int:
+        """Return how much of the process is in memory, in KiB."""
+        status = Path("/proc", str(self.process.pid), "status").read_text()
+        return int(status.partition("VmRSS:")[2].split()[0])
+
+    def descriptors(self) -> int:
+        """Return how many files and sockets it has open."""
+        return len(list(Path("/proc", str(self.process.pid), "fd").iterdir()))
 
     async def kill(self) -> None:
         if self.process.returncode is None:

@@ -15,7 +15,7 @@ from .closing import CLOSE_BYE, CLOSE_PROTOCOL, CLOSE_TOO_SLOW, CLOSE_TRY_LATER
 from .decoding import decode_with_ack
 from .ending import end
 from .errors import BadMessage
-from .limits import RateLimit
+from .limits import LENIENCE, RateLimit
 from .logs import event
 from .messages import (
     Ack,
@@ -40,8 +40,6 @@ Result = TypeVar("Result")
 
 logger = logging.getLogger(__name__)
 
-# What is enforced of the rate that clients are told.
-LENIENCE: Final = 2.0
 # TURN credentials are renewed after this part of their life.
 TURN_RENEWAL: Final = 0.8
 

@@ -3,9 +3,11 @@
 import asyncio
 from typing import Any
 
+from .closing import CLOSE_TOO_SLOW
+from .frames import ThrottledSocket
+from .limits import LENIENCE, RateLimit
 from .metrics import Metrics
 from .settings import ServerSettings
-from .sockets import ServerSocket
 
 __all__ = ["CountedSocket", "Door"]
 
@@ -19,6 +21,21 @@ class Door:
         # Those who have not said hello, oldest first.
         self._pending: dict[CountedSocket, None] = {}
         self._entered: set[CountedSocket] = set()
+
+    @property
+    def flood_patience(self) -> float:
+        """For how many seconds a client may be too fast without a pause."""
+        return self._settings.flood_patience
+
+    def make_rate(self) -> RateLimit:
+        """Return what is enforced of the rate that a client is told."""
+        limits = self._settings.limits
+        return RateLimit(limits.rate * LENIENCE, limits.burst * LENIENCE)
+
+    def count_flood(self) -> None:
+        """Note that a client is ended because it was too fast."""
+        self._metrics.refused["rate-limited"] += 1
+        self._metrics.closed[CLOSE_TOO_SLOW] += 1
 
     def enter(self, socket: "CountedSocket") -> bool:
         """Note a connection; return False if it is one too many."""
@@ -63,11 +80,11 @@ class Door:
         return len(sockets)
 
 
-class CountedSocket(ServerSocket):
+class CountedSocket(ThrottledSocket):
     """A connection that goes through the door."""
 
     def __init__(self, door: Door, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
+        super().__init__(door.make_rate(), door.flood_patience, *args, **kwargs)
         self._door = door
         self._entered = False
 
@@ -77,6 +94,10 @@ class CountedSocket(ServerSocket):
         self._entered = self._door.enter(self)
         if not self._entered:
             self.transport.abort()
+
+    def count_as_flooding(self) -> None:
+        """Note that the client is ended because it was too fast for too long."""
+        self._door.count_flood()
 
     def count_as_seated(self) -> None:
         """Note that the client has said hello."""

@@ -1,8 +1,12 @@
 """Limits on rates, and the pauses between attempts, with time and chance passed in."""
 
 from collections.abc import Callable, Iterator
+from typing import Final
 
-__all__ = ["RateLimit", "pauses"]
+__all__ = ["LENIENCE", "RateLimit", "pauses"]
+
+# What is enforced of the rate that clients are told.
+LENIENCE: Final = 2.0
 
 
 class RateLimit:
