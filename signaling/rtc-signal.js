@@ -67,7 +67,7 @@ export class RtcSignal extends EventTarget {
 
   /**
    * Sends data to a peer, or to "*"; resolves when it is sure to be sent, rejects with a RangeError
-   * if it is larger than the server takes.
+   * if it is larger than the server takes, and with a TypeError if there is half of a character.
    */
   async send(data, to = null) {
     while (!this.#closed && this.#outbox.length >= (this.#session?.limits?.maxUnacknowledged ?? 1)) {
@@ -83,6 +83,8 @@ export class RtcSignal extends EventTarget {
       fields.to = to;
     }
     const text = JSON.stringify(fields);
+    // JSON writes half of a character as an escape, which the server refuses.
+    if (/(^|[^\\])(\\\\)*\\ud[89a-f]/i.test(text)) throw new TypeError("text must be well-formed");
     // The server would end this connection, and each one on which it came again.
     const most = (this.#session.limits?.maxMessageSize ?? Infinity) - ENVELOPE;
     if (new TextEncoder().encode(text).length > most) throw new RangeError("the message is too large");

@@ -226,6 +226,9 @@ class Backend(Protocol):
     async def use_once(self, token: str, expire: float) -> bool:
         """Say if a token that lets in only once has not been used before."""
 
+    async def give_back(self, token: str) -> None:
+        """Note that a token has let in nobody."""
+
     async def sweep(self) -> None:
         """Keep up the sessions with connections, and end those whose window is over."""
 

@@ -17,6 +17,7 @@ from .secrecy import is_loopback
 from .settings import ServerSettings
 from .tokens import ALL_RIGHTS, check_secret
 from .turn import TurnSettings
+from .urls import is_ice_url
 
 __all__ = ["ConfigurationError", "make_settings", "make_ssl", "parse_arguments", "read_secret"]
 
@@ -154,7 +155,10 @@ def _check(options: argparse.Namespace) -> None:
         )
     if options.key and not options.cert:
         raise ConfigurationError("--key needs --cert")
-    needs_secret = [url for url in options.turn_url if url.startswith("turn")]
+    for url in options.turn_url:
+        if not is_ice_url(url):
+            raise ConfigurationError(f"{url!r} must be a URL such as turn:turn.example.org")
+    needs_secret = [url for url in options.turn_url if url.lower().startswith("turn")]
     if needs_secret and not options.turn_secret:
         raise ConfigurationError(f"{needs_secret[0]} needs {PREFIX}TURN_SECRET")
     if options.log_format not in {"json", "text"}:

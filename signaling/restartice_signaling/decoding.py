@@ -11,6 +11,7 @@ from .errors import BadMessage
 from .fields import (
     JsonObject,
     identifier,
+    is_unicode,
     load,
     non_negative,
     number,
@@ -57,22 +58,32 @@ def decode(frame: str | bytes) -> Message:
     Raises:
         BadMessage: It isn't one of the protocol's.
     """
-    return decode_with_ack(frame)[0]
+    return _decode(load(frame))[0]
 
 
 def decode_with_ack(frame: str | bytes) -> tuple[Message, int | None]:
-    """Read a frame, and what it acknowledges, which any message may.
+    """Read a frame that somebody else made, and the acknowledgment that any message may carry.
 
     Raises:
-        BadMessage: It isn't one of the protocol's.
+        BadMessage: It isn't one of the protocol's, or has half of a character in it.
     """
     fields = load(frame)
+    # Only an escape can have brought that in; the frame itself is Unicode.
+    if "\\u" in frame and not is_unicode(fields):
+        raise BadMessage("a message must be Unicode, without halves of characters", _ref(fields))
+    return _decode(fields)
+
+
+def _decode(fields: JsonObject) -> tuple[Message, int | None]:
     try:
         return _reader(fields)(fields), non_negative(fields, "ack", None)
     except BadMessage as error:
-        ref = fields.get("seq")
-        is_number = isinstance(ref, int) and not isinstance(ref, bool)
-        raise BadMessage(str(error), ref if is_number else None) from None
+        raise BadMessage(str(error), _ref(fields)) from None
+
+
+def _ref(fields: JsonObject) -> int | None:
+    ref = fields.get("seq")
+    return ref if isinstance(ref, int) and not isinstance(ref, bool) else None
 
 
 def _reader(fields: JsonObject) -> Callable[[JsonObject], Message]:

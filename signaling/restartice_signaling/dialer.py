@@ -13,7 +13,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidURI
 from websockets.typing import Subprotocol
 
-from .decoding import decode
+from .decoding import decode_with_ack
 from .ending import end, finish_within
 from .errors import BadMessage, ServerError, SignalingClosed
 from .events import Event
@@ -184,7 +184,7 @@ async def _call(source: Callable[[], Awaitable[str]]) -> str:
 
 
 async def _receive_welcome(socket: ClientConnection) -> Welcome:
-    message = decode(await socket.recv())
+    message, _ = decode_with_ack(await socket.recv())
     if isinstance(message, Error):
         raise server_error(message)
     if not isinstance(message, Welcome):

@@ -11,6 +11,8 @@ from .errors import BadMessage
 __all__ = [
     "JsonObject",
     "identifier",
+    "is_identifier",
+    "is_unicode",
     "load",
     "non_negative",
     "number",
@@ -55,6 +57,18 @@ def load(frame: str | bytes) -> JsonObject:
     return fields
 
 
+def is_unicode(value: object) -> bool:
+    """Say if no text in a value, or in what it contains, has half of a character.
+
+    JSON can write a lone surrogate, which nothing that speaks UTF-8 can take.
+    """
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is not JSON")
 
@@ -96,6 +110,11 @@ def take(fields: JsonObject, name: str, kind: type, default: Any = ...) -> Any:
     return value
 
 
+def is_identifier(value: object) -> bool:
+    """Say if something can name a room, a peer or a session."""
+    return isinstance(value, str) and IDENTIFIER.fullmatch(value) is not None
+
+
 def identifier(fields: JsonObject, name: str, default: Any = ...) -> Any:
     """Return a field that names something."""
     value = fields.get(name)
@@ -103,7 +122,7 @@ def identifier(fields: JsonObject, name: str, default: Any = ...) -> Any:
         return default
     if not isinstance(value, str):
         raise BadMessage(f"{name} must be of type string")
-    if not IDENTIFIER.fullmatch(value):
+    if not is_identifier(value):
         raise BadMessage(f"{name} must be 1 to 64 of A-Z a-z 0-9 . _ ~ -")
     return value
 
@@ -139,4 +158,6 @@ def number(fields: JsonObject, name: str, default: Any = ...) -> Any:
         return default
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise BadMessage(f"{name} must be of type number")
+    if isinstance(value, int) and abs(value) >= MAX_INTEGER:
+        raise BadMessage(f"{name} must not be too large")
     return value

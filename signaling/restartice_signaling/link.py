@@ -293,6 +293,8 @@ class Link:
         if isinstance(message, Ping):
             self._say(Pong(message.t))
         elif isinstance(message, IceServers):
+            for refused in self._session.check_ice(message):
+                self._refuse(refused.error)
             self._backlog.put(self._session.take_ice(message))
         elif isinstance(message, GoAway):
             self._dialer.wait_at_least(random.uniform(*message.reconnect_in))

@@ -369,6 +369,10 @@ class MemoryBackend:
         self._used_tokens[token] = expire
         return True
 
+    async def give_back(self, token: str) -> None:
+        """Note that a token has let in nobody; see Backend."""
+        self._used_tokens.pop(token, None)
+
     async def sweep(self) -> None:
         """End the sessions whose window is over; see Backend."""
         now = self._clock()

@@ -7,8 +7,8 @@ import websockets.asyncio.server as ws
 
 from .backend import Arrival, Attendant, Claim, Seat
 from .closing import CLOSE_AUTH, CLOSE_PROTOCOL, CLOSE_ROOM_FULL, CLOSE_TOO_LARGE
-from .decoding import decode
-from .errors import BadMessage, ServerError
+from .decoding import decode_with_ack
+from .errors import BadMessage, ServerError, SignalingError
 from .messages import PROTOCOL_VERSION, SUBPROTOCOL, Hello
 from .service import Service, refusal
 from .tokens import Grant, read_token
@@ -34,7 +34,7 @@ class Reception:
         """Wait for a client's first message."""
         try:
             async with asyncio.timeout(self._settings.hello_timeout):
-                hello = decode(await socket.recv())
+                hello, _ = decode_with_ack(await socket.recv())
         except BadMessage as error:
             raise refusal("protocol", str(error), CLOSE_PROTOCOL) from None
         except TimeoutError:
@@ -57,7 +57,7 @@ class Reception:
             seat = await self._resume(hello, attendant)
             if seat is None:
                 grant = await self._authenticate(hello)
-                seat = await self._backend.join(_arrival(hello, grant), attendant)
+                seat = await self._join(hello, grant, attendant)
         except ServerError as error:
             raise refusal(error.code, error.reason, CLOSE_CODES[error.code]) from None
         if seat.resumed:
@@ -84,9 +84,20 @@ class Reception:
         grant = read_token(self._settings.secret, hello.token, hello.room)
         if grant.peer is not None and hello.peer not in {None, grant.peer}:
             raise ServerError("auth", "the token is for another peer")
-        if grant.once is not None and not await self._backend.use_once(grant.once, grant.expire):
-            raise ServerError("auth", "the token has been used")
         return grant
+
+    async def _join(self, hello: Hello, grant: Grant | None, attendant: Attendant) -> Seat:
+        once = None if grant is None else grant.once
+        if grant is None or once is None:
+            return await self._backend.join(_arrival(hello, grant), attendant)
+        if not await self._backend.use_once(once, grant.expire):
+            raise ServerError("auth", "the token has been used")
+        try:
+            return await self._backend.join(_arrival(hello, grant), attendant)
+        except SignalingError:
+            # Whom it hasn't let in may try again.
+            await self._backend.give_back(once)
+            raise
 
 
 def _arrival(hello: Hello, grant: Grant | None) -> Arrival:

@@ -315,10 +315,16 @@ class RedisBackend:
 
     async def use_once(self, token: str, expire: float) -> bool:
         """Say if a token is used for the first time; see Backend."""
+        # For longer than it holds, in case the clock of Redis is ahead, or jumps.
+        left = max(0.0, expire - time.time()) + 86_400
         set_now = await self._ask(
-            lambda: self._redis.set(f"{PREFIX}t:{token}", "1", nx=True, pxat=int(expire * 1000) + 1)
+            lambda: self._redis.set(f"{PREFIX}t:{token}", "1", nx=True, px=int(left * 1000))
         )
         return bool(set_now)
+
+    async def give_back(self, token: str) -> None:
+        """Note that a token has let in nobody; see Backend."""
+        await self._ask(lambda: self._redis.delete(f"{PREFIX}t:{token}"))
 
     async def sweep(self) -> None:
         """Keep our sessions; end those of anyone whose time is over; see Backend."""

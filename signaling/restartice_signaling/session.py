@@ -19,7 +19,9 @@ from .events import (
     PeerJoined,
     PeerLeft,
     Reconnected,
+    Refused,
 )
+from .fields import is_unicode
 from .messages import (
     Candidate,
     Data,
@@ -36,6 +38,7 @@ from .messages import (
     encode,
 )
 from .reliable import Inbox, Outbox
+from .urls import is_ice_url
 
 __all__ = ["ClientSession"]
 
@@ -100,7 +103,7 @@ class ClientSession:
         self.outbox.max_count = welcome.limits.max_unacknowledged
         self.outbox.max_bytes = welcome.limits.max_buffered
         if welcome.ice is not None:
-            events.append(self.take_ice(welcome.ice))
+            events += [*self.check_ice(welcome.ice), self.take_ice(welcome.ice)]
         return events
 
     def _replace_peers(self, peers: tuple[PeerInfo, ...]) -> list[Event]:
@@ -118,23 +121,32 @@ class ClientSession:
         """Return the text of a signal without its number.
 
         Raises:
-            ValueError: It isn't JSON, or larger than the server takes.
+            ValueError: It isn't JSON, no Unicode, or larger than the server takes.
             TypeError: It isn't JSON.
         """
         text = encode(Signal(0, data, to=to, instance=instance))
+        if "\\u" in text and not is_unicode(data.to_json()):
+            raise ValueError("text must be Unicode, without halves of characters")
         if len(text) + ENVELOPE > self.limits.max_message_size:
             raise ValueError(f"the server takes messages up to {self.limits.max_message_size}")
         return text
 
+    def check_ice(self, ice: IceServers) -> list[Refused]:
+        """Return what the application is told of URLs that are none of STUN or TURN servers."""
+        wrong = [url for server in ice.servers for url in server["urls"] if not is_ice_url(url)]
+        return [Refused(BadMessage(f"{url[:100]!r} is no URL of a server")) for url in wrong]
+
     def take_ice(self, ice: IceServers) -> IceServersReceived:
-        """Remember STUN and TURN servers."""
+        """Remember STUN and TURN servers; the rest may be all that is needed."""
+        good = [(s, [url for url in s["urls"] if is_ice_url(url)]) for s in ice.servers]
         self.ice_servers = tuple(
             aiortc.RTCIceServer(
-                urls=list(server["urls"]),
+                urls=urls,
                 username=server.get("username"),
                 credential=server.get("credential"),
             )
-            for server in ice.servers
+            for server, urls in good
+            if urls
         )
         return IceServersReceived(self.ice_servers)
 

@@ -2,13 +2,14 @@
 
 import secrets
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 import jwt
 
 from .errors import ServerError
+from .fields import is_identifier, is_unicode
 
 __all__ = ["ALL_RIGHTS", "Grant", "make_token", "read_token"]
 
@@ -18,6 +19,9 @@ AUDIENCE: Final = "rtc-signal"
 ALL_RIGHTS: Final = frozenset({"signal", "custom"})
 # As many bytes as the hash has (RFC 7518 section 3.2).
 MIN_SECRET: Final = 32
+MAX_JTI: Final = 256
+# The end of the year 9999, the last that a date can have.
+MAX_TIME: Final = 253_402_300_800
 
 
 @dataclass(frozen=True)
@@ -68,15 +72,22 @@ def make_token(
         once: Whether it lets in only once. A client can resume all the same.
 
     Raises:
-        ValueError: The secret is too short, or there is no such right.
+        ValueError: The secret is too short, there is no such right, the peer can't have that id, or
+            the lifetime is no number of seconds.
     """
     check_secret(secret)
+    if peer is not None and not is_identifier(peer):
+        raise ValueError(f"a peer can't have the id {peer!r}: 1 to 64 of A-Z a-z 0-9 . _ ~ -")
+    expire = time.time() + lifetime
+    # What isn't a number fails this, too.
+    if not 0 <= expire < MAX_TIME:
+        raise ValueError(f"no token can hold for {lifetime} s")
     rights = sorted(set(rights))
     if not set(rights) <= ALL_RIGHTS:
         raise ValueError(f"rights are some of {', '.join(sorted(ALL_RIGHTS))}")
     claims: dict[str, Any] = {
         "aud": AUDIENCE,
-        "exp": int(time.time() + lifetime),
+        "exp": int(expire),
         "room": room,
         "rights": rights,
     }
@@ -101,22 +112,55 @@ def read_token(secret: str, token: str | None, room: str) -> Grant:
             secret,
             [ALGORITHM],
             audience=AUDIENCE,
-            options={"require": ["exp", "aud", "room", "rights"]},
+            # The subject is checked below, as an id of a peer.
+            options={"require": ["exp", "aud", "room", "rights"], "verify_sub": False},
         )
     except jwt.ExpiredSignatureError:
         raise ServerError("auth", "the token has expired") from None
-    except (jwt.InvalidTokenError, ValueError):
+    except (jwt.InvalidTokenError, ValueError, TypeError, OverflowError, RecursionError):
         raise ServerError("auth", "the token is not valid") from None
     if not _is_for(claims["room"], room):
         raise ServerError("auth", "the token is for another room")
-    if not isinstance(claims["rights"], list):
-        raise ServerError("auth", "the token is not valid")
     return Grant(
-        peer=claims.get("sub"),
-        rights=frozenset(map(str, claims["rights"])) & ALL_RIGHTS,
-        once=claims.get("jti") if claims.get("once") else None,
-        expire=float(claims["exp"]),
+        peer=_read_peer(claims.get("sub")),
+        rights=_read_rights(claims["rights"]),
+        once=_read_once(claims),
+        expire=_read_time(claims["exp"]),
     )
+
+
+def _not_valid(what: str) -> ServerError:
+    return ServerError("auth", f"the token is not valid: {what}")
+
+
+def _read_peer(subject: object) -> str | None:
+    if subject is None or (isinstance(subject, str) and is_identifier(subject)):
+        return subject
+    raise _not_valid("sub can't be the id of a peer")
+
+
+def _read_rights(rights: object) -> frozenset[str]:
+    if not isinstance(rights, list):
+        raise _not_valid("rights must be a list")
+    return frozenset(right for right in rights if isinstance(right, str)) & ALL_RIGHTS
+
+
+def _read_once(claims: Mapping[str, Any]) -> str | None:
+    once, name = claims.get("once", False), claims.get("jti")
+    if once is None or once is False:
+        return None
+    if once is not True or not isinstance(name, str) or not 0 < len(name) <= MAX_JTI:
+        raise _not_valid("once must be true, with a jti that names the token")
+    if not is_unicode(name):
+        raise _not_valid("jti must be Unicode")
+    return name
+
+
+def _read_time(expire: object) -> float:
+    is_number = isinstance(expire, int | float) and not isinstance(expire, bool)
+    if not is_number or not 0 <= expire < MAX_TIME:  # type: ignore[operator]
+        raise _not_valid("exp is no time")
+    return float(expire)  # type: ignore[arg-type]
 
 
 def _is_for(pattern: object, room: str) -> bool:

@@ -9,6 +9,7 @@ import hmac
 from dataclasses import dataclass, field
 
 from .messages import IceServers
+from .urls import is_ice_url
 
 __all__ = ["TurnSettings", "turn_credentials"]
 
@@ -23,7 +24,7 @@ class TurnSettings:
         lifetime: For how many seconds credentials hold.
 
     Raises:
-        ValueError: There is a TURN server, and the secret is empty.
+        ValueError: One is no such URL, or there is a TURN server and the secret is empty.
     """
 
     urls: tuple[str, ...]
@@ -31,7 +32,10 @@ class TurnSettings:
     lifetime: float = 3600.0
 
     def __post_init__(self) -> None:
-        turn = [url for url in self.urls if not url.startswith("stun")]
+        for url in self.urls:
+            if not is_ice_url(url):
+                raise ValueError(f"{url!r} must be a URL such as turn:turn.example.org")
+        turn = [url for url in self.urls if not _is_stun(url)]
         if turn and not self.secret.strip():
             raise ValueError(f"{turn[0]} needs the secret that it has")
 
@@ -44,12 +48,16 @@ class TurnSettings:
         """
         expire = int(now + self.lifetime)
         username, credential = turn_credentials(self.secret, peer, expire)
-        turn = [url for url in self.urls if not url.startswith("stun")]
-        stun = [url for url in self.urls if url.startswith("stun")]
+        turn = [url for url in self.urls if not _is_stun(url)]
+        stun = [url for url in self.urls if _is_stun(url)]
         servers: list[dict[str, object]] = [{"urls": stun}] if stun else []
         if turn:
             servers.append({"urls": turn, "username": username, "credential": credential})
         return IceServers(tuple(servers), expire if turn else None)
+
+
+def _is_stun(url: str) -> bool:
+    return url.lower().startswith("stun")
 
 
 def turn_credentials(secret: str, peer: str, expire: int) -> tuple[str, str]:

@@ -11,10 +11,12 @@ import pytest
 from websockets.exceptions import ConnectionClosed, InvalidMessage
 
 from connecting import DEADLINE
+from redisserver import redis_server
 from restartice_signaling import (
     BackendLimits,
     CustomReceived,
     Limits,
+    PeerLeft,
     ServerError,
     ServerSettings,
     SignalingServer,
@@ -22,6 +24,7 @@ from restartice_signaling import (
     make_token,
     serve,
 )
+from signalingevents import next_of
 from signalingnode import node
 from wire import Wire, dial
 
@@ -264,6 +267,60 @@ async def test_a_token_for_one_use_lets_in_once(guarded: SignalingServer) -> Non
         async with dial(guarded.url) as again:
             assert (await again.join(token=token, resume=resume))["resumed"]
             assert await owner.close_code() == 4001
+
+
+async def test_a_full_room_does_not_use_up_a_token() -> None:
+    settings = ServerSettings(secret=SECRET, rooms=BackendLimits(max_peers=1))
+    async with serve(settings=settings) as server:
+        token = make_token(SECRET, "room", once=True)
+        async with dial(server.url) as owner:
+            await owner.join(token=make_token(SECRET, "room"))
+            for _ in range(2):
+                code, _, closed = await refusal(server, room="room", token=token)
+                assert (code, closed) == ("room-full", 4009)
+            await owner.say(type="bye")
+            assert await owner.close_code() == 1000
+        async with dial(server.url) as late:
+            await late.join(token=token)
+        code, message, _ = await refusal(server, room="room", token=token)
+        assert (code, "used" in message) == ("auth", True)
+
+
+async def test_a_resume_in_another_room_does_not_throw_out(guarded: SignalingServer) -> None:
+    token = make_token(SECRET, "*")
+    async with dial(guarded.url) as owner:
+        welcome = await owner.join(token=token)
+        resume = {"session": welcome["session"], "key": welcome["key"], "last": 0}
+        code, _, closed = await refusal(guarded, room="elsewhere", token=token, resume=resume)
+        assert (code, closed) == ("protocol", 4000)
+        await owner.say(type="ping", t=1)
+        assert (await owner.hear())["type"] == "pong"
+
+
+@pytest.mark.parametrize("where", ["memory", "redis"])
+async def test_half_of_a_character_stays_where_it_comes_from(where: str, tmp_path: Path) -> None:
+    async with contextlib.AsyncExitStack() as stack:
+        options = ["--port=0"]
+        if where == "redis":
+            redis = await stack.enter_async_context(redis_server(tmp_path))
+            options.append(f"--redis={redis.url}")
+        server = await stack.enter_async_context(node(*options))
+        other = WebSocketSignaling(server.url, room="room", peer="b")
+        await stack.enter_async_context(other)
+        wire = await stack.enter_async_context(dial(server.url))
+        await wire.join(peer="a")
+        await wire.say(type="signal", seq=1, to="b", data={"custom": "\ud800"})
+        await wire.say(type="signal", seq=2, to="b", data={"custom": "whole"})
+        while (error := await wire.hear())["type"] != "error":
+            pass
+        assert (error["code"], error["ref"], error["fatal"]) == ("bad-message", 1, False)
+        assert await next_of(other, CustomReceived) == CustomReceived("a", "whole")
+        await wire.say(type="bye", reason="\udfff")
+        await wire.say(type="bye", reason="whole")
+        assert await next_of(other, PeerLeft) == PeerLeft("a", "whole")
+        async with dial(server.url) as stranger:
+            await stranger.say(type="hello", protocol=1, room="room", meta={"name": "\ud800"})
+            assert (await stranger.hear())["code"] == "protocol"
 
 
 async def test_an_expired_token_does_not_let_in(guarded: SignalingServer) -> None:

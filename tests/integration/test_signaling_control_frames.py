@@ -42,7 +42,9 @@ async def flood(wire: Wire, chunk: bytes) -> None:
 
 
 async def test_floods_are_read_slowly_and_then_ended() -> None:
-    options = ("--port=0", "--rate=50", "--burst=50", "--resume-window=1")
+    # Not even that nothing is heard for long ends them.
+    silence = ("--heartbeat-interval=1000", "--heartbeat-timeout=1000")
+    options = ("--port=0", "--rate=50", "--burst=50", *silence)
     async with contextlib.AsyncExitStack() as stack:
         server = await stack.enter_async_context(node(*options))
         first, second = [

@@ -79,3 +79,10 @@ def test_words_are_those_allowed() -> None:
     assert one_of({"a": "x"}, "a", frozenset("xy")) == "x"
     with pytest.raises(BadMessage, match="a must be one of x, y"):
         one_of({"a": "z"}, "a", frozenset("xy"))
+
+
+@pytest.mark.parametrize("value", [2**53, -(2**53), 10**400])
+def test_numbers_that_no_browser_has_are_refused(value: int) -> None:
+    for read in (number, non_negative):
+        with pytest.raises(BadMessage, match="n must not be"):
+            read({"n": value}, "n")

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from restartice_signaling.decoding import decode
+from restartice_signaling.decoding import decode, decode_with_ack
 from restartice_signaling.errors import BadMessage
 from restartice_signaling.fields import MAX_DEPTH
 from restartice_signaling.messages import (
@@ -226,3 +226,21 @@ def test_a_signal_is_told_as_it_would_be_encoded(data: Data) -> None:
 def test_nothing_that_is_not_json_is_sent() -> None:
     with pytest.raises(ValueError, match="JSON"):
         encode(Signal(1, Custom(math.inf)))
+
+
+HALVES = [r"\ud800", r"x\uDFFF", r"\udc00\ud800"]
+
+
+@pytest.mark.parametrize("half", HALVES)
+def test_half_of_a_character_is_refused_with_its_number(half: str) -> None:
+    texts = [f'"{half}"', f'["{half}"]', f'{{"{half}":1}}']
+    for text in texts:
+        with pytest.raises(BadMessage, match="Unicode") as caught:
+            decode_with_ack(f'{{"type":"signal","seq":7,"data":{{"custom":{text}}}}}')
+        assert caught.value.ref == 7
+
+
+@pytest.mark.parametrize("text", [r"\ud83d\ude00", r"\\ud800", "\U0001f600"])
+def test_whole_characters_are_taken(text: str) -> None:
+    frame = f'{{"type":"signal","seq":7,"data":{{"custom":"{text}"}}}}'
+    assert decode_with_ack(frame) == (decode(frame), None)

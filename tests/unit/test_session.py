@@ -14,6 +14,7 @@ from restartice_signaling import (
     PeerJoined,
     PeerLeft,
     Reconnected,
+    Refused,
 )
 from restartice_signaling.messages import (
     Candidate,
@@ -134,3 +135,25 @@ def test_servers_are_those_told_last() -> None:
     assert (server.urls, server.username, server.credential) == (["turn:t"], "u", "c")
     session.take_ice(IceServers(()))
     assert session.ice_servers == ()
+
+
+def test_urls_that_are_none_are_left_out_and_told() -> None:
+    servers = (
+        {"urls": ["turn.example.org", "turn:t"], "username": "u", "credential": "c"},
+        {"urls": ["http://s"]},
+        {"urls": ["stun:s"]},
+    )
+    session, events = welcomed(ice=IceServers(servers))
+    told = [str(refused.error) for refused in events if isinstance(refused, Refused)]
+    assert [("turn.example.org" in told[0]), ("http://s" in told[1]), len(told)] == [True, True, 2]
+    assert isinstance(events[-1], IceServersReceived)
+    assert [server.urls for server in session.ice_servers] == [["turn:t"], ["stun:s"]]
+
+
+@pytest.mark.parametrize("value", ["\ud800", {"a": ["x\udfff"]}, {"\udc00": 1}])
+def test_half_of_a_character_is_not_sent(value: object) -> None:
+    session, _ = welcomed()
+    with pytest.raises(ValueError, match="Unicode"):
+        session.prepare(Custom(value), "b", None)
+    # What only looks so is text like any other.
+    assert session.prepare(Custom("\\ud800 \U0001f600"), "b", None)

@@ -88,6 +88,8 @@ def test_secrets_come_from_files_or_variables(tmp_path: Path) -> None:
         ([], {"PORT": "x"}, "--port"),
         ([], {"SECRET": "short"}, "32"),
         (["--secret-file=/none/there"], {}, "No such file"),
+        (["--turn-url=turn.example.org"], {"TURN_SECRET": SECRET}, "must be a URL"),
+        (["--turn-url=stun:s:99999"], {}, "must be a URL"),
         (["--behind-proxy"], {}, "--insecure"),
         ([], {"BEHIND_PROXY": "yes"}, "--insecure"),
         ([], {"INSECURE": "perhaps"}, "yes or no"),

@@ -1,4 +1,33 @@
+import pytest
+
 from restartice_signaling.turn import TurnSettings, turn_credentials
+from restartice_signaling.urls import is_ice_url
+
+GOOD_URLS = [
+    "stun:s",
+    "stuns:s.example.org:5349",
+    "turn:192.0.2.1:3478?transport=udp",
+    "TURN:t.example.org?transport=TCP",
+    "turns:[2001:db8::1]:443?transport=tcp",
+]
+BAD_URLS = [
+    "",
+    "turn.example.org",
+    "turn.example.org:3478",
+    "turn:",
+    "turn://t.example.org",
+    "http://t.example.org",
+    "turn:user@t.example.org",
+    "turn:t.example.org:0",
+    "turn:t.example.org:65536",
+    "turn:t.example.org:port",
+    "turn:t.example.org?transport=sctp",
+    "stun:s?transport=udp",
+    "turn:t.example.org/path",
+    "turn:t.example.org ",
+    "turn:[2001:db8::1",
+    "turn:a b",
+]
 
 
 def test_credentials_are_those_of_the_turn_rest_api() -> None:
@@ -25,3 +54,16 @@ def test_stun_alone_does_not_expire() -> None:
 
 def test_the_secret_is_not_shown() -> None:
     assert "hush" not in repr(TurnSettings(("turn:t",), "hush"))
+
+
+@pytest.mark.parametrize("url", GOOD_URLS)
+def test_urls(url: str) -> None:
+    assert is_ice_url(url)
+    assert TurnSettings((url,), "secret").urls == (url,)
+
+
+@pytest.mark.parametrize("url", BAD_URLS)
+def test_what_is_no_url_is_refused_by_name(url: str) -> None:
+    assert not is_ice_url(url)
+    with pytest.raises(ValueError, match="must be a URL"):
+        TurnSettings(("stun:s", url), "secret")

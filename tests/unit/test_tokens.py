@@ -83,3 +83,78 @@ def test_a_weak_secret_and_unknown_rights_are_refused() -> None:
         make_token("short", "room")
     with pytest.raises(ValueError, match="custom, signal"):
         make_token(SECRET, "room", rights=["admin"])
+
+
+def signed(**claims: object) -> str:
+    fields = {"aud": "rtc-signal", "exp": time.time() + 60, "room": "room", "rights": ["signal"]}
+    return jwt.encode({**fields, **claims}, SECRET, "HS256")
+
+
+ODD_NAMES: list[object] = [
+    "",
+    " ",
+    'a"b',
+    'a","instance":"0',
+    "x" * 65,
+    "ä",
+    "a\n",
+    7,
+    1.5,
+    True,
+    [],
+    ["a"],
+    {},
+]
+
+
+@pytest.mark.parametrize("name", ODD_NAMES)
+def test_a_subject_is_the_id_of_a_peer(name: object) -> None:
+    assert "sub" in refused(signed(sub=name))
+
+
+@pytest.mark.parametrize("name", [name for name in ODD_NAMES if isinstance(name, str)])
+def test_no_token_is_made_for_an_odd_id(name: str) -> None:
+    with pytest.raises(ValueError, match="id"):
+        make_token(SECRET, "room", peer=name)
+
+
+ABSURD: list[object] = [
+    10**400,
+    -(10**400),
+    1e300,
+    253_402_300_800,
+    True,
+    None,
+    [],
+    {},
+    "soon",
+    "1e999",
+]
+
+
+@pytest.mark.parametrize("name", ["exp", "nbf", "iat"])
+@pytest.mark.parametrize("value", ABSURD)
+def test_absurd_times_are_refused(name: str, value: object) -> None:
+    if name != "exp" and not (isinstance(value, int | float) and value > time.time()):
+        value = 1e300
+    refused(signed(**{name: value}))
+
+
+def test_numbers_that_are_none_are_refused() -> None:
+    for value in (float("inf"), float("nan"), -float("inf")):
+        for name in ("exp", "nbf", "iat"):
+            refused(signed(**{name: value}))
+        with pytest.raises(ValueError, match="hold"):
+            make_token(SECRET, "room", lifetime=value)
+    with pytest.raises(ValueError, match="hold"):
+        make_token(SECRET, "room", lifetime=1e18)
+
+
+@pytest.mark.parametrize("jti", [None, "", 7, [], "x" * 257, "\ud800"])
+def test_a_token_for_one_use_has_a_name(jti: object) -> None:
+    refused(signed(once=True, jti=jti))
+
+
+@pytest.mark.parametrize("once", [1, "yes", "false", [], {}])
+def test_whether_a_token_is_for_one_use_is_clear(once: object) -> None:
+    refused(signed(once=once, jti="name"))
