@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import aiortc
@@ -26,6 +26,8 @@ PORTS = range(1 << 16)
 COMPONENTS = range(1, 257)
 PRIORITIES = range(1 << 32)
 TOKEN = re.compile(r"\S+")
+DECIMAL = re.compile(r"[0-9]{1,10}")
+NUMBERS = ("component", "port", "priority", "relatedPort")
 REQUIRED = {
     "component": int,
     "foundation": str,
@@ -173,6 +175,9 @@ def checked(
 ) -> aiortc.RTCIceCandidate | None:
     """Return a candidate of the remote side, read from the browser's form if it has that.
 
+    Programs split the browser's text and pass the parts on as they are, so that numbers may be
+    strings of digits.
+
     Raises:
         TypeError: It is none.
         ValueError: It doesn't tell its media section, or a field is of the wrong type.
@@ -184,8 +189,10 @@ def checked(
         raise ValueError("Candidate must have either sdpMid or sdpMLineIndex")
     if isinstance(candidate, Mapping):
         candidate = RTCIceCandidate.fromJSON(candidate)
-    if candidate is not None:
-        _check_fields(candidate)
+    if candidate is None:
+        return None
+    candidate = _with_numbers(candidate)
+    _check_fields(candidate)
     return candidate
 
 
@@ -203,6 +210,17 @@ def is_unicode(text: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
+
+
+def _with_numbers(candidate: aiortc.RTCIceCandidate) -> aiortc.RTCIceCandidate:
+    """Return a candidate whose numbers are numbers, which is the same one if they are."""
+    texts = {name: getattr(candidate, name, None) for name in NUMBERS}
+    numbers: dict[str, Any] = {
+        name: int(text)
+        for name, text in texts.items()
+        if isinstance(text, str) and DECIMAL.fullmatch(text)
+    }
+    return replace(candidate, **numbers) if numbers else candidate
 
 
 def _check_fields(candidate: aiortc.RTCIceCandidate) -> None:

@@ -8,6 +8,7 @@ import functools
 import re
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from statistics import median
 from typing import Any
 
@@ -318,6 +319,23 @@ async def test_a_late_candidate_joins_the_checks(make_pc: Factory) -> None:
     assert near.iceConnectionState == far.iceConnectionState == "checking"
     for candidate in near_trickle.events:
         await far.addIceCandidate(candidate)
+    await echo.check()
+
+
+async def test_candidates_whose_numbers_are_strings_are_checked(make_pc: Factory) -> None:
+    # As programs make them that split the browser's text. The other side checks nothing.
+    near, far = make_pc(), make_pc()
+    echo = Echo(near, far)
+    near_trickle, far_trickle = Trickle(near), Trickle(far)
+    await near.setLocalDescription()
+    await far.setRemoteDescription(near.localDescription)
+    await far.setLocalDescription()
+    await near.setRemoteDescription(far.localDescription)
+    await asyncio.gather(near_trickle.wait_done(), far_trickle.wait_done())
+    for candidate in near_trickle.events:
+        if candidate is not None and candidate.candidate:
+            numbers = {n: str(getattr(candidate, n)) for n in ("component", "port", "priority")}
+            await far.addIceCandidate(replace(candidate, **numbers))  # type: ignore[arg-type]
     await echo.check()
 
 

@@ -8,7 +8,7 @@ from aiortc.exceptions import OperationError
 from aiortc.sdp import candidate_from_sdp
 
 from restartice import CandidateSyntaxError, RTCIceCandidate
-from restartice.candidate import belongs_nowhere
+from restartice.candidate import belongs_nowhere, checked
 
 LINE = (
     "candidate:842163049 1 udp 1677729535 203.0.113.7 46154 typ srflx raddr 10.0.0.5 rport 5000 "
@@ -104,3 +104,34 @@ def test_belongs_nowhere(init: dict[str, Any], expected: bool) -> None:
     assert belongs_nowhere(init) is expected
     candidate = RTCIceCandidate.fromJSON(init)
     assert belongs_nowhere(candidate) is expected
+
+
+def split(line: str) -> aiortc.RTCIceCandidate:
+    """Return a candidate as programs make it that split the browser's text themselves."""
+    foundation, component, protocol, priority, ip, port, _, kind = line.split(":")[1].split()[:8]
+    return aiortc.RTCIceCandidate(
+        component,  # type: ignore[arg-type]
+        foundation,
+        ip,
+        port,  # type: ignore[arg-type]
+        priority,  # type: ignore[arg-type]
+        protocol,
+        kind,
+        sdpMid="0",
+    )
+
+
+def test_numbers_may_be_strings_of_digits() -> None:
+    given = split(LINE)
+    candidate = checked(given)
+    assert candidate is not None
+    assert (candidate.component, candidate.port, candidate.priority) == (1, 46154, 1677729535)
+    assert given.port == "46154"  # type: ignore[comparison-overlap]  # it is the program's
+
+
+@pytest.mark.parametrize("port", ["", "port", "-1", "65536", "4_6", "46154.0", "9" * 5000])
+def test_other_strings_are_no_numbers(port: str) -> None:
+    given = split(LINE)
+    given.port = port  # type: ignore[assignment]
+    with pytest.raises((ValueError, CandidateSyntaxError)):
+        checked(given)
