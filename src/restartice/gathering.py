@@ -14,6 +14,7 @@ import aioice.ice
 from aioice import stun
 from aiortc.exceptions import OperationError
 
+from .forgotten import OpenConnections
 from .guardedsocket import Gate, guarded_protocol, put_on_guard
 from .iceservers import RTCPeerConnectionIceErrorEvent, StunServer, TurnServer
 from .interfaces import allowed_addresses
@@ -67,6 +68,8 @@ class GatheringConnection(AioiceConnection):
         # Gives an address of a server back that other generations have, if there is one.
         self.make_room: Callable[[Address], Awaitable[bool]] = _make_no_room
         self._relays: dict[Any, Address] = {}
+        # Those of the same peer connection.
+        self.siblings = OpenConnections()
         self._asked: dict[asyncio.Task[None], type[StunServer | TurnServer]] = {}
         self._answered: set[type[StunServer | TurnServer]] = set()
         self._progress = asyncio.Event()
@@ -77,6 +80,7 @@ class GatheringConnection(AioiceConnection):
         Raises:
             OperationError: No port in the range of the settings is free.
         """
+        self.siblings.add(self)
         # The servers are ours to ask.
         self.stun_server = self.turn_server = None
         try:

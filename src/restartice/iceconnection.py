@@ -4,6 +4,7 @@ import asyncio
 import functools
 import itertools
 import types
+import weakref
 from collections.abc import Callable
 from typing import Any, Final, Protocol
 
@@ -61,7 +62,7 @@ class IceConnection(GatheringConnection):
     def prepare(self) -> None:
         """Add what a connection of aioice lacks."""
         super().prepare()
-        self.observer: Observer | None = None
+        self._observer: weakref.ref[Observer] | None = None
         self.heard = False
         self.given_up = False
         self.asked = asyncio.Event()
@@ -81,6 +82,15 @@ class IceConnection(GatheringConnection):
     @credentials.setter
     def credentials(self, credentials: IceCredentials) -> None:
         self.local_username, self.local_password = credentials.ufrag, credentials.password
+
+    @property
+    def observer(self) -> Observer | None:
+        """Who is told what happens, if it is still in use, which this doesn't keep it in."""
+        return None if self._observer is None else self._observer()
+
+    @observer.setter
+    def observer(self, observer: Observer) -> None:
+        self._observer = weakref.ref(observer)
 
     @property
     def selected_pair(self) -> CandidatePair | None:

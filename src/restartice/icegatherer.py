@@ -8,6 +8,7 @@ from aiortc.exceptions import OperationError
 
 from .checkschedule import CheckPacer
 from .credentials import IceCredentials
+from .forgotten import OpenConnections, weakly
 from .iceconnection import make_ice_connection
 from .icegeneration import IceGeneration
 from .iceservers import RTCPeerConnectionIceErrorEvent, read_servers
@@ -37,6 +38,7 @@ class RTCIceGatherer(Emitter, rtcicetransport.RTCIceGatherer):
         settings: IceSettings | None = None,
         *,
         releases: Releases | None = None,
+        open_connections: OpenConnections | None = None,
         pacer: CheckPacer | None = None,
     ) -> None:
         # The servers are ours to read.
@@ -45,6 +47,7 @@ class RTCIceGatherer(Emitter, rtcicetransport.RTCIceGatherer):
         self._policy = iceTransportPolicy
         self._settings = settings or IceSettings()
         self._releases = releases or Releases()
+        self._open_connections = open_connections or OpenConnections()
         # That of all transports of an agent.
         self.pacer = pacer or CheckPacer()
         self.listeners_internal: list[Callable[[], None]] = []
@@ -83,8 +86,9 @@ class RTCIceGatherer(Emitter, rtcicetransport.RTCIceGatherer):
         connection.settings = self._settings
         connection.releases = self._releases
         connection.schedule.pacer = self.pacer
-        connection.on_gathered = self._tell_news
-        connection.on_server_error = self._tell_server_error
+        connection.siblings = self._open_connections
+        connection.on_gathered = weakly(self._tell_news)
+        connection.on_server_error = weakly(self._tell_server_error)
         generation = IceGeneration(connection)
         generation.on_news = self._tell_news
         self.use(generation)

@@ -12,6 +12,7 @@ from aiortc.exceptions import OperationError
 
 from .candidate import RTCIceCandidate
 from .credentials import IceCredentials
+from .forgotten import weakly
 from .generations import Phase
 from .iceconnection import IceConnection
 from .iceservers import StunServer, TurnServer
@@ -84,7 +85,7 @@ class IceGeneration:
             OperationError: No port in the range of the settings is free.
         """
         if self._gather_task is None:
-            self.connection.on_candidate = self._candidate_found
+            self.connection.on_candidate = weakly(self._candidate_found)
             self._gather_task = asyncio.ensure_future(self.connection.begin_gathering(servers))
         try:
             await asyncio.shield(self._gather_task)

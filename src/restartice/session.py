@@ -218,9 +218,12 @@ class Session(RejectionFollower):
         try:
             await self._stop(unneeded)
         finally:
-            for transport in self.transports_by_use():
+            transports = self.transports_by_use()
+            for transport in transports:
                 await transport.start_checks(first=self.we_offered)
-            self.connector.connect_soon()
+            # Not after the rollback of a first offer, when there is nothing to wait for.
+            if any(transport.remote is not None for transport in transports):
+                self.connector.connect_soon()
 
     # What is received.
 

@@ -15,6 +15,7 @@ from .checktime import finish_checks
 from .consent import PathState
 from .credentials import IceCredentials
 from .datagrams import DatagramQueue
+from .forgotten import weakly_asked
 from .generations import Phase, superfluous, transport_state
 from .guard import Discards
 from .iceconnection import IceConnection, consent_timings
@@ -234,7 +235,7 @@ class GenerationSwitch(Emitter, rtcicetransport.RTCIceTransport):
         generation.connection.observer = self
         generation.connection.deliver = self._datagrams.put
         generation.connection.gate.discards = self.discards
-        generation.connection.make_room = functools.partial(self._make_room, generation)
+        generation.connection.make_room = weakly_asked(self._make_room, generation)
 
     async def _make_room(self, generation: IceGeneration, server: tuple[str, int]) -> bool:
         if generation not in self._generations:

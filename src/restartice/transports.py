@@ -15,6 +15,7 @@ from .configuration import check_change, in_force, validated
 from .description import bundled_mids
 from .dtlstransport import RTCDtlsTransport
 from .failuretimer import FailureTimer
+from .forgotten import OpenConnections
 from .home import Home, adopt
 from .icegatherer import RTCIceGatherer
 from .iceservers import RTCPeerConnectionIceErrorEvent
@@ -69,6 +70,8 @@ class TransportOwner(Emitter, AiortcPeerConnection):
         self.made_transports: weakref.WeakSet[RTCDtlsTransport] = weakref.WeakSet()
         self._background: set[asyncio.Task[None]] = set()
         self.releases = Releases()
+        self._open_connections = OpenConnections()
+        self._open_connections.belong_to(self)
 
     def configure(self, configuration: aiortc.RTCConfiguration | None, *, described: bool) -> None:
         """Put another configuration in force, from the next gathering."""
@@ -98,6 +101,7 @@ class TransportOwner(Emitter, AiortcPeerConnection):
             local_password=None if credentials is None else credentials.password,
             settings=self.ice_settings,
             releases=self.releases,
+            open_connections=self._open_connections,
             pacer=next((other.gatherer.pacer for other in self.transports_by_use()), None),
         )
         gatherer.listeners_internal.append(self.update_ice_gathering_state)
