@@ -37,6 +37,7 @@ This page is made from the classes.
 UNITS: Final = {
     "port_range": "UDP ports",
     "probes": "requests",
+    "drain_limit": "generations",
     "rate": "messages/s",
     "burst": "messages",
     "max_message_size": "bytes",

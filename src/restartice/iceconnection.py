@@ -65,6 +65,8 @@ class IceConnection(GatheringConnection):
         self._observer: weakref.ref[Observer] | None = None
         self.heard = False
         self.given_up = False
+        # Whether the other end is to send nothing here any more. (RFC 7675 section 5.2)
+        self.revoked = False
         self.asked = asyncio.Event()
         self.timings: Callable[[], Timings] = Timings
         self.watch: PathWatch | None = None
@@ -180,6 +182,8 @@ class IceConnection(GatheringConnection):
         self, message: stun.Message, addr: tuple[str, int], protocol: object, *datagram: bytes
     ) -> None:
         """Answer it, and take note that the other side has begun, if it was signed."""
+        if self.revoked:
+            return
         # aioice 0.12 hands the datagram over, too.
         super().request_received(message, addr, protocol, *datagram)  # type: ignore[arg-type]
         keep_latest(self.early_checks)

@@ -14,6 +14,7 @@ TIMES: Final = (
     "check_repetition",
     "drain_time",
     "drain_silence",
+    "drain_timeout",
     "silence_timeout",
     "probe_timeout",
     "stall_tolerance",
@@ -24,6 +25,9 @@ TIMES: Final = (
     "video_patience",
 )
 OPTIONAL_TIMES: Final = ("consent_interval", "consent_lifetime", "failed_timeout")
+
+
+COUNTS: Final = ("probes", "drain_limit")
 
 
 @dataclass(frozen=True)
@@ -38,6 +42,11 @@ class IceSettings:
         drain_time: How long the previous generation's sockets stay open, at least, after a restart
             has selected a new pair, so that packets under way still arrive.
         drain_silence: How long they must have been silent, then, before they are closed.
+        drain_timeout: How long they stay open at most, where the other end goes on sending there.
+            After half of that its requests are no longer answered, so that it takes another pair.
+        drain_limit: How many previous generations stay open at a time, each with its sockets. When
+            there are more, the one is closed that has been silent longest. No more than a quarter
+            of the ports of `port_range`.
         silence_timeout: How long the packets of a connection that had some must have stopped before
             the other end is asked whether it is still there. Half of it is enough where some came
             in each quarter of that time, as those of media do.
@@ -74,7 +83,8 @@ class IceSettings:
             machine without network talk to each other.
 
     Raises:
-        ValueError: A time isn't a positive finite number, probes isn't a positive integer, or the
+        ValueError: A time isn't a positive finite number, probes or drain_limit isn't a positive
+            integer, or the
             ports aren't two in ascending order from 1 to 65535.
         TypeError: A setting has the wrong type.
     """
@@ -83,6 +93,8 @@ class IceSettings:
     check_repetition: float = 0.5
     drain_time: float = 3.0
     drain_silence: float = 1.0
+    drain_timeout: float = 10.0
+    drain_limit: int = 64
     silence_timeout: float = 1.0
     probe_timeout: float = 0.5
     probes: int = 2
@@ -105,8 +117,10 @@ class IceSettings:
             value = getattr(self, name)
             if not (is_number(value) and math.isfinite(value) and value > 0):
                 raise ValueError(f"{name} must be a positive number of seconds, not {value!r}")
-        if not (is_number(self.probes) and isinstance(self.probes, int) and self.probes > 0):
-            raise ValueError(f"probes must be a positive integer, not {self.probes!r}")
+        for name in COUNTS:
+            value = getattr(self, name)
+            if not (is_number(value) and isinstance(value, int) and value > 0):
+                raise ValueError(f"{name} must be a positive integer, not {value!r}")
         if not isinstance(self.loopback_candidates, bool):
             raise TypeError("loopback_candidates must be a bool")
         _check_ports(self.port_range)

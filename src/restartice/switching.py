@@ -15,6 +15,7 @@ from .checktime import finish_checks
 from .consent import PathState
 from .credentials import IceCredentials
 from .datagrams import DatagramQueue
+from .draining import Draining
 from .forgotten import weakly_asked
 from .generations import Phase, superfluous, transport_state
 from .guard import Discards
@@ -31,8 +32,6 @@ from .stats import Traffic, TrafficCounter
 
 __all__ = ["GenerationSwitch"]
 
-# How many generations may drain at a time, so that a storm of restarts doesn't pile up sockets.
-DRAINING_LIMIT: Final = 8
 # How many seconds the side that answers a restart lets the other one go first.
 PRECEDENCE: Final = 0.5
 PHASES: Final = {
@@ -68,8 +67,7 @@ class GenerationSwitch(Emitter, rtcicetransport.RTCIceTransport):
         self._transport_state = "new"
         self._generations = [gatherer.generation]
         self._carrier = gatherer.generation
-        # Each with what ends its draining early.
-        self._draining: dict[IceGeneration, asyncio.Event] = {}
+        self._draining = Draining(self._settings)
         self._background: set[asyncio.Task[None]] = set()
         self._closing: dict[asyncio.Task[None], IceGeneration] = {}
         self._stopped = False
@@ -328,23 +326,11 @@ class GenerationSwitch(Emitter, rtcicetransport.RTCIceTransport):
 
     def _retire(self, generation: IceGeneration) -> None:
         generation.connection.end_consent()
-        enough = self._draining[generation] = asyncio.Event()
-        self._in_background(self._drain(generation, enough))
-        for oldest in list(self._draining.values())[:-DRAINING_LIMIT]:
-            oldest.set()
+        self._draining.add(generation)
+        self._in_background(self._drain(generation))
 
-    async def _drain(self, generation: IceGeneration, enough: asyncio.Event) -> None:
-        # "Every candidate of the latest exchange can receive": what the remote side sent on the
-        # old pair may still be under way, and it may go on with that a little longer than we do.
-        connection, delay = generation.connection, self._settings.drain_time
-        connection.heard = True
-        while connection.heard and not enough.is_set():
-            connection.heard = False
-            with suppress(TimeoutError):
-                async with asyncio.timeout(delay):
-                    await enough.wait()
-            delay = self._settings.drain_silence
-        del self._draining[generation]
+    async def _drain(self, generation: IceGeneration) -> None:
+        await self._draining.wait(generation)
         self._close_soon(generation)
 
     def _close_soon(self, generation: IceGeneration) -> None:

@@ -61,7 +61,7 @@ async def restart(near: RTCPeerConnection, far: RTCPeerConnection, times: int) -
         await negotiate(offerer, answerer)
         await wait_sending_on_new_pair(near, far)
     async with asyncio.timeout(30):
-        while any(transport._draining for pc in (near, far) for transport in transports(pc)):
+        while any(t._draining or t._closing for pc in (near, far) for t in transports(pc)):
             await asyncio.wait(other_tasks(), timeout=0.1)
 
 

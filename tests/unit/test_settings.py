@@ -24,10 +24,11 @@ def test_optional_times_may_be_none(name: str, value: Any) -> None:
     assert getattr(IceSettings(**{name: nothing}), name) is None
 
 
+@pytest.mark.parametrize("name", ["probes", "drain_limit"])
 @pytest.mark.parametrize("value", [0, -1, 1.5, "2", None, True])
-def test_probes_is_a_positive_integer(value: Any) -> None:
-    with pytest.raises(ValueError, match="probes"):
-        IceSettings(probes=value)
+def test_counts_are_positive_integers(name: str, value: Any) -> None:
+    with pytest.raises(ValueError, match=name):
+        IceSettings(**{name: value})
 
 
 def test_loopback_candidates_is_a_bool() -> None:
