@@ -172,9 +172,9 @@ class Releases:
 async def release(protocol: Any, timeout: float) -> None:
     """Give a relayed address back, which a dead server never confirms."""
     closing = asyncio.ensure_future(protocol.close())
-    _, pending = await asyncio.wait([closing], timeout=timeout)
-    if pending:
-        abandon_allocation(protocol.transport)
+    await asyncio.wait([closing], timeout=timeout)
+    # aioice 0.12 goes on also where there is no connection to the server any more.
+    abandon_allocation(protocol.transport)
     await closing
 
 

@@ -122,7 +122,10 @@ _TURN_CLIENT = require(aioice.turn.TurnTransport, "__inner_protocol")
 
 
 def abandon_allocation(transport: Any) -> None:
-    """Stop telling a TURN server, which doesn't answer, that its allocation isn't needed."""
+    """Stop telling a TURN server, which doesn't answer, that its allocation isn't needed.
+
+    Without effect if it has answered.
+    """
     getattr(transport, _TURN_CLOSE_TASK).cancel()
     # What is still to be sent, over TCP, isn't waited for.
     getattr(transport, _TURN_CLIENT).transport.abort()
