@@ -1,9 +1,8 @@
 """Whether what a peer sends in SCTP is well-formed, and what follows if it isn't."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
 from struct import pack, unpack_from
-from typing import Final, NamedTuple
+from typing import Final
 
 __all__ = [
     "CAUSES",
@@ -87,15 +86,10 @@ class Violation(Exception):  # noqa: N818  what the other side has done
         self.cause = cause
 
 
-class RawChunk(NamedTuple):
-    """A chunk with what its header says."""
-
-    kind: int
-    flags: int
-    body: bytes
+# A chunk's type, flags, and what follows its header.
+RawChunk = tuple[int, int, bytes]
 
 
-@dataclass
 class RawPacket:
     """A packet.
 
@@ -106,15 +100,18 @@ class RawPacket:
         fault: What is wrong with the chunk after these, if something is.
     """
 
-    tag: int
-    chunks: list[RawChunk] = field(default_factory=list)
-    unknown: list[bytes] = field(default_factory=list)
-    fault: Violation | None = None
+    __slots__ = ("chunks", "fault", "tag", "unknown")
+
+    def __init__(self, tag: int) -> None:
+        self.tag = tag
+        self.chunks: list[RawChunk] = []
+        self.unknown: list[bytes] = []
+        self.fault: Violation | None = None
 
     @property
     def begins(self) -> bool:
         """Whether it begins an association. An INIT stands alone. (RFC 9260 section 3)."""
-        return len(self.chunks) == 1 and self.chunks[0].kind == INIT
+        return len(self.chunks) == 1 and self.chunks[0][0] == INIT
 
 
 def read_packet(packet: bytes) -> RawPacket:
@@ -123,7 +120,7 @@ def read_packet(packet: bytes) -> RawPacket:
     The two upper bits of an unknown type say if the chunks behind it may be handled, and if the
     sender wants to know. (RFC 9260 section 3.2)
     """
-    found = RawPacket(*unpack_from("!L", packet, 4))
+    found = RawPacket(int.from_bytes(packet[4:8]))
     place, end = HEADER, len(packet)
     while place <= end - CHUNK_HEADER:
         kind, flags, size = unpack_from("!BBH", packet, place)
@@ -131,13 +128,15 @@ def read_packet(packet: bytes) -> RawPacket:
             found.fault = Violation("A chunk of SCTP has an impossible length")
             return found
         body = packet[place + CHUNK_HEADER : place + size]
-        if kind in SHORTEST:
+        if kind == DATA and size > CHUNK_HEADER + SHORTEST[DATA]:
+            found.chunks.append((kind, flags, body))  # soon, as there are most of these
+        elif kind in SHORTEST:
             found.fault = fault_of(kind, body)
             if kind == INIT and (place > HEADER or end - place - size >= CHUNK_HEADER):
                 found.fault = Violation("An INIT of SCTP isn't alone")
             if found.fault is not None:
                 return found
-            found.chunks.append(RawChunk(kind, flags, body))
+            found.chunks.append((kind, flags, body))
         else:
             if kind & 0x40 and size <= LONGEST_REPORT:
                 found.unknown.append(packet[place : place + size])

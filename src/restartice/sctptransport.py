@@ -37,7 +37,6 @@ LARGEST_GAP: Final = 1 << 13
 # How many bytes beyond what we have said that we take belong to a message that never ends.
 OVERFLOW: Final = 1 << 20
 HALF: Final = 1 << 31
-NOT_OPEN: Final = frozenset({"CLOSED", "COOKIE_WAIT"})
 BEFORE_OPEN: Final = frozenset({"CLOSED", "COOKIE_WAIT", "COOKIE_ECHOED"})
 
 
@@ -136,7 +135,6 @@ class RTCSctpTransport(Emitter, AiortcSctpTransport):
         # "If the tag isn't our own, discard the packet." That of an INIT, which is alone, is 0.
         if found.tag != (0 if found.begins else self.local_tag):
             return
-        self._errors = [(Cause.UNKNOWN_CHUNK, chunk) for chunk in found.unknown]
         for kind, flags, body in found.chunks:
             chunk = make_chunk(kind, flags, body)
             admits = self._checks.get(kind)
@@ -144,9 +142,15 @@ class RTCSctpTransport(Emitter, AiortcSctpTransport):
                 await self.receive_chunk(chunk)
         if found.fault is not None:
             raise found.fault
-        for cause, value in self._errors:
+        if found.unknown or self._errors:
+            await self._tell_errors(found.unknown)
+        if self.acknowledgement_due:
+            await self.acknowledge()
+
+    async def _tell_errors(self, unknown: Iterable[bytes]) -> None:
+        errors, self._errors = self._errors, []
+        for cause, value in [*errors, *((Cause.UNKNOWN_CHUNK, chunk) for chunk in unknown)]:
             await self.send_error(cause, value)
-        await self.acknowledge()
 
     async def handling_failed(self, error: Exception) -> None:
         """End the association, and tell why. (RFC 9260 section 3.3.10.13)."""
@@ -161,7 +165,9 @@ class RTCSctpTransport(Emitter, AiortcSctpTransport):
             self.enter_closed()
 
     def _admits_data(self, chunk: rtcsctptransport.DataChunk) -> bool:
-        if self.progress in NOT_OPEN:
+        if self.comes_next(chunk):
+            return True
+        if not self.is_open:
             return False
         if chunk.stream_id >= self.inbound_streams:
             self._errors.append((Cause.INVALID_STREAM, pack("!HH", chunk.stream_id, 0)))
@@ -176,15 +182,17 @@ class RTCSctpTransport(Emitter, AiortcSctpTransport):
 
     def _admits_sack(self, chunk: rtcsctptransport.SackChunk) -> bool:
         outstanding = (self.last_sent_tsn - chunk.cumulative_tsn) % (1 << 32)
-        if self.progress in NOT_OPEN or outstanding >= HALF:
+        if not self.is_open or outstanding >= HALF:
             return False
+        if not chunk.gaps:
+            return True
         valid = all(0 < first <= last <= outstanding for first, last in chunk.gaps)
         if not valid or sum(last - first + 1 for first, last in chunk.gaps) > outstanding:
             chunk.gaps = []
         return True
 
     def _admits_when_open(self, _: rtcsctptransport.Chunk) -> bool:
-        return self.progress not in NOT_OPEN
+        return self.is_open
 
     def _admits_init(self, chunk: rtcsctptransport.InitChunk) -> bool:
         # aiortc would take the numbers of a late one for those of the association.

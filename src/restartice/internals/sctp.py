@@ -9,6 +9,7 @@ from aiortc import rtcdatachannel, rtcdtlstransport, rtcsctptransport
 from aiortc.rtcsctptransport import (
     AbortChunk,
     Chunk,
+    DataChunk,
     ErrorChunk,
     InitChunk,
     SackChunk,
@@ -20,6 +21,8 @@ from .seam import Private, require
 __all__ = ["AiortcSctpTransport", "checksum_matches", "make_chunk"]
 
 # How many blocks an acknowledgement, and how many streams a FORWARD TSN, can have in a packet.
+_CLOSED = rtcsctptransport.RTCSctpTransport.State.CLOSED
+_COOKIE_WAIT = rtcsctptransport.RTCSctpTransport.State.COOKIE_WAIT
 _UNRECOGNIZED: Final = 8  # a parameter of an INIT ACK (RFC 9260 section 3.3.3.1)
 BLOCKS: Final = (rtcsctptransport.SCTP_MAX_PACKET_LENGTH - 28) // 4
 
@@ -105,6 +108,7 @@ class AiortcSctpTransport(rtcsctptransport.RTCSctpTransport):
     # How many bytes can still come in, and which TSN came in last, and was given out last.
     window = Private[int](_SCTP, "_advertised_rwnd")
     last_received_tsn = Private[int](_SCTP, "_last_received_tsn")
+    acknowledgement_due = Private[bool](_SCTP, "_sack_needed")
     # How long an answer may take, in seconds.
     timeout = Private[float](_SCTP, "_rto")
     setup_task: asyncio.Task[None] | None = None
@@ -148,6 +152,28 @@ class AiortcSctpTransport(rtcsctptransport.RTCSctpTransport):
 
     # What a subclass calls.
 
+    # Under another name only, because each call takes its time. Lets aiortc handle a chunk.
+    receive_chunk = rtcsctptransport.RTCSctpTransport._receive_chunk
+    # Lets aiortc handle a message.
+    deliver = rtcsctptransport.RTCSctpTransport._data_channel_receive
+
+    @property
+    def is_open(self) -> bool:
+        """Whether data can come in."""
+        state = self._association_state
+        return state is not _CLOSED and state is not _COOKIE_WAIT
+
+    def comes_next(self, chunk: DataChunk) -> bool:
+        """Say if data is what has to come next, on a stream that there is, and there is room."""
+        state = self._association_state
+        return (
+            chunk.tsn == (self._last_received_tsn or 0) + 1
+            and chunk.stream_id < self._inbound_streams_count
+            and self._advertised_rwnd > 0
+            and state is not _CLOSED
+            and state is not _COOKIE_WAIT
+        )
+
     @property
     def progress(self) -> str:
         """How far the association has come, as RFC 9260 calls it, with underscores."""
@@ -162,23 +188,14 @@ class AiortcSctpTransport(rtcsctptransport.RTCSctpTransport):
         """Return the data channel of a stream, or None."""
         return self._data_channels.get(stream)
 
-    async def receive_chunk(self, chunk: Chunk) -> None:
-        """Let aiortc handle a chunk."""
-        await self._receive_chunk(chunk)
-
-    async def deliver(self, stream: int, protocol: int, message: bytes) -> None:
-        """Let aiortc handle a message."""
-        await self._data_channel_receive(stream, protocol, message)
-
     def discard(self, tsn: int) -> None:
         """Acknowledge data without taking it."""
         self._mark_received(tsn)
         self._sack_needed = True
 
     async def acknowledge(self) -> None:
-        """Send an acknowledgement if one is due."""
-        if self._sack_needed:
-            await self._send_sack()
+        """Send an acknowledgement."""
+        await self._send_sack()
 
     async def send_error(self, cause: int, value: bytes) -> None:
         """Tell the other side that something is wrong that doesn't end the association."""
