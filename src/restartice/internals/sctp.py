@@ -2,7 +2,7 @@
 
 import asyncio
 from struct import unpack_from
-from typing import Final
+from typing import Any, Final
 
 import aiortc
 from aiortc import rtcdatachannel, rtcdtlstransport, rtcsctptransport
@@ -153,9 +153,9 @@ class AiortcSctpTransport(rtcsctptransport.RTCSctpTransport):
     # What a subclass calls.
 
     # Under another name only, because each call takes its time. Lets aiortc handle a chunk.
-    receive_chunk = rtcsctptransport.RTCSctpTransport._receive_chunk
+    receive_chunk: Any = getattr(_SCTP, "_receive_chunk", None)
     # Lets aiortc handle a message.
-    deliver = rtcsctptransport.RTCSctpTransport._data_channel_receive
+    deliver: Any = getattr(_SCTP, "_data_channel_receive", None)
 
     @property
     def is_open(self) -> bool:
