@@ -43,7 +43,9 @@ class RTCError(OperationError):
         errorDetail: `"data-channel-failure"` if it is one of them, `"sctp-failure"` if it is all.
         sctpCauseCode: The number of the cause if an ABORT told one, or None.
 
-    Mostly the mistake of the other side. Spec: https://w3c.github.io/webrtc-pc/#rtcerror-interface
+    Mostly the mistake of the other side.
+
+    Spec: https://w3c.github.io/webrtc-pc/#rtcerror-interface
     """
 
     def __init__(self, message: str, detail: str, cause: int | None = None) -> None:

@@ -73,7 +73,13 @@ class RTCSctpTransport(Emitter, AiortcSctpTransport):
         remoteCaps: aiortc.RTCSctpCapabilities | None,  # noqa: N803  aiortc's name
         remotePort: int,  # noqa: N803
     ) -> None:
-        """Set the association up."""
+        """Set the association up.
+
+        Args:
+            remoteCaps: How large the messages are that the other side takes, or None if it
+                hasn't said so.
+            remotePort: The SCTP port of the other side.
+        """
         self.timeout = min(self.timeout, FIRST_TIMEOUT)
         await super().start(remoteCaps, remotePort)
 
@@ -97,7 +103,7 @@ class RTCSctpTransport(Emitter, AiortcSctpTransport):
         """Tell a new channel that it can't open."""
         self.tell_failure("The SCTP transport is closed", [channel])
 
-    def opening(self, message: bytes, channel: aiortc.RTCDataChannel) -> bytes:
+    def opening_message(self, message: bytes, channel: aiortc.RTCDataChannel) -> bytes:
         """Return the message to open a channel with, given aiortc's.
 
         Raises:

@@ -146,7 +146,7 @@ class AiortcSctpTransport(rtcsctptransport.RTCSctpTransport):
         """Take a message that is complete."""
         raise NotImplementedError
 
-    def opening(self, message: bytes, channel: aiortc.RTCDataChannel) -> bytes:
+    def opening_message(self, message: bytes, channel: aiortc.RTCDataChannel) -> bytes:
         """Return the message to open a channel with, given aiortc's."""
         raise NotImplementedError
 
@@ -327,10 +327,12 @@ class AiortcSctpTransport(rtcsctptransport.RTCSctpTransport):
             _refuse(self, channel)
         else:
             # aiortc counts the characters of the names, not the bytes.
-            self.opening(bytes(12), channel)
+            self.opening_message(bytes(12), channel)
             super()._data_channel_open(channel)
             _, protocol, message = self._data_channel_queue.pop()
-            self._data_channel_queue.append((channel, protocol, self.opening(message, channel)))
+            self._data_channel_queue.append(
+                (channel, protocol, self.opening_message(message, channel))
+            )
 
     def _data_channel_add_negotiated(self, channel: aiortc.RTCDataChannel) -> None:
         if self.state == "closed":
