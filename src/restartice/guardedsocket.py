@@ -18,7 +18,7 @@ from .guard import (
     shape_of,
     transaction_of,
 )
-from .internals import StunProtocol, make_socket
+from .internals import StunProtocol, error_code, make_socket
 
 __all__ = ["UNREADABLE", "Address", "Gate", "GuardedProtocol", "guarded_protocol", "put_on_guard"]
 
@@ -31,6 +31,7 @@ MOST_ALLOWED: Final = 4
 # How many classes of sockets are remembered, which programs may have made of aioice's.
 CLASSES: Final = 8
 
+ROLE_CONFLICT: Final = 487
 NO_PROOF: Final = "the other end has not proved that it is there"
 UNREADABLE: Final = "it has the shape of a STUN message, and can't be read"
 NO_USE: Final = "it is neither a check nor an answer that is waited for"
@@ -162,9 +163,10 @@ class GuardedProtocol(StunProtocol):
 
     def _may_send(self, message: stun.Message, addr: Address) -> bool:
         if message.message_class is stun.Class.ERROR:
-            is_signed = "MESSAGE-INTEGRITY" in message.attributes
+            # Only a signed request can be in conflict with our role.
             now = asyncio.get_running_loop().time()
-            return is_signed or bool(self.receiver.gate.allowance.take_refusal(now))
+            allowance = self.receiver.gate.allowance
+            return error_code(message) == ROLE_CONFLICT or bool(allowance.take_refusal(now))
         if message.message_class is not stun.Class.REQUEST or addr not in self._allowed:
             return True
         if self._allowed[addr]:
