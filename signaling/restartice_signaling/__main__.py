@@ -12,6 +12,7 @@ from typing import Final
 
 from .backend import Backend, BackendDown
 from .configuration import make_settings, make_ssl, parse_arguments, parse_token_arguments
+from .descriptors import raise_limit
 from .logs import configure
 from .memory import MemoryBackend
 from .server import serve
@@ -72,6 +73,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return print_token(arguments[1:])
     options = parse_arguments(arguments)
     configure(options.log_level, options.log_format)
+    raise_limit(options.max_connections)
     try:
         asyncio.run(run(options))
     except (OSError, BackendDown) as error:

@@ -1,15 +1,20 @@
 """The connections to a server, counted from their first packet on; those too many are ended."""
 
 import asyncio
+import logging
 from typing import Any
 
 from .closing import CLOSE_TOO_SLOW
+from .descriptors import spare_descriptors
 from .frames import ThrottledSocket
 from .limits import LENIENCE, RateLimit
+from .logs import event
 from .metrics import Metrics
 from .settings import ServerSettings
 
 __all__ = ["CountedSocket", "Door"]
+
+logger = logging.getLogger(__name__)
 
 
 class Door:
@@ -39,22 +44,36 @@ class Door:
 
     def enter(self, socket: "CountedSocket") -> bool:
         """Note a connection; return False if it is one too many."""
-        metrics = self._metrics
-        if metrics.connections >= self._settings.max_connections:
-            metrics.refused["overload"] += 1
+        metrics, settings = self._metrics, self._settings
+        if metrics.connections >= settings.max_connections:
+            self._note_overload("too many connections")
             return False
-        if len(self._pending) >= self._settings.max_pending:
+        spare = spare_descriptors()
+        if spare is not None and metrics.connections >= spare:
+            self._note_overload("too few descriptors")
+            # Whoever has said hello keeps its place.
+            if not self._pending:
+                return False
+            self._cut_oldest()
+        elif len(self._pending) >= settings.max_pending:
+            self._note_overload("too many connections without a hello")
             # Who means it has said hello long before: it isn't those who come who are too many.
-            oldest = next(iter(self._pending))
-            metrics.refused["overload"] += 1
-            self.seat(oldest)
-            oldest.transport.abort()
+            self._cut_oldest()
         self._pending[socket] = None
         self._entered.add(socket)
         metrics.accepted += 1
         metrics.connections += 1
         metrics.pending = len(self._pending)
         return True
+
+    def _note_overload(self, reason: str) -> None:
+        self._metrics.refused["overload"] += 1
+        event(logger, logging.WARNING, "overload", reason=reason)
+
+    def _cut_oldest(self) -> None:
+        oldest = next(iter(self._pending))
+        self.seat(oldest)
+        oldest.transport.abort()
 
     def seat(self, socket: "CountedSocket") -> None:
         """Note that a client has said hello, or never will."""
