@@ -8,6 +8,7 @@ import signal
 import sys
 import threading
 from collections.abc import Sequence
+from types import FrameType
 from typing import Final
 
 from .backend import Backend, BackendDown
@@ -25,9 +26,15 @@ async def run(options: argparse.Namespace) -> None:
     """Serve until SIGINT or SIGTERM."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop.set)
     settings = make_settings(options)
+
+    def end(_number: int, _frame: FrameType | None) -> None:
+        # The last resort, for what neither ends nor lets the loop run.
+        _end_in(settings.drain_timeout)
+        loop.call_soon_threadsafe(stop.set)
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, end)
     backend: Backend = MemoryBackend(settings.rooms)
     if options.redis:
         # Only here, because it needs the extra `redis`.
@@ -41,8 +48,6 @@ async def run(options: argparse.Namespace) -> None:
     async with serve(options.host, options.port, settings, backend=backend, ssl=context) as server:
         print(f"listening on {server.url}", flush=True)
         await stop.wait()
-        # The last resort: something that neither ends nor lets the loop run.
-        _end_in(settings.drain_timeout)
 
 
 def _end_in(seconds: float) -> None:

@@ -40,6 +40,8 @@ Result = TypeVar("Result")
 
 logger = logging.getLogger(__name__)
 
+# What others are told of why a client has left, in characters.
+MAX_REASON: Final = 200
 # TURN credentials are renewed after this part of their life.
 TURN_RENEWAL: Final = 0.8
 
@@ -65,6 +67,11 @@ class ClientConnection:
         # When the client was last heard, or was not listened to.
         self._heard = time.monotonic()
         self._listening = True
+        self._stopping = asyncio.Event()
+
+    def stop(self) -> None:
+        """Act on nothing more that the client says: it says it again to the next server."""
+        self._stopping.set()
 
     async def say_last(self, message: Message) -> None:
         """Send a message at once, past all that waits."""
@@ -186,6 +193,8 @@ class ClientConnection:
             async for frame in self._socket:
                 self._listening = False
                 await self._keep_to_rate()
+                if self._stopping.is_set():
+                    break
                 if not confirmed:
                     await self._backend.confirm(seat)
                     confirmed = True
@@ -211,7 +220,9 @@ class ClientConnection:
             self._throttled_since = now
         if now - self._throttled_since > self._settings.flood_patience:
             raise refusal("rate-limited", "too many messages", CLOSE_TOO_SLOW, RETRY_AFTER)
-        await asyncio.sleep(delay)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(delay):
+                await self._stopping.wait()
 
     async def _act_on(self, frame: str | bytes, seat: Seat, relay: Relay) -> str | None:
         self._metrics.received += 1
@@ -232,7 +243,7 @@ class ClientConnection:
             self._send_ice(seat)
         elif isinstance(message, Bye):
             await relay.settle()
-            return message.reason or "bye"
+            return message.reason[:MAX_REASON] or "bye"
         elif not isinstance(message, Pong):
             await relay.take_bad(BadMessage("a client sends no message of this type"))
         return None

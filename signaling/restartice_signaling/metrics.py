@@ -15,6 +15,7 @@ class Metrics:
     def __init__(self) -> None:
         self.connections = 0
         self.pending = 0
+        self.tasks = 0
         self.accepted = 0
         self.joined = 0
         self.resumed = 0
@@ -33,6 +34,7 @@ class Metrics:
     def _lines(self) -> Iterator[str]:
         yield from _plain("connections", "gauge", "Connections now.", self.connections)
         yield from _plain("pending", "gauge", "Connections without a hello.", self.pending)
+        yield from _plain("tasks", "gauge", "Tasks of the event loop.", self.tasks)
         counters = {
             "accepted": ("Connections accepted.", self.accepted),
             "joined": ("Sessions begun.", self.joined),

@@ -214,7 +214,7 @@ local function place(room, wanted, claim, spare, max_peers)
   if wanted ~= '' then rival = redis.call('HGET', room_key(room), wanted) or nil end
   if rival and (claim == 'always' or (claim == 'away' and get(rival, 'node') == '')) then
     tell_node(rival, 'replaced')
-    redis.call('SET', P .. 'x:' .. rival, '1', 'PX', WINDOW + 60000)
+    redis.call('SET', P .. 'x:' .. rival, '1', 'PX', WINDOW)
     finish(rival, 'replaced')
     return wanted
   end

@@ -164,6 +164,8 @@ class SignalingServer:
 
         event(logger, logging.INFO, "draining", connections=len(self._connections))
         await self._send_elsewhere(left(0.1))
+        for connection in self._connections:
+            connection.stop()
         self._server.close(code=CLOSE_GOING_AWAY, reason="draining")
         # They have no session that anybody would lose.
         self._door.cut_pending()
@@ -220,6 +222,7 @@ class SignalingServer:
     ) -> Response | None:
         path = request.path.partition("?")[0]
         if path == "/metrics":
+            self.metrics.tasks = len(asyncio.all_tasks())
             return _answer(http.HTTPStatus.OK, self.metrics.render(), CONTENT_TYPE)
         if path == "/healthz":
             return self._tell_health()
