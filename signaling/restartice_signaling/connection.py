@@ -67,11 +67,6 @@ class ClientConnection:
         # When the client was last heard, or was not listened to.
         self._heard = time.monotonic()
         self._listening = True
-        self._stopping = asyncio.Event()
-
-    def stop(self) -> None:
-        """Act on nothing more that the client says: it says it again to the next server."""
-        self._stopping.set()
 
     async def say_last(self, message: Message) -> None:
         """Send a message at once, past all that waits."""
@@ -193,7 +188,7 @@ class ClientConnection:
             async for frame in self._socket:
                 self._listening = False
                 await self._keep_to_rate()
-                if self._stopping.is_set():
+                if self._service.stopping.is_set():
                     break
                 if not confirmed:
                     await self._backend.confirm(seat)
@@ -222,7 +217,7 @@ class ClientConnection:
             raise refusal("rate-limited", "too many messages", CLOSE_TOO_SLOW, RETRY_AFTER)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(delay):
-                await self._stopping.wait()
+                await self._service.stopping.wait()
 
     async def _act_on(self, frame: str | bytes, seat: Seat, relay: Relay) -> str | None:
         self._metrics.received += 1

@@ -103,7 +103,7 @@ class CountedSocket(ThrottledSocket):
     """A connection that goes through the door."""
 
     def __init__(self, door: Door, *args: Any, **kwargs: Any) -> None:
-        super().__init__(door.make_rate(), door.flood_patience, *args, **kwargs)
+        super().__init__(door.make_rate, door.flood_patience, *args, **kwargs)
         self._door = door
         self._entered = False
 

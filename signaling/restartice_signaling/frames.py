@@ -5,6 +5,7 @@ long as the client doesn't read; and they take time from all others.
 """
 
 import asyncio
+from collections.abc import Callable
 from typing import Any, Final
 
 from websockets.frames import DATA_OPCODES, Frame, Opcode
@@ -17,23 +18,28 @@ __all__ = ["ThrottledSocket"]
 
 # So much is looked at before reading may be stopped; asyncio hands over 32 times as much.
 SLICE: Final = 8192
+NOTHING: Final[frozenset[str]] = frozenset()
 
 
 class ThrottledSocket(ServerSocket):
     """A connection whose client is read no faster than agreed, nor while it doesn't read pongs.
 
     Args:
-        rate: What is let through.
+        make_rate: Returns what is let through.
         patience: For how many seconds the client may be too fast without a pause.
     """
 
-    def __init__(self, rate: RateLimit, patience: float, *args: Any, **kwargs: Any) -> None:
+    def __init__(
+        self, make_rate: Callable[[], RateLimit], patience: float, *args: Any, **kwargs: Any
+    ) -> None:
         super().__init__(*args, **kwargs)
-        self._frames = rate
+        self._make_rate = make_rate
+        # Most clients never need it.
+        self._frames: RateLimit | None = None
         self._patience = patience
         self._throttled_since: float | None = None
         # Why nothing is read.
-        self._holds: set[str] = set()
+        self._holds: frozenset[str] = NOTHING
         # What has come, and is looked at when reading goes on.
         self._rest = b""
         self._timer: asyncio.TimerHandle | None = None
@@ -42,18 +48,18 @@ class ThrottledSocket(ServerSocket):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Read, as long as nothing holds that up."""
         super().connection_made(transport)
-        self.recv_messages.pause = lambda: self._hold("queue")
-        self.recv_messages.resume = lambda: self._release("queue")
+        self.recv_messages.pause = self._hold
+        self.recv_messages.resume = self._release
 
-    def _hold(self, reason: str) -> None:
+    def _hold(self, reason: str = "queue") -> None:
         if not self._holds:
             self.transport.pause_reading()
-        self._holds.add(reason)
+        self._holds |= {reason}
 
-    def _release(self, reason: str) -> None:
+    def _release(self, reason: str = "queue") -> None:
         if reason not in self._holds:
             return
-        self._holds.discard(reason)
+        self._holds -= {reason}
         if not self._holds and not self.transport.is_closing():
             self.transport.resume_reading()
             # Whoever releases is in the middle of something.
@@ -95,6 +101,8 @@ class ThrottledSocket(ServerSocket):
 
     def _keep_to_rate(self) -> None:
         now = self.loop.time()
+        if self._frames is None:
+            self._frames = self._make_rate()
         delay = self._frames.take(now)
         if self._frames.is_rested:
             self._throttled_since = None

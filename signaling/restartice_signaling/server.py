@@ -164,8 +164,7 @@ class SignalingServer:
 
         event(logger, logging.INFO, "draining", connections=len(self._connections))
         await self._send_elsewhere(left(0.1))
-        for connection in self._connections:
-            connection.stop()
+        self._service.stopping.set()
         self._server.close(code=CLOSE_GOING_AWAY, reason="draining")
         # They have no session that anybody would lose.
         self._door.cut_pending()

@@ -1,5 +1,6 @@
 """What all connections of a server share, and how a client is told that it is refused."""
 
+import asyncio
 from dataclasses import dataclass, field
 
 from .backend import Backend
@@ -12,11 +13,17 @@ __all__ = ["Refusal", "Service", "refusal"]
 
 @dataclass
 class Service:
-    """What all connections of a server share."""
+    """What all connections of a server share.
+
+    Attributes:
+        stopping: Set when nothing more that clients say is acted on: they say it again to the next
+            server.
+    """
 
     settings: ServerSettings
     backend: Backend
     metrics: Metrics = field(default_factory=Metrics)
+    stopping: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 class Refusal(Exception):  # noqa: N818  not an error of ours
