@@ -111,6 +111,16 @@ class IceConnection(GatheringConnection):
         finally:
             insisting.cancel()
             self.schedule.stop()
+            self._abandon_checks()
+
+    def _abandon_checks(self) -> None:
+        # aioice has cancelled them, and leaves their pairs in progress for good, which no check of
+        # the other end would have checked any more. (RFC 8445 section 7.3.1.4)
+        for pair in self.check_list:
+            if pair.task is not None:
+                pair.task.cancel()
+                pair.task = None
+                self.check_state(pair, CandidatePair.State.FAILED)
 
     def start_checks(self) -> None:
         """Check the pairs at the pace of the RFC, those first that lead across most likely."""

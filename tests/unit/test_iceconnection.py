@@ -17,6 +17,7 @@ from restartice.iceconnection import IceConnection, consent_timings, make_ice_co
 
 LOOPBACK = "127.0.0.1"
 DEADLINE = 20.0
+PASSWORD = "x" * 22
 
 
 class Silent(asyncio.DatagramProtocol):
@@ -69,42 +70,80 @@ async def test_a_check_in_progress_is_repeated_when_the_other_side_checks(
     monkeypatch.setattr(stun, "RETRY_RTO", 10 * DEADLINE)
     loop = asyncio.get_running_loop()
     far, port = silent
-    async with connecting_to(port, IceSettings(check_repetition=10 * DEADLINE)) as connection:
+    async with connecting_to(port, IceSettings(check_repetition=10 * DEADLINE)) as (connection, _):
         await far.wait_for(1)
-        (near,) = connection.local_candidates
-
-        def check() -> None:
-            request = stun.Message(stun.Method.BINDING, stun.Class.REQUEST)
-            request.attributes["USERNAME"] = f"{connection.local_username}:far"
-            request.attributes["PRIORITY"] = 1
-            request.attributes["ICE-CONTROLLED"] = 1
-            request.add_message_integrity(connection.local_password.encode())
-            far.transport.sendto(bytes(request), (near.host, near.port))
-
-        check()
+        send_check(connection, far)
         await far.wait_for(2)
         # However fast the other side checks, it gets no more back than some repetitions a second.
         begun = loop.time()
         for _ in range(200):
-            check()
+            send_check(connection, far)
         await far.wait_for(2, answers=201)
         elapsed = loop.time() - begun
         assert far.count <= 3 + elapsed / 0.02
         assert len(set(far.requests)) == 1
 
 
-@asynccontextmanager
-async def connecting_to(port: int, settings: IceSettings) -> AsyncIterator[IceConnection]:
-    """Let a connection check a port."""
-    connection = IceConnection(ice_controlling=True)
-    connection.settings = settings
-    connection.remote_username, connection.remote_password = "far", "x" * 22
-    await connection.begin_gathering([])
+class Answering(Silent):
+    """Answers each request of an agent whose remote password is this."""
+
+    def datagram_received(self, data: bytes, addr: Any) -> None:
+        super().datagram_received(data, addr)
+        request = stun.parse_message(data)
+        response = stun.Message(stun.Method.BINDING, stun.Class.RESPONSE, request.transaction_id)
+        response.attributes["XOR-MAPPED-ADDRESS"] = addr
+        response.add_message_integrity(PASSWORD.encode())
+        self.transport.sendto(bytes(response), addr)
+
+
+async def test_a_pair_that_was_not_nominated_is_checked_when_the_other_side_checks(
+    silent: tuple[Silent, int],
+) -> None:
+    far, port = silent
+    live, _ = await asyncio.get_running_loop().create_datagram_endpoint(
+        Answering, local_addr=(LOOPBACK, 0)
+    )
+    async with connecting_to(port, IceSettings()) as (connection, connecting):
+        await far.wait_for(1)
+        await add_candidate(connection, live.get_extra_info("sockname")[1])
+        await asyncio.wait_for(connecting, DEADLINE)
+        before = far.count
+        send_check(connection, far)
+        await far.wait_for(before + 1, answers=1)
+        assert far.requests[-1] not in far.requests[:before]
+    live.close()
+
+
+async def add_candidate(connection: IceConnection, port: int) -> None:
+    """Tell a connection of another candidate of the other side."""
     await connection.add_remote_candidate(
         aioice.Candidate("1", 1, "udp", 1, LOOPBACK, port, "host")
     )
+
+
+def send_check(connection: IceConnection, far: Silent) -> None:
+    """Let a connection be checked."""
+    (near,) = connection.local_candidates
+    request = stun.Message(stun.Method.BINDING, stun.Class.REQUEST)
+    request.attributes["USERNAME"] = f"{connection.local_username}:far"
+    request.attributes["PRIORITY"] = 1
+    request.attributes["ICE-CONTROLLED"] = 1
+    request.add_message_integrity(connection.local_password.encode())
+    far.transport.sendto(bytes(request), (near.host, near.port))
+
+
+@asynccontextmanager
+async def connecting_to(
+    port: int, settings: IceSettings
+) -> AsyncIterator[tuple[IceConnection, asyncio.Task[None]]]:
+    """Let a connection check a port; yield it, and what is done when a pair is nominated."""
+    connection = IceConnection(ice_controlling=True)
+    connection.settings = settings
+    connection.remote_username, connection.remote_password = "far", PASSWORD
+    await connection.begin_gathering([])
+    await add_candidate(connection, port)
     connecting = asyncio.ensure_future(connection.connect())
-    yield connection
+    yield connection, connecting
     connecting.cancel()
     await asyncio.wait([connecting])
     await connection.close()
