@@ -34,10 +34,17 @@ class Closing:
             self._enter()
         finally:
             # Even if a listener has raised what isn't an Exception.
-            if self._task is None or (self._task.done() and not self._complete):
+            if self._task is None or self._has_failed(self._task):
                 self._task = asyncio.ensure_future(self._end())
                 self._task.add_done_callback(self._ended)
-        await asyncio.wait([self._task])
+        if not self._task.done():
+            await asyncio.wait([self._task])
+
+    def _has_failed(self, task: asyncio.Task[None]) -> bool:
+        """Say if what was begun hasn't ended all, and never will, as its event loop has stopped."""
+        if task.done():
+            return not self._complete
+        return task.get_loop() is not asyncio.get_running_loop()
 
     def _enter(self) -> None:
         connection = self._connection

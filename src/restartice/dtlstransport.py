@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Final
 
@@ -17,8 +17,6 @@ from .listeners import Emitter
 from .stats import Traffic
 
 __all__ = ["RTCDtlsTransport", "parked_stops"]
-
-logger = logging.getLogger(__name__)
 
 logger = logging.getLogger(__name__)
 
@@ -47,6 +45,7 @@ class RTCDtlsTransport(Emitter, AiortcDtlsTransport):
     ) -> None:
         super().__init__(transport, [PreparedCertificate(c, self._prepare) for c in certificates])
         self.parking = False
+        self.on_cancelled: Callable[[], Awaitable[None]] = _wait_for_nothing
         self._failures = 0
         self._fingerprints: list[RTCDtlsFingerprint] = []
         self._expected: list[RTCDtlsFingerprint] = []
@@ -62,6 +61,10 @@ class RTCDtlsTransport(Emitter, AiortcDtlsTransport):
         if not self._fingerprints:
             self._fingerprints = super().getLocalParameters().fingerprints
         return RTCDtlsParameters(fingerprints=list(self._fingerprints))
+
+    async def cancelled(self) -> None:
+        """End with the program, which waits for that."""
+        await self.on_cancelled()
 
     def handling_failed(self, error: Exception) -> None:
         """Drop a packet that couldn't be handled; the first one is told, the others are not.
@@ -180,6 +183,10 @@ class RTCDtlsTransport(Emitter, AiortcDtlsTransport):
             self.dtls_role,
             PATIENCE,
         )
+
+
+async def _wait_for_nothing() -> None:
+    """Return at once."""
 
 
 @contextmanager

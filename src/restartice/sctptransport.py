@@ -1,5 +1,6 @@
 """SCTP that gets over lost packets, lost paths, and what a peer gets wrong."""
 
+import asyncio
 import logging
 from collections.abc import Callable, Iterable
 from struct import pack
@@ -80,6 +81,8 @@ class RTCSctpTransport(Emitter, AiortcSctpTransport):
                 hasn't said so.
             remotePort: The SCTP port of the other side.
         """
+        # It may have been made for another event loop, or before there was one.
+        self.loop = asyncio.get_running_loop()
         self.timeout = min(self.timeout, FIRST_TIMEOUT)
         await super().start(remoteCaps, remotePort)
 

@@ -261,6 +261,22 @@ class RTCRtpTransceiver(AiortcRtpTransceiver):
             self.wanted_direction = direction
             owner.update_negotiation_needed_flag()
 
+    def setCodecPreferences(self, codecs: list[aiortc.RTCRtpCodecCapability]) -> None:
+        """Describe some codecs only, in an order of preference.
+
+        Args:
+            codecs: The codecs, of those of getCapabilities(); none for all of them, as they are.
+
+        Raises:
+            RuntimeError: This is not the thread of the connection's event loop.
+            ValueError: One of them isn't supported.
+
+        Spec: https://w3c.github.io/webrtc-pc/#rtcrtptransceiver-interface
+        """
+        if self.owner is not None:
+            self.owner.home.check("setCodecPreferences()")
+        super().setCodecPreferences(codecs)
+
     @property
     def currentDirection(self) -> str | None:
         """The direction that is negotiated, or None; `"stopped"` when that is what is negotiated.

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import weakref
 from collections.abc import Coroutine, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 import aiortc
@@ -112,6 +112,7 @@ class TransportOwner(Emitter, AiortcPeerConnection):
         ice.resumed = lambda lossy: resume(self, ice, lossy=lossy)
         dtls = RTCDtlsTransport(ice, self.certificates)
         dtls.on("statechange", self.update_connection_state)
+        dtls.on_cancelled = self._end_with_program
         ice.traffic.total = dtls.traffic
         self.ice_transports.add(ice)
         self.dtls_transports.add(dtls)
@@ -307,6 +308,16 @@ class TransportOwner(Emitter, AiortcPeerConnection):
     def _end(self) -> None:
         if not self.is_closed and self.close_task is None:
             self.close_task = asyncio.ensure_future(self.close())
+
+    async def _end_with_program(self) -> None:
+        """Close, and return when that has ended, however often the caller is cancelled meanwhile.
+
+        asyncio.run() cancels all tasks and waits for them, but not for those that begin then.
+        """
+        self._end()
+        while (task := self.close_task) is not None and not task.done():
+            with suppress(asyncio.CancelledError):
+                await asyncio.wait([task])
 
     def _bundle_transport(self) -> RTCDtlsTransport | None:
         """Return the transport that a new section rides on, or None if it needs one of its own."""

@@ -42,6 +42,7 @@ CALLS: dict[str, Callable[[RTCPeerConnection], Any]] = {
     "addTransceiver": lambda pc: pc.addTransceiver("video"),
     "createDataChannel": lambda pc: pc.createDataChannel("other"),
     "direction": set_direction,
+    "setCodecPreferences": lambda pc: pc.getTransceivers()[0].setCodecPreferences([]),
     "stop": lambda pc: pc.getTransceivers()[0].stop(),
     "setStreams": lambda pc: pc.getSenders()[0].setStreams("stream"),
     "replaceTrack": lambda pc: pc.getSenders()[0].replaceTrack(None),

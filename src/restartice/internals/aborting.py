@@ -37,6 +37,7 @@ def abort_receiver(receiver: aiortc.RTCRtpReceiver) -> None:
 def abort_dtls(transport: aiortc.RTCDtlsTransport) -> None:
     """End the task of a DTLS transport. Without effect if it has none."""
     _cancel(transport, ("_task",))
+    transport._task = None
 
 
 def abort_data(sctp: aiortc.RTCSctpTransport) -> None:

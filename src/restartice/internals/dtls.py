@@ -1,5 +1,6 @@
 """The private names of aiortc's DTLS transport, and of the certificate that it is made with."""
 
+import asyncio
 from collections.abc import Callable
 from typing import Final
 
@@ -87,6 +88,10 @@ class AiortcDtlsTransport(rtcdtlstransport.RTCDtlsTransport):
         """Attempt to complete the handshake, after which this is `encrypted`, or `failed`."""
         raise NotImplementedError
 
+    async def cancelled(self) -> None:
+        """End what runs on this, as its task is cancelled, such as by the end of asyncio.run()."""
+        raise NotImplementedError
+
     def handling_failed(self, error: Exception) -> None:
         """Take note that a packet couldn't be handled."""
         raise NotImplementedError
@@ -115,6 +120,11 @@ class AiortcDtlsTransport(rtcdtlstransport.RTCDtlsTransport):
     async def _recv_next(self) -> None:
         try:
             await super()._recv_next()
+        except asyncio.CancelledError:
+            if asyncio.current_task() is self._task:
+                # Neither stop() nor disconnect() has done that, which forget the task.
+                await self.cancelled()
+            raise
         except ConnectionError:
             raise  # the end, as the other side or close() has it
         except Exception as error:  # noqa: BLE001  told by who takes note

@@ -125,6 +125,8 @@ def _set_at_end(task: asyncio.Future[None] | None, *events: asyncio.Event) -> No
 class AiortcRtpSender(rtcrtpsender.RTCRtpSender):
     """aiortc's sender with what its loop calls under a name of ours, and whose end is bounded."""
 
+    # What waits for the encoder.
+    loop = Private[asyncio.AbstractEventLoop](_SENDER, "__loop")
     rtp_task = Private[asyncio.Future[None] | None](_SENDER, "__rtp_task")
     rtcp_task = Private[asyncio.Future[None] | None](_SENDER, "__rtcp_task")
     rtp_events = _Events(_SENDER, "__rtp_started", "__rtp_exited")
@@ -133,6 +135,8 @@ class AiortcRtpSender(rtcrtpsender.RTCRtpSender):
     async def send(self, parameters: RTCRtpSendParameters) -> None:
         """Begin to send."""
         begun = self.rtp_task is not None
+        # It may have been made for another event loop, or before there was one.
+        self.loop = asyncio.get_running_loop()
         await super().send(parameters)
         if not begun:
             _set_at_end(self.rtp_task, *self.rtp_events)

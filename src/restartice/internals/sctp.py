@@ -111,6 +111,8 @@ class AiortcSctpTransport(rtcsctptransport.RTCSctpTransport):
     acknowledgement_due = Private[bool](_SCTP, "_sack_needed")
     # How long an answer may take, in seconds.
     timeout = Private[float](_SCTP, "_rto")
+    # What the timers run in.
+    loop = Private[asyncio.AbstractEventLoop](_SCTP, "_loop")
     setup_task: asyncio.Task[None] | None = None
     unknown_parameters: tuple[bytes, ...] = ()
 

@@ -51,8 +51,12 @@ def require(owner: type | ModuleType, name: str) -> str:
 
 def as_defined(owner: type) -> type:
     """Return a class as aiortc or aioice defines it, below what programs derive from it."""
-    theirs = (base for base in owner.__mro__ if base.__module__.split(".")[0] in LIBRARIES)
-    return next(theirs, owner)
+    return next(filter(is_theirs, owner.__mro__), owner)
+
+
+def is_theirs(owner: type) -> bool:
+    """Say if aiortc or aioice defines a class."""
+    return owner.__module__.split(".")[0] in LIBRARIES
 
 
 def missing_names(required: Iterable[tuple[type | ModuleType, str]]) -> list[str]:
@@ -69,7 +73,8 @@ def missing_names(required: Iterable[tuple[type | ModuleType, str]]) -> list[str
 
 def _assigns(owner: type, name: str) -> bool:
     """Say if instances of a class have an attribute; also if nothing tells the contrary."""
-    for base in owner.__mro__[:-1]:
+    # Others have attributes of the same names, such as pyee's emitter.
+    for base in filter(is_theirs, owner.__mro__):
         if "__init__" in vars(base):
             code = _init_code(base)
             if code is None or name in code.co_names:
