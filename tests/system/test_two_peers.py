@@ -80,6 +80,27 @@ async def run_demo(*arguments: str) -> tuple[int, str, str]:
     return running.process.returncode, out.decode(), err.decode()
 
 
+async def run_call(*arguments: str) -> tuple[int, str, str]:
+    """Run the demo to the end of the call, once more if the kernel has lost packets of it.
+
+    It does so when a process gets no time for so long that the buffer of its socket is full, which
+    tells nothing about the demo.
+    """
+    for _ in range(TRIES):
+        before = lost_by_the_kernel()
+        result = await run_demo(*arguments)
+        if result[0] == 0 or lost_by_the_kernel() == before:
+            break
+    return result
+
+
+def lost_by_the_kernel() -> int:
+    """Return how many datagrams found the buffer of their socket full, of all programs."""
+    lines = Path("/proc/net/snmp").read_text().splitlines()
+    names, values = (line.split() for line in lines if line.startswith("Udp:"))
+    return int(values[names.index("RcvbufErrors")])
+
+
 async def wait_gone(pids: list[int]) -> None:
     async with asyncio.timeout(30):
         while any(map(is_there, pids)):  # noqa: ASYNC110
@@ -155,7 +176,7 @@ async def test_plays_a_file(tmp_path: Path) -> None:
             picture.pts = number
             container.mux(video.encode(picture))
         container.mux(video.encode(None))
-    status, out, err = await run_demo(f"--play={file}", "--restarts=1", "--seconds=10", "--json")
+    status, out, err = await run_call(f"--play={file}", "--restarts=1", "--seconds=10", "--json")
     assert status == 0, out + err
     report = json.loads(out)
     assert report["held"]
@@ -164,7 +185,7 @@ async def test_plays_a_file(tmp_path: Path) -> None:
 
 
 async def call_with_twenty_restarts() -> dict[str, Any]:
-    status, out, err = await run_demo("--restarts=20", "--seconds=18", "--json")
+    status, out, err = await run_call("--restarts=20", "--seconds=18", "--json")
     assert status == 0, out + err
     report: dict[str, Any] = json.loads(out)
     return report
@@ -208,7 +229,7 @@ def check_report(report: dict[str, Any]) -> None:
 
 
 async def test_tells_what_happens_in_the_course_of_it() -> None:
-    status, out, err = await run_demo("--restarts=2", "--seconds=6")
+    status, out, err = await run_call("--restarts=2", "--seconds=6")
     assert status == 0, out + err
     lines = out.splitlines()
     for text in ("restartIce()", "sends as", "frames and", "adds an audio track", "ICE completed"):
