@@ -43,6 +43,9 @@ def take_away(module: str, class_name: str, name: str) -> None:
         if name in vars(base):
             delattr(base, name)
             return
+    declared = [vars(base).get("__annotations__", {}).pop(name, None) for base in bases]
+    if any(declared) and name not in owner.__init__.__code__.co_names:
+        return
     # It is assigned when an instance is made.
     owner.__init__.__code__ = without(owner.__init__.__code__, name)
 

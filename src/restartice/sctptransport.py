@@ -38,6 +38,8 @@ LARGEST_GAP: Final = 1 << 13
 # How many bytes beyond what we have said that we take belong to a message that never ends.
 OVERFLOW: Final = 1 << 20
 HALF: Final = 1 << 31
+# How many data channels of the other side there may be at a time, as many as libwebrtc takes.
+MOST_CHANNELS: Final = 1024
 BEFORE_OPEN: Final = frozenset({"CLOSED", "COOKIE_WAIT", "COOKIE_ECHOED"})
 
 
@@ -54,6 +56,10 @@ class RTCSctpTransport(Emitter, AiortcSctpTransport):
     def __init__(self, transport: aiortc.RTCDtlsTransport, port: int = 5000) -> None:
         super().__init__(transport, port)
         self._errors: list[tuple[int, bytes]] = []
+        # The streams on which the other side has opened channels, some of which may be closed.
+        self._opened: set[int] = set()
+        # How many it could not open; only the first one is told, the others are for debugging.
+        self._refusals = 0
         # What looks at a chunk before aiortc handles it, by its type.
         self._checks: dict[int, Callable[[Any], bool]] = {
             rtcsctptransport.DataChunk.type: self._admits_data,
@@ -257,15 +263,33 @@ class RTCSctpTransport(Emitter, AiortcSctpTransport):
         if kind == dcep.OPEN and channel is not None:
             self._fail(channel, "The other side has opened the data channel once more")
         elif kind == dcep.OPEN:
-            try:
-                message = dcep.read_open(message)
-            except ValueError as error:
-                logger.warning("A data channel can't be opened: %s", error)
-                self.reset_stream(stream)
-            else:
-                await self.deliver(stream, dcep.DCEP, message)
+            await self._open(stream, message)
         elif kind == dcep.ACK and channel is not None:
             await self.deliver(stream, dcep.DCEP, message)
+
+    async def _open(self, stream: int, message: bytes) -> None:
+        """Open a channel for the other side, or reset its stream.
+
+        Whether the stream is odd or even isn't looked at, as in libwebrtc: the side that opens one
+        has to choose rightly, so that both never choose the same. (RFC 8832 section 6)
+        """
+        try:
+            message = dcep.read_open(message)
+            self._check_room()
+        except ValueError as error:
+            level = logging.DEBUG if self._refusals else logging.WARNING
+            logger.log(level, "A data channel can't be opened: %s", error)
+            self._refusals += 1
+            self.reset_stream(stream)
+        else:
+            self._opened.add(stream)
+            await self.deliver(stream, dcep.DCEP, message)
+
+    def _check_room(self) -> None:
+        if len(self._opened) >= MOST_CHANNELS:
+            self._opened = {s for s in self._opened if self.channel_on(s) is not None}
+        if len(self._opened) >= MOST_CHANNELS:
+            raise ValueError(f"the other side has {MOST_CHANNELS} already")
 
     def _fail(self, channel: aiortc.RTCDataChannel | None, message: str) -> None:
         if channel is not None:

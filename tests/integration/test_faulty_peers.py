@@ -13,16 +13,24 @@ from typing import Any
 import aiortc
 import pytest
 from aiortc import rtcsctptransport
-from aiortc.rtcsctptransport import HeartbeatChunk, serialize_packet
+from aiortc.rtcsctptransport import (
+    DataChunk,
+    ForwardTsnChunk,
+    HeartbeatChunk,
+    InitChunk,
+    serialize_packet,
+)
 
 from conftest import Factory
 from connecting import DEADLINE, Echo, connect, negotiate
 from losing import COOKIE_ECHO, INIT, Losses
 from restartice import AudioStreamTrack, RTCError, RTCPeerConnection
 from restartice.sctpchunks import Cause
+from restartice.sctptransport import MOST_CHANNELS
 
 UNKNOWN_PROTOCOL, TEXT, CONTROL = 60, 51, 50
 MANY = 500
+SMALL_MESSAGES = 3000
 CHANGES = int(os.environ.get("RESTARTICE_EXAMPLES", "200"))
 PACKET = 1189
 
@@ -269,6 +277,169 @@ async def test_hundreds_of_channels_are_opened_and_closed(make_pc: Factory) -> N
         channel.close()
     for channel in channels:
         await wait_closed(channel)
+    await echo.check()
+
+
+async def test_channels_of_the_other_side_are_limited(
+    make_pc: Factory, caplog: pytest.LogCaptureFixture
+) -> None:
+    near, far = make_pc(), make_pc()
+    echo = await connect(near, far)  # with one channel
+    made: list[aiortc.RTCDataChannel] = []
+    far.on("datachannel", made.append)
+    channels = [near.createDataChannel(str(n)) for n in range(MOST_CHANNELS + 9)]
+    for channel in channels[MOST_CHANNELS - 1 :]:
+        await wait_closed(channel)
+    assert [channel.label for channel in made] == [str(n) for n in range(MOST_CHANNELS - 1)]
+    assert caplog.text.count(f"the other side has {MOST_CHANNELS} already") == 1
+    # Its own are no reason to refuse the other side's, and one that is closed makes room.
+    back = far.createDataChannel("back")
+    await wait_open(back)
+    channels[0].close()
+    await wait_closed(channels[0])
+    await wait_closed(made[0])
+    await wait_open(near.createDataChannel("another"))
+    await echo.check()
+
+
+async def wait_open(channel: aiortc.RTCDataChannel) -> None:
+    opened = asyncio.Event()
+    channel.on("open", opened.set)
+    if channel.readyState != "open":
+        async with asyncio.timeout(DEADLINE):
+            await opened.wait()
+
+
+async def test_a_channel_that_is_opened_once_more_is_closed(make_pc: Factory) -> None:
+    near, far = make_pc(), make_pc()
+    echo, channels = await call(near, far)
+    errors = errors_of(channels[1])
+    other = Echo(near, far)
+    await other.check()
+    opening = pack("!BBHLHH", 3, 0, 0, 0, 4, 0) + b"echo"
+    await sctp_of(near)._send(echo.channel.id, CONTROL, opening)
+    assert (await next_error(errors)).errorDetail == "data-channel-failure"
+    for channel in channels:
+        await wait_closed(channel)
+    await other.check()
+
+
+@pytest.mark.parametrize("stream", [400, 401])
+async def test_a_peer_may_open_odd_and_even_streams(make_pc: Factory, stream: int) -> None:
+    near, far = make_pc(), make_pc()
+    echo = await connect(near, far)
+    made: asyncio.Queue[aiortc.RTCDataChannel] = asyncio.Queue()
+    far.on("datachannel", made.put_nowait)
+    opening = pack("!BBHLHH", 3, 0, 0, 0, 4, 0) + b"chat"
+    await sctp_of(near)._send(stream, CONTROL, opening)
+    async with asyncio.timeout(DEADLINE):
+        channel = await made.get()
+    assert (channel.id, channel.label, channel.readyState) == (stream, "chat", "open")
+    await echo.check()
+
+
+async def test_a_late_init_changes_nothing(make_pc: Factory) -> None:
+    near, far = make_pc(), make_pc()
+    echo = await connect(near, far)
+    late = InitChunk()
+    late.initiate_tag, late.advertised_rwnd, late.initial_tsn = 1234, 2000, 5678
+    late.outbound_streams = late.inbound_streams = 1
+    packet = serialize_packet(5000, 5000, 0, late)
+    looked = asyncio.Event()
+    handle = sctp_of(far)._handle_data
+
+    async def note(data: bytes) -> None:
+        await handle(data)
+        if data == packet:
+            looked.set()
+
+    sctp_of(far)._handle_data = note
+    await sctp_of(near).transport._send_data(packet)
+    async with asyncio.timeout(DEADLINE):
+        await looked.wait()
+    await echo.check()
+    await wait_open(far.createDataChannel("back"))
+
+
+async def test_messages_given_up_on_hundreds_of_channels_are_told_in_packets_that_fit(
+    make_pc: Factory,
+) -> None:
+    near, far = make_pc(), make_pc()
+    echo = await connect(near, far)
+    got: asyncio.Queue[tuple[str, str]] = asyncio.Queue()
+
+    @far.on("datachannel")
+    def take(channel: aiortc.RTCDataChannel) -> None:
+        channel.on("message", lambda text: got.put_nowait((channel.label, text)))
+
+    labels = [str(n) for n in range(MANY)]
+    channels = [near.createDataChannel(label, maxRetransmits=0) for label in labels]
+    for channel in channels:
+        await wait_open(channel)
+    sctp, told, losing = sctp_of(near), [], True
+    send = sctp.transport._send_data
+
+    async def lose(packet: bytes) -> None:
+        if packet[12] == ForwardTsnChunk.type:
+            told.append(packet)
+        if not (losing and packet[12] in {DataChunk.type, ForwardTsnChunk.type}):
+            await send(packet)
+
+    sctp.transport._send_data = lose
+    for channel in channels:
+        channel.send("lost")
+    async with asyncio.timeout(DEADLINE):
+        while len(sctp._forward_tsn_streams) < MANY:
+            await asyncio.sleep(0.01)
+            sctp._t3_expired()
+            await sctp._data_channel_flush()
+    losing = False
+    sctp._t3_expired()
+    async with asyncio.timeout(DEADLINE):
+        while sctp._forward_tsn_streams:
+            await asyncio.sleep(0.01)
+            await sctp._data_channel_flush()
+    for channel in channels:
+        channel.send("after")
+    async with asyncio.timeout(DEADLINE):
+        assert sorted([await got.get() for _ in labels]) == sorted((n, "after") for n in labels)
+    assert PACKET - 12 < max(map(len, told)) <= PACKET
+    await echo.check()
+
+
+async def test_thousands_of_small_messages_do_not_overflow_a_socket(make_pc: Factory) -> None:
+    near, far = make_pc(), make_pc()
+    echo = await connect(near, far)
+    got: list[object] = []
+    done = asyncio.Event()
+
+    def take(message: object) -> None:
+        got.append(message)
+        if len(got) == SMALL_MESSAGES:
+            done.set()
+
+    far_channel: asyncio.Queue[aiortc.RTCDataChannel] = asyncio.Queue()
+    far.on("datachannel", far_channel.put_nowait)
+    channel = near.createDataChannel("many")
+    async with asyncio.timeout(DEADLINE):
+        (await far_channel.get()).on("message", take)
+    await wait_open(channel)
+    most = 0
+    send = sctp_of(near)._send_chunk
+
+    async def note(chunk: object) -> None:
+        nonlocal most
+        most = max(most, sum(sent._in_flight for sent in sctp_of(near)._sent_queue))
+        await send(chunk)
+
+    sctp_of(near)._send_chunk = note
+    for number in range(SMALL_MESSAGES):
+        channel.send(str(number))
+    async with asyncio.timeout(DEADLINE):
+        await done.wait()
+    assert got == [str(number) for number in range(SMALL_MESSAGES)]
+    # More than that, of the smallest of packets, don't fit the buffer of a socket on Linux.
+    assert 100 < most <= 212992 // 768
     await echo.check()
 
 

@@ -25,6 +25,13 @@ _CLOSED = rtcsctptransport.RTCSctpTransport.State.CLOSED
 _COOKIE_WAIT = rtcsctptransport.RTCSctpTransport.State.COOKIE_WAIT
 _UNRECOGNIZED: Final = 8  # a parameter of an INIT ACK (RFC 9260 section 3.3.3.1)
 BLOCKS: Final = (rtcsctptransport.SCTP_MAX_PACKET_LENGTH - 28) // 4
+# How many small packets may be in flight, and below how many bytes one is small. The congestion
+# window counts the bytes of messages, but the buffer of a socket, of 208 KiB unless told otherwise,
+# counts 768 for the smallest packet on Linux. What doesn't fit is lost.
+MOST_IN_FLIGHT: Final = 256
+SMALL: Final = 512
+# How many streams may wait to be reset that have no data channel.
+MOST_RESETS: Final = 1024
 
 _SCTP = rtcsctptransport.RTCSctpTransport
 
@@ -36,6 +43,7 @@ for _name in (
     "_data_channel_queue",
     "_data_channels",
     "_forward_tsn_chunk",
+    "_flight_size",
     "_forward_tsn_streams",
     "_inbound_streams_count",
     "_last_received_tsn",
@@ -44,12 +52,14 @@ for _name in (
     "_local_verification_tag",
     "_reconfig_in_progress",
     "_reconfig_queue",
+    "_reconfig_request",
     "_remote_port",
     "_remote_verification_tag",
     "_rto",
     "_sack_duplicates",
     "_sack_misordered",
     "_sack_needed",
+    "_sent_queue",
     "_t1_chunk",
     "_t1_failures",
     "_t1_handle",
@@ -74,10 +84,13 @@ for _method in (
     "_t1_cancel",
     "_t1_expired",
     "_t1_start",
+    "_transmit",
     "_transmit_reconfig",
     "_update_advanced_peer_ack_point",
 ):
     require(_SCTP, _method)
+for _name in ("_in_flight", "_retransmit"):
+    require(DataChunk, _name)
 require(rtcdtlstransport.RTCDtlsTransport, "_send_data")
 require(rtcdatachannel.RTCDataChannel, "_setReadyState")
 for _name in ("CHUNK_TYPES", "SCTP_MAX_INIT_RETRANS", "crc32c"):
@@ -222,8 +235,12 @@ class AiortcSctpTransport(rtcsctptransport.RTCSctpTransport):
         self.setup_task = asyncio.ensure_future(self._init())
 
     def reset_stream(self, stream: int) -> None:
-        """Close a stream that has no data channel. (RFC 8831 section 6.7)."""
-        self._reconfig_queue.append(stream)
+        """Close a stream that has no data channel, as far as it can be. (RFC 8831 section 6.7)."""
+        request, waiting = self._reconfig_request, self._reconfig_queue
+        requested = request is not None and stream in request.streams
+        if requested or len(waiting) >= MOST_RESETS or stream in waiting:
+            return
+        waiting.append(stream)
         self.setup_task = asyncio.ensure_future(self._transmit_reconfig())
 
     @property
@@ -268,6 +285,10 @@ class AiortcSctpTransport(rtcsctptransport.RTCSctpTransport):
         self._sack_duplicates.clear()
         self._sack_needed = False
         await self._send_chunk(sack)
+
+    async def _transmit(self) -> None:
+        if not _enough_in_flight(self):
+            await super()._transmit()
 
     def _update_advanced_peer_ack_point(self) -> None:
         super()._update_advanced_peer_ack_point()
@@ -341,6 +362,18 @@ class AiortcSctpTransport(rtcsctptransport.RTCSctpTransport):
             _refuse(self, channel)
         else:
             super()._data_channel_add_negotiated(channel)
+
+
+def _enough_in_flight(sctp: AiortcSctpTransport) -> bool:
+    """Say if no more small packets may be under way, and none is to be repeated."""
+    sent = sctp._sent_queue
+    return (
+        len(sent) >= MOST_IN_FLIGHT
+        and sctp._flight_size < MOST_IN_FLIGHT * SMALL
+        and sctp._forward_tsn_chunk is None
+        and not any(chunk._retransmit for chunk in sent)
+        and sum(chunk._in_flight for chunk in sent) >= MOST_IN_FLIGHT
+    )
 
 
 def _blocks(offsets: list[int]) -> list[tuple[int, int]]:

@@ -62,7 +62,7 @@ def is_theirs(owner: type) -> bool:
 def missing_names(required: Iterable[tuple[type | ModuleType, str]]) -> list[str]:
     """Return those of the names that the installed aiortc and aioice don't have.
 
-    Methods are attributes of the class, others are assigned in its `__init__`.
+    Methods are attributes of the class, others are assigned in its `__init__` or declared.
     """
     return [
         f"{owner.__name__}.{name}"
@@ -75,6 +75,8 @@ def _assigns(owner: type, name: str) -> bool:
     """Say if instances of a class have an attribute; also if nothing tells the contrary."""
     # Others have attributes of the same names, such as pyee's emitter.
     for base in filter(is_theirs, owner.__mro__):
+        if name in vars(base).get("__annotations__", {}):
+            return True
         if "__init__" in vars(base):
             code = _init_code(base)
             if code is None or name in code.co_names:
