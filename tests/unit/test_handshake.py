@@ -1,7 +1,9 @@
 """What a DTLS handshake offers, sends and says."""
 
 import asyncio
+import functools
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import aiortc
 import pytest
@@ -18,6 +20,7 @@ from restartice.handshake import (
     reason,
     shake_hands,
 )
+from restartice.internals import PreparedCertificate
 
 EC = aiortc.RTCCertificate.generateCertificate()
 SUITES = b"ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256"
@@ -35,6 +38,47 @@ def test_each_suite_with_forward_secrecy_and_aead_is_there_for_rsa_too() -> None
     # What aiortc enables comes first, as it did.
     assert after[: len(before)] == before
     assert after[len(before) :] == ["ECDHE-RSA-AES128-GCM-SHA256", "ECDHE-RSA-CHACHA20-POLY1305"]
+
+
+def handed_over(certificate: aiortc.RTCCertificate) -> list[str]:
+    """Return the suites that a context is prepared with."""
+    handed: list[str] = []
+    prepared = PreparedCertificate(certificate, lambda _, enabled: handed.extend(enabled))
+    prepared._create_ssl_context(SRTP_PROFILES)
+    return handed
+
+
+def test_what_aiortc_enables_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = handed_over(EC)
+    made: list[SSL.Context] = []
+    init = SSL.Context.__init__
+
+    def count(self: SSL.Context, method: int) -> None:
+        made.append(self)
+        init(self, method)
+
+    monkeypatch.setattr(SSL.Context, "__init__", count)
+    assert handed_over(EC) == before
+    # Each takes a third of a millisecond.
+    assert len(made) == 1
+
+
+def test_what_a_program_enables_is_read_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = handed_over(EC)
+    make = aiortc.RTCCertificate._create_ssl_context
+    suites = SUITES
+
+    @functools.wraps(make)
+    def make_with_suites(*args: Any, **kwargs: Any) -> SSL.Context:
+        context = make(*args, **kwargs)
+        context.set_cipher_list(suites)
+        return context
+
+    monkeypatch.setattr(aiortc.RTCCertificate, "_create_ssl_context", make_with_suites)
+    for suites in (b"ECDHE-ECDSA-AES256-GCM-SHA384", b"ECDHE-ECDSA-AES128-GCM-SHA256"):
+        assert [s for s in handed_over(EC) if not s.startswith("TLS_")] == [suites.decode()]
+    monkeypatch.undo()
+    assert handed_over(EC) == before
 
 
 def test_what_a_program_has_enabled_stays_enabled() -> None:

@@ -46,11 +46,30 @@ class PreparedCertificate(rtcdtlstransport.RTCCertificate):
         return self.original.getFingerprints()
 
     def _create_ssl_context(self, srtp_profiles: list[SRTPProtectionProfile]) -> SSL.Context:
-        # One to read from, as a context can't be changed when it has made a connection.
-        read = SSL.Connection(self.original._create_ssl_context(srtp_profiles))
+        enabled = _enabled_suites(self.original, srtp_profiles)
         context = self.original._create_ssl_context(srtp_profiles)
-        self.prepare(context, read.get_cipher_list())
+        self.prepare(context, enabled)
         return context
+
+
+# Those that aiortc enables, once they are known.
+_aiortcs_suites: list[str] = []
+
+
+def _enabled_suites(
+    certificate: aiortc.RTCCertificate, srtp_profiles: list[SRTPProtectionProfile]
+) -> list[str]:
+    """Return the cipher suites of the contexts that a certificate makes."""
+    make = certificate._create_ssl_context
+    # Not if a program has replaced the method, or wrapped it.
+    is_aiortcs = getattr(make, "__globals__", None) is vars(rtcdtlstransport)
+    if is_aiortcs and _aiortcs_suites:
+        return _aiortcs_suites
+    # A context to read from, as one can't be changed when it has made a connection.
+    suites = SSL.Connection(make(srtp_profiles)).get_cipher_list()
+    if is_aiortcs:
+        _aiortcs_suites[:] = suites
+    return suites
 
 
 def try_certificate(certificate: aiortc.RTCCertificate) -> None:
