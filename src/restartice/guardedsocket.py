@@ -24,8 +24,9 @@ __all__ = ["UNREADABLE", "Address", "Gate", "GuardedProtocol", "guarded_protocol
 
 Address = tuple[str, int]
 
-# How many addresses of the other end are remembered by a socket.
-PROVEN: Final = 256
+# How many addresses of the other end are remembered by a socket: more than can have answered, which
+# are those that it has told and those that were learned.
+PROVEN: Final = 512
 # How many requests may go to an address that has sent more than these itself.
 MOST_ALLOWED: Final = 4
 # How many classes of sockets are remembered, which programs may have made of aioice's.

@@ -11,7 +11,7 @@ import aiortc.rtcicetransport
 import pytest
 from aioice import stun
 
-from restartice import IceSettings
+from restartice import IceSettings, peerreflexive, remoteice
 from restartice.credentials import IceCredentials
 from restartice.iceconnection import IceConnection, consent_timings, make_ice_connection
 
@@ -204,6 +204,20 @@ async def test_credentials_can_be_set_whatever_the_class(monkeypatch: pytest.Mon
     made.credentials = IceCredentials.generate()
     assert made.local_username == made.credentials.ufrag != "imposed"
     assert made.local_password == made.credentials.password
+
+
+async def test_as_many_addresses_as_there_may_be_can_answer() -> None:
+    in_use = ("192.0.2.1", 9)
+    others = [("192.0.2.2", port) for port in range(1, remoteice.LIMIT + peerreflexive.LIMIT)]
+    connection = IceConnection(ice_controlling=True)
+    await connection.begin_gathering([])
+    (protocol,) = connection.protocols
+    for address in [in_use, *others]:
+        protocol._prove(address, answered=True)
+    for port in range(1, 1000):
+        protocol._prove(("192.0.2.3", port), answered=False)
+    assert all(protocol.has_answered(address) for address in [in_use, *others])
+    await connection.close()
 
 
 async def test_given_up_it_selects_nothing_and_checks_nothing(silent: tuple[Silent, int]) -> None:
