@@ -50,6 +50,7 @@ UNITS: Final = {
     "max_sessions": "sessions",
     "max_connections": "connections",
     "max_pending": "connections",
+    "newcomers": "connections/s",
 }
 ATTRIBUTE: Final = re.compile(r"^    (\w+): (.+(?:\n        .+)*)", re.MULTILINE)
 

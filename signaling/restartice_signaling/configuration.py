@@ -5,6 +5,7 @@ wins. Secrets come from the environment or from files only: a command line can b
 """
 
 import argparse
+import math
 import os
 import ssl as tls
 from collections.abc import Callable, Mapping, Sequence
@@ -82,6 +83,13 @@ def _not_empty(value: str) -> str:
     return value
 
 
+def _positive(value: str) -> float:
+    number = float(value)
+    if not 0 < number < math.inf:
+        raise argparse.ArgumentTypeError("it must be more than 0")
+    return number
+
+
 def parse_arguments(
     arguments: Sequence[str] | None, environment: Mapping[str, str] = os.environ
 ) -> argparse.Namespace:
@@ -131,6 +139,12 @@ def _add_limit_options(options: _Parser) -> None:
     options.add("max-peers", "peers in a room", rooms.max_peers, int)
     options.add("max-rooms", "rooms", rooms.max_rooms, int)
     options.add("max-connections", "connections", settings.max_connections, int)
+    options.add(
+        "newcomers",
+        "connections begun in a second, while many end soon",
+        settings.newcomers,
+        _positive,
+    )
     options.add("max-message-size", "bytes of a message", limits.max_message_size, int)
     options.add("max-unacknowledged", "messages that wait for a peer", 1024, int)
     options.add("max-buffered", "bytes that wait for a peer", limits.max_buffered, int)
@@ -226,6 +240,7 @@ def make_settings(options: argparse.Namespace) -> ServerSettings:
         heartbeat=Heartbeat(options.heartbeat_interval, options.heartbeat_timeout),
         hello_timeout=options.hello_timeout,
         max_connections=options.max_connections,
+        newcomers=options.newcomers,
         stall_timeout=options.stall_timeout,
         drain_timeout=options.drain_timeout,
         insecure=options.insecure,

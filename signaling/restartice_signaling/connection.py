@@ -15,7 +15,7 @@ from .closing import CLOSE_BYE, CLOSE_PROTOCOL, CLOSE_TOO_SLOW, CLOSE_TRY_LATER
 from .decoding import decode_with_ack
 from .ending import end
 from .errors import BadMessage
-from .limits import LENIENCE, RateLimit
+from .limits import LENIENCE, RateLimit, Throttle
 from .logs import event
 from .messages import (
     Ack,
@@ -44,6 +44,8 @@ logger = logging.getLogger(__name__)
 MAX_REASON: Final = 200
 # TURN credentials are renewed after this part of their life.
 TURN_RENEWAL: Final = 0.8
+# How many messages of a client are dealt with before it is the others' turn.
+AT_ONCE: Final = 4
 
 
 class ClientConnection:
@@ -60,8 +62,9 @@ class ClientConnection:
         self._socket = socket
         self._writer = Writer(service, socket)
         limits = self._settings.limits
-        self._rate = RateLimit(limits.rate * LENIENCE, limits.burst * LENIENCE)
-        self._throttled_since: float | None = None
+        rate = RateLimit(limits.rate * LENIENCE, limits.burst * LENIENCE)
+        self._throttle = Throttle(rate, self._settings.flood_patience)
+        self._at_once = 0
         self._seat: Seat | None = None
         self._renew_ice_at: float | None = None
         # When the client was last heard, or was not listened to.
@@ -203,21 +206,23 @@ class ClientConnection:
 
     async def _keep_to_rate(self) -> None:
         """Read no faster than agreed: what comes too fast waits in the client's socket."""
-        now = time.monotonic()
-        delay = self._rate.take(now)
-        # That nothing is due to wait says little: this machine may have been busy for a moment.
-        if self._rate.is_rested:
-            self._throttled_since = None
+        delay = self._throttle.take(time.monotonic())
         if not delay:
+            await self._give_way()
             return
         self._metrics.throttled += 1
-        if self._throttled_since is None:
-            self._throttled_since = now
-        if now - self._throttled_since > self._settings.flood_patience:
+        if self._throttle.is_exhausted:
             raise refusal("rate-limited", "too many messages", CLOSE_TOO_SLOW, RETRY_AFTER)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(delay):
                 await self._service.stopping.wait()
+
+    async def _give_way(self) -> None:
+        """Let others have their turn: what is there to be read is read without a pause."""
+        self._at_once += 1
+        if self._at_once >= AT_ONCE:
+            self._at_once = 0
+            await asyncio.sleep(0)
 
     async def _act_on(self, frame: str | bytes, seat: Seat, relay: Relay) -> str | None:
         self._metrics.received += 1

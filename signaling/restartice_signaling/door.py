@@ -2,19 +2,24 @@
 
 import asyncio
 import logging
-from typing import Any
+from typing import Any, Final
 
 from .closing import CLOSE_TOO_SLOW
 from .descriptors import spare_descriptors
 from .frames import ThrottledSocket
-from .limits import LENIENCE, RateLimit
+from .limits import LENIENCE, RateLimit, Throttle
 from .logs import event
 from .metrics import Metrics
 from .settings import ServerSettings
+from .turns import Turns, source_of
 
 __all__ = ["CountedSocket", "Door"]
 
 logger = logging.getLogger(__name__)
+
+# What is read at most of somebody whose turn it isn't, in one go.
+MAX_WAITING: Final = 8192
+PROBES: Final = (b"GET /healthz", b"GET /metrics")
 
 
 class Door:
@@ -26,16 +31,14 @@ class Door:
         # Those who have not said hello, oldest first.
         self._pending: dict[CountedSocket, None] = {}
         self._entered: set[CountedSocket] = set()
+        self._turns: Turns[CountedSocket] = Turns(settings.newcomers)
+        self._timer: asyncio.TimerHandle | None = None
 
-    @property
-    def flood_patience(self) -> float:
-        """For how many seconds a client may be too fast without a pause."""
-        return self._settings.flood_patience
-
-    def make_rate(self) -> RateLimit:
-        """Return what is enforced of the rate that a client is told."""
+    def make_throttle(self) -> Throttle:
+        """Return what enforces the rate that a client is told."""
         limits = self._settings.limits
-        return RateLimit(limits.rate * LENIENCE, limits.burst * LENIENCE)
+        rate = RateLimit(limits.rate * LENIENCE, limits.burst * LENIENCE)
+        return Throttle(rate, self._settings.flood_patience)
 
     def count_flood(self) -> None:
         """Note that a client is ended because it was too fast."""
@@ -71,9 +74,33 @@ class Door:
         event(logger, logging.WARNING, "overload", reason=reason)
 
     def _cut_oldest(self) -> None:
-        oldest = next(iter(self._pending))
+        # Who waits for its turn isn't late; if all do, it is those of one address who are too many.
+        oldest = next((socket for socket in self._pending if not socket.waits), None)
+        if oldest is None:
+            oldest = self._turns.newest_of_most() or next(iter(self._pending))
         self.seat(oldest)
         oldest.transport.abort()
+
+    def ask(self, socket: "CountedSocket") -> bool:
+        """Return whether a newcomer is dealt with at once; otherwise it is called later."""
+        loop = socket.loop
+        if self._turns.ask(socket, socket.source, loop.time()):
+            return True
+        self._metrics.delayed += 1
+        self._call_later(loop)
+        return False
+
+    def _call_later(self, loop: asyncio.AbstractEventLoop) -> None:
+        if self._timer is None:
+            delay = max(0.0, self._turns.delay(loop.time()))
+            self._timer = loop.call_later(delay, self._call_next, loop)
+
+    def _call_next(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._timer = None
+        socket = self._turns.take_next(loop.time())
+        if socket is not None:
+            socket.take_place()
+            self._call_later(loop)
 
     def seat(self, socket: "CountedSocket") -> None:
         """Note that a client has said hello, or never will."""
@@ -83,6 +110,10 @@ class Door:
     def leave(self, socket: "CountedSocket") -> None:
         """Note the end of a connection that has entered."""
         self.seat(socket)
+        if socket.served_at is not None:
+            now = socket.loop.time()
+            self._turns.note_end(now - socket.served_at, now)
+        self._turns.forget(socket, socket.source)
         self._entered.discard(socket)
         self._metrics.connections -= 1
 
@@ -100,19 +131,61 @@ class Door:
 
 
 class CountedSocket(ThrottledSocket):
-    """A connection that goes through the door."""
+    """A connection that goes through the door.
+
+    Attributes:
+        source: Where it comes from.
+        served_at: Since when the loop's clock says that it is dealt with.
+        waits: Whether it has said something, and waits for its turn.
+    """
 
     def __init__(self, door: Door, *args: Any, **kwargs: Any) -> None:
-        super().__init__(door.make_rate, door.flood_patience, *args, **kwargs)
+        super().__init__(door.make_throttle, *args, **kwargs)
         self._door = door
         self._entered = False
+        self.source = ""
+        self.served_at: float | None = None
+        self.waits = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Note the connection, or end it at once."""
         super().connection_made(transport)
+        self.source = source_of(transport.get_extra_info("peername"))
         self._entered = self._door.enter(self)
         if not self._entered:
             self.transport.abort()
+
+    def data_received(self, data: bytes) -> None:
+        """Deal with what has come, if it is our turn."""
+        if self.served_at is None and not self.waits and self._entered:
+            self._ask(data)
+        if self.waits and len(data) > MAX_WAITING:
+            self.transport.pause_reading()
+        super().data_received(data)
+
+    def _ask(self, data: bytes) -> None:
+        if data.startswith(PROBES):
+            # Whoever looks after the server mustn't take it for dead.
+            self.source = "probe"
+        if self._door.ask(self):
+            self.served_at = self.loop.time()
+        else:
+            self.waits = True
+            # Reading goes on, which tells of those who have gone.
+            self._holds |= {"turn"}
+
+    def take_place(self) -> None:
+        """Deal with what has come."""
+        self.waits = False
+        self.served_at = self.loop.time()
+        self._release("turn")
+
+    def eof_received(self) -> None:
+        """Give up a place in the queue, or look at all that is left."""
+        if self.waits:
+            self.transport.abort()
+            return
+        super().eof_received()
 
     def count_as_flooding(self) -> None:
         """Note that the client is ended because it was too fast for too long."""

@@ -11,13 +11,17 @@ from typing import Any, Final
 from websockets.frames import DATA_OPCODES, Frame, Opcode
 
 from .closing import CLOSE_TOO_SLOW
-from .limits import RateLimit
+from .limits import Throttle
 from .sockets import ServerSocket
 
 __all__ = ["ThrottledSocket"]
 
 # So much is looked at before reading may be stopped; asyncio hands over 32 times as much.
 SLICE: Final = 8192
+# The same of somebody who is too fast.
+SMALL_SLICE: Final = 256
+# For how many seconds a client's frames are looked at before it is the others' turn.
+TURN: Final = 0.0005
 NOTHING: Final[frozenset[str]] = frozenset()
 
 
@@ -25,24 +29,20 @@ class ThrottledSocket(ServerSocket):
     """A connection whose client is read no faster than agreed, nor while it doesn't read pongs.
 
     Args:
-        make_rate: Returns what is let through.
-        patience: For how many seconds the client may be too fast without a pause.
+        make_throttle: Returns what slows down who is too fast.
     """
 
-    def __init__(
-        self, make_rate: Callable[[], RateLimit], patience: float, *args: Any, **kwargs: Any
-    ) -> None:
+    def __init__(self, make_throttle: Callable[[], Throttle], *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._make_rate = make_rate
+        self._make_throttle = make_throttle
         # Most clients never need it.
-        self._frames: RateLimit | None = None
-        self._patience = patience
-        self._throttled_since: float | None = None
+        self._throttle: Throttle | None = None
         # Why nothing is read.
         self._holds: frozenset[str] = NOTHING
         # What has come, and is looked at when reading goes on.
         self._rest = b""
         self._timer: asyncio.TimerHandle | None = None
+        self._turn: asyncio.Handle | None = None
         self._ending: asyncio.Task[None] | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -63,17 +63,32 @@ class ThrottledSocket(ServerSocket):
         if not self._holds and not self.transport.is_closing():
             self.transport.resume_reading()
             # Whoever releases is in the middle of something.
-            self.loop.call_soon(self._look_at_rest)
+            self._look_soon()
+
+    def _look_soon(self) -> None:
+        if self._turn is None:
+            self._turn = self.loop.call_soon(self._take_turn)
+
+    def _take_turn(self) -> None:
+        self._turn = None
+        self._look_at_rest()
 
     def data_received(self, data: bytes) -> None:
         """Look at what has come."""
         self._rest += data
-        self._look_at_rest()
+        if self._turn is None:
+            self._look_at_rest()
 
     def _look_at_rest(self) -> None:
+        until = self.loop.time() + TURN
         while self._rest and not self._holds:
-            part, self._rest = self._rest[:SLICE], self._rest[SLICE:]
+            is_late = self._throttle is not None and self._throttle.is_late
+            size = SMALL_SLICE if is_late else SLICE
+            part, self._rest = self._rest[:size], self._rest[size:]
             super().data_received(part)
+            if self._rest and not self._holds and self.loop.time() > until:
+                self._look_soon()
+                return
 
     def eof_received(self) -> None:
         """Look at all that is left: nothing else comes."""
@@ -100,17 +115,12 @@ class ThrottledSocket(ServerSocket):
         self._release("writing")
 
     def _keep_to_rate(self) -> None:
-        now = self.loop.time()
-        if self._frames is None:
-            self._frames = self._make_rate()
-        delay = self._frames.take(now)
-        if self._frames.is_rested:
-            self._throttled_since = None
+        if self._throttle is None:
+            self._throttle = self._make_throttle()
+        delay = self._throttle.take(self.loop.time())
         if not delay:
             return
-        if self._throttled_since is None:
-            self._throttled_since = now
-        if now - self._throttled_since > self._patience and self._ending is None:
+        if self._throttle.is_exhausted and self._ending is None:
             self.count_as_flooding()
             self._ending = self.loop.create_task(self.close(CLOSE_TOO_SLOW, "too many frames"))
         self._hold("rate")
@@ -126,4 +136,6 @@ class ThrottledSocket(ServerSocket):
         self._rest = b""
         if self._timer is not None:
             self._timer.cancel()
+        if self._turn is not None:
+            self._turn.cancel()
         super().connection_lost(exc)

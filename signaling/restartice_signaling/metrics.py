@@ -17,6 +17,7 @@ class Metrics:
         self.pending = 0
         self.tasks = 0
         self.accepted = 0
+        self.delayed = 0
         self.joined = 0
         self.resumed = 0
         self.not_resumed = 0
@@ -37,6 +38,7 @@ class Metrics:
         yield from _plain("tasks", "gauge", "Tasks of the event loop.", self.tasks)
         counters = {
             "accepted": ("Connections accepted.", self.accepted),
+            "delayed": ("Connections that waited for their turn.", self.delayed),
             "joined": ("Sessions begun.", self.joined),
             "resumed": ("Sessions resumed.", self.resumed),
             "not_resumed": ("Sessions that could not be resumed.", self.not_resumed),

@@ -28,12 +28,16 @@ class ServerSettings:
         hello_timeout: Within how many seconds a client must have said hello.
         max_connections: How many connections there may be.
         max_pending: How many of them may not have said hello; the oldest ones give way.
+        newcomers: How many connections are begun in a second while many end within 10 s of their
+            begin; others wait for their turn, each address after all others. Clients that come
+            back all at once, and stay, don't wait.
         max_meta: The size of a client's `meta`, in characters.
         stall_timeout: For how many seconds a message waits for a peer that doesn't read, before
             that one is given up. As long as a lost connection's place is kept, since a peer whose
             connection is dead doesn't read either, and may need more than one attempt of 10 s to
             come back.
-        flood_patience: For how many seconds a client may send too fast without a pause.
+        flood_patience: For how many seconds a client may send too fast without a pause; it is read
+            more and more slowly.
         reconnect_in: When clients are asked to come back after the end of this server.
         drain_timeout: Within how many seconds the server ends, whatever hangs, once it is told to.
         node: A name of the server, in logs and in what servers share.
@@ -50,6 +54,7 @@ class ServerSettings:
     hello_timeout: float = 10.0
     max_connections: int = 20_000
     max_pending: int = 1_000
+    newcomers: float = 100.0
     max_meta: int = 4096
     stall_timeout: float = 30.0
     flood_patience: float = 10.0

@@ -2,7 +2,7 @@ import itertools
 
 import pytest
 
-from restartice_signaling.limits import RateLimit, pauses
+from restartice_signaling.limits import RateLimit, Throttle, pauses
 
 
 def test_a_burst_is_free_and_then_it_takes_time() -> None:
@@ -39,3 +39,26 @@ def test_pauses_are_those_of_the_protocol() -> None:
     longest = list(itertools.islice(pauses(lambda: 1.0), 7))
     assert longest == pytest.approx([0, 0.3, 1.2, 2.7, 4.8, 7, 7])
     assert set(itertools.islice(pauses(lambda: 0.0), 7)) == {0.0}
+
+
+def test_who_is_too_fast_for_long_is_slowed_down_more_and_more() -> None:
+    throttle = Throttle(RateLimit(10.0, 1), patience=5.0)
+    now, taken = 0.0, []
+    while not throttle.is_exhausted:
+        delay = throttle.take(now)
+        taken.append(delay)
+        now += delay
+    assert taken[:2] == pytest.approx([0, 0.1])
+    assert all(later > sooner - 1e-9 for sooner, later in itertools.pairwise(taken))
+    assert taken[-1] == pytest.approx(0.4)
+    assert 5.0 < now < 6.0
+
+
+def test_who_has_rested_is_as_fast_as_before() -> None:
+    throttle = Throttle(RateLimit(10.0, 2), patience=1.0)
+    for _ in range(5):
+        throttle.take(0.0)
+    assert throttle.is_late
+    assert throttle.take(100.0) == 0
+    assert not throttle.is_late
+    assert [throttle.take(100.0) for _ in range(2)] == pytest.approx([0, 0.1])
