@@ -54,7 +54,7 @@ class Wire:
 
 @asynccontextmanager
 async def dial(url: str, subprotocol: str | None = SUBPROTOCOL) -> AsyncIterator[Wire]:
-    """Open a connection."""
-    subprotocols = None if subprotocol is None else [Subprotocol(subprotocol)]
-    async with connect(url, subprotocols=subprotocols, compression=None) as socket:
+    """Open a connection, which only the test or the server ends: it asks for no signs of life."""
+    protocols = None if subprotocol is None else [Subprotocol(subprotocol)]
+    async with connect(url, subprotocols=protocols, compression=None, ping_interval=None) as socket:
         yield Wire(socket)

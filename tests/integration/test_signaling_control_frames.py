@@ -8,7 +8,7 @@ from websockets.exceptions import ConnectionClosed
 from connecting import DEADLINE
 from restartice_signaling import CustomReceived, WebSocketSignaling
 from signalingevents import next_of
-from signalingnode import node
+from signalingnode import Node, node
 from wire import Wire, dial
 
 PING, PONG, TEXT, CONT = 0x9, 0xA, 0x1, 0x0
@@ -41,6 +41,17 @@ async def flood(wire: Wire, chunk: bytes) -> None:
         await asyncio.sleep(0)
 
 
+async def metrics(server: Node) -> dict[str, float]:
+    """Return what the server has counted."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+    writer.write(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    async with asyncio.timeout(DEADLINE):
+        body = (await reader.read()).decode().partition("\r\n\r\n")[2]
+    writer.close()
+    lines = [line.rpartition(" ") for line in body.splitlines() if not line.startswith("#")]
+    return {name: float(value) for name, _, value in lines}
+
+
 async def test_floods_are_read_slowly_and_then_ended() -> None:
     # Not even that nothing is heard for long ends them.
     silence = ("--heartbeat-interval=1000", "--heartbeat-timeout=1000")
@@ -69,6 +80,10 @@ async def test_floods_are_read_slowly_and_then_ended() -> None:
                 await asyncio.sleep(0.1)
         await asyncio.gather(*floods)
         assert server.process.returncode is None
+        counted = await metrics(server)
+        # Nothing else has ended them.
+        assert counted['rtc_signal_refused_total{code="rate-limited"}'] == len(KINDS)
+        assert counted['rtc_signal_closed_total{code="4008"}'] == len(KINDS)
 
 
 async def test_who_keeps_to_the_rate_is_answered() -> None:

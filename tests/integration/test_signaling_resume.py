@@ -91,7 +91,7 @@ async def test_a_lost_welcome_does_not_lock_out(server: SignalingServer) -> None
 async def test_a_session_id_without_its_key_is_worth_nothing(server: SignalingServer) -> None:
     async with dial(server.url) as owner:
         welcome = await owner.join(peer="a")
-        for key in ("", "0" * 32, welcome["key"][:-1], welcome["key"] + "0", "\ud800"):
+        for key in ("", "0" * 32, welcome["key"][:-1], welcome["key"] + "0", "ä"):
             async with dial(server.url) as thief:
                 resume = {"session": welcome["session"], "key": key, "last": 0}
                 got = await thief.join(peer="a", resume=resume)
@@ -100,6 +100,10 @@ async def test_a_session_id_without_its_key_is_worth_nothing(server: SignalingSe
                 assert (await thief.hear())["code"] == "resume-expired"
                 await thief.say(type="bye")
                 assert await thief.close_code() == 1000
+        async with dial(server.url) as thief:
+            resume = {"session": welcome["session"], "key": "\ud800", "last": 0}
+            await thief.say(type="hello", protocol=1, room="room", peer="a", resume=resume)
+            assert (await thief.hear())["code"] == "protocol"
         await owner.say(type="ping", t=1)
         while (message := await owner.hear())["type"] == "peer":
             assert message["peer"] != "a"
