@@ -58,7 +58,8 @@ class Negotiator:
             went wrong ends neither the negotiation nor the connection. Without it a warning is
             logged.
         recovery: Whether to restart ICE when the path is lost or the network changes; or the
-            timings of that.
+            timings of that. Nothing is restarted while nobody else is in the room, nor when the
+            signaling has ended, so that a connection that has failed closes itself in time.
         on_restart: Called when a restart of ICE starts, succeeds or fails. An error that it raises
             goes to `on_error`.
 
@@ -91,6 +92,7 @@ class Negotiator:
         self._candidates: asyncio.Queue[RTCIceCandidate | None] = asyncio.Queue()
         self._sending = asyncio.Lock()
         self._tasks: list[asyncio.Task[None]] = []
+        self._recoverer: Recoverer | None = None
         self._instances: set[str] = set()
         # Whether no description is being dealt with.
         self._idle = asyncio.Event()
@@ -118,8 +120,14 @@ class Negotiator:
             asyncio.create_task(self._send_candidates()),
         ]
         if self._recovery:
-            recoverer = Recoverer(self._pc, self._recovery, lambda: self.polite, self._tell_restart)
-            self._tasks.append(asyncio.create_task(recoverer.run()))
+            self._recoverer = Recoverer(
+                self._pc,
+                self._recovery,
+                lambda: self.polite,
+                self._tell_restart,
+                self._is_alone,
+            )
+            self._tasks.append(asyncio.create_task(self._recoverer.run()))
         return self
 
     async def __aexit__(
@@ -137,6 +145,11 @@ class Negotiator:
         self._stop_listening("icecandidate", self._candidates.put_nowait)
         tasks, self._tasks = self._tasks, []
         await end(tasks)
+
+    def _is_alone(self) -> bool:
+        """Say if there is nobody to negotiate with; a peer that is away may come back."""
+        ended = not self._tasks or self._tasks[1].done()
+        return ended or not self._signaling.peers
 
     def _stop_listening(self, event: str, listener: Callable[..., None]) -> None:
         # A closed connection has no listeners any more.
@@ -258,6 +271,8 @@ class Negotiator:
         return ufrag in self._described and ufrag not in ufrags
 
     async def _regroup(self, event: PeerJoined | PeerLeft | PeerAway) -> None:
+        if self._recoverer is not None:
+            self._recoverer.look()
         if isinstance(event, PeerJoined):
             await self._greet(event)
             return
@@ -277,7 +292,8 @@ class Negotiator:
         pc = self._pc
         if pc.signalingState == "have-local-offer" and not self.making_offer:
             await self._send_offer()
-        if pc.connectionState not in {"connected", "new", "closed"}:
+        unwell = pc.connectionState not in {"connected", "new", "closed"}
+        if unwell and self._signaling.peers:
             pc.restartIce()
 
     def _use_ice_servers(self, servers: Sequence[aiortc.RTCIceServer]) -> None:

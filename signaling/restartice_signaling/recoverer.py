@@ -26,6 +26,8 @@ class Recoverer:
         settings: Timings.
         is_polite: Says if the other peer is to be given precedence.
         on_event: Called with what happens.
+        is_alone: Says if there is nobody who could answer, so that a restart is of no use. Then
+            none is asked for, and a connection that has failed can end itself.
     """
 
     def __init__(
@@ -34,13 +36,19 @@ class Recoverer:
         settings: RecoverySettings,
         is_polite: Callable[[], bool],
         on_event: Callable[[RestartEvent], None],
+        is_alone: Callable[[], bool] = lambda: False,
     ) -> None:
         self._pc = pc
         self._recovery = Recovery(settings)
         self._is_polite = is_polite
         self._on_event = on_event
+        self._is_alone = is_alone
         self._wake = asyncio.Event()
         self._reminded_at: float | None = None
+
+    def look(self) -> None:
+        """Look at once what there is to do, as somebody has come or gone."""
+        self._wake.set()
 
     async def run(self) -> None:
         """Watch until cancelled, or until the connection is closed."""
@@ -52,12 +60,9 @@ class Recoverer:
                 monitor.on("change", lambda _change: self._wake.set())
                 while self._pc.connectionState != "closed":
                     self._wake.clear()
-                    self._advance(loop.time(), monitor)
+                    wake_at = self._advance(loop.time(), monitor)
                     with suppress(TimeoutError):
-                        pause = LONG_TIME if self._reminded_at is None else REMINDER
-                        async with asyncio.timeout_at(
-                            min(self._recovery.wake_at, loop.time() + pause)
-                        ):
+                        async with asyncio.timeout_at(wake_at):
                             await self._wake.wait()
         finally:
             for event in EVENTS:
@@ -65,12 +70,18 @@ class Recoverer:
                 with suppress(KeyError):
                     self._pc.remove_listener(event, self._wake.set)
 
-    def _advance(self, now: float, monitor: NetworkMonitor) -> None:
+    def _advance(self, now: float, monitor: NetworkMonitor) -> float:
+        """Do what there is to do; return when to look again, at the latest."""
+        if self._is_alone():
+            self._reminded_at = None
+            return now + LONG_TIME
         for event in self._recovery.advance(now, self._observe(monitor)):
             self._on_event(event)
             if isinstance(event, RestartStarted) and event.reason != "requested":
                 self._pc.restartIce()
         self._remind(now)
+        pause = LONG_TIME if self._reminded_at is None else REMINDER
+        return min(self._recovery.wake_at, now + pause)
 
     def _remind(self, now: float) -> None:
         waiting = self._pc.iceConnectionState == "failed" and self._pc.signalingState != "stable"

@@ -60,8 +60,9 @@ class IceSettings:
         consent_lifetime: How long after the last answer the transport has `failed`. None for that
             times aioice's CONSENT_FAILURES, 30 s.
         failed_timeout: How long a connection that has failed waits for a restart before it closes
-            itself, which frees what a peer that has vanished leaves behind; None for ever. Each
-            restartIce(), and each description that is set, starts the time again.
+            itself, which frees what a peer that has vanished leaves behind; None for ever, even if
+            the program has forgotten it, so that close() is needed. Each restartIce(), and each
+            description that is set, starts the time again.
         stall_tolerance: How late the event loop may be before what wasn't heard meanwhile is
             put down to the program, not to the network.
         gathering_timeout: How long setLocalDescription() waits, at most, for STUN and TURN servers,

@@ -6,22 +6,27 @@ from contextlib import AsyncExitStack
 
 import pytest
 
-from conftest import Factory
+from conftest import Factory, leave_nothing, open_sockets
 from connecting import (
     DEADLINE,
     Echo,
     sending_ufrags,
+    transports,
     wait_connected,
     wait_for_state,
     wait_restarted,
 )
-from restartice import AudioStreamTrack, RTCPeerConnection, RTCSessionDescription
+from cutting import QUICK
+from restartice import AudioStreamTrack, IceSettings, RTCPeerConnection, RTCSessionDescription
 from restartice_signaling import (
     Negotiator,
     NoPeer,
+    RecoverySettings,
+    RestartStarted,
     SignalingClosed,
     SignalingServer,
     WebSocketSignaling,
+    recoverer,
     serve,
 )
 
@@ -274,3 +279,73 @@ async def test_an_offer_that_could_not_be_sent(server: SignalingServer, make_pc:
             assert isinstance(await errors.get(), NoPeer)
         await room[2].close()
         await echo.check()
+
+
+# So that restarts are asked for more often than a connection needs to close itself.
+EAGER = RecoverySettings(give_way=0.0, attempt_timeout=0.3, first_wait=0.1, longest_wait=0.3)
+SHORT = IceSettings(
+    silence_timeout=QUICK.silence_timeout,
+    probe_timeout=QUICK.probe_timeout,
+    consent_interval=QUICK.consent_interval,
+    consent_lifetime=QUICK.consent_lifetime,
+    failed_timeout=1.5,
+)
+
+
+@pytest.mark.parametrize("gone", ["peer", "server"])
+async def test_a_connection_closes_itself_when_nobody_is_left_to_restart_it(
+    gone: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recoverer, "REMINDER", 0.3)
+    sockets = open_sockets()
+    near, far = RTCPeerConnection(iceSettings=SHORT), RTCPeerConnection()
+    async with serve() as server, AsyncExitStack() as stack:
+        room = [
+            WebSocketSignaling(server.url, room="room", peer=name, give_up_after=0) for name in "ab"
+        ]
+        for signaling in room:
+            await stack.enter_async_context(signaling)
+        await stack.enter_async_context(Negotiator(near, room[0], recovery=EAGER))
+        async with Negotiator(far, room[1], recovery=False):
+            await Echo(near, far).check()
+            await wait_connected(near, far)
+        # First it vanishes, for which restarts are asked for, and then it leaves for good.
+        await transports(far)[0]._connection.close()
+        await wait_for_state(near, "connectionState", "failed")
+        await (room[1] if gone == "peer" else server).close()
+        await wait_for_state(near, "connectionState", "closed")
+    await far.close()
+    await leave_nothing(sockets)
+
+
+async def test_restarts_begin_again_when_a_peer_comes_back_as_another_instance(
+    server: SignalingServer, make_pc: Factory
+) -> None:
+    near, far = make_pc(iceSettings=SHORT), make_pc()
+    started: asyncio.Queue[object] = asyncio.Queue()
+    async with AsyncExitStack() as stack:
+        room = [WebSocketSignaling(server.url, room="room", peer=name) for name in "ab"]
+        for signaling in room:
+            await stack.enter_async_context(signaling)
+        first = Negotiator(near, room[0], polite=False, on_restart=started.put_nowait)
+        await stack.enter_async_context(first)
+        async with Negotiator(far, room[1], recovery=False):
+            echo = Echo(near, far)
+            await echo.check()
+            await wait_connected(near, far)
+        await room[1].close()
+        async with asyncio.timeout(DEADLINE):
+            while room[0].peers:  # noqa: ASYNC110  its events are the Negotiator's
+                await asyncio.sleep(0.01)
+        await transports(far)[0]._connection.close()
+        await wait_for_state(near, "connectionState", "failed")
+        assert started.empty()
+        # The same connection, whose program has joined again.
+        again = WebSocketSignaling(server.url, room="room", peer="b")
+        await stack.enter_async_context(again)
+        await stack.enter_async_context(Negotiator(far, again, recovery=False))
+        async with asyncio.timeout(DEADLINE):
+            event = await started.get()
+        assert isinstance(event, RestartStarted)
+        assert event.reason == "failed"
+        await echo.check("after")

@@ -1,22 +1,25 @@
 """The private names of aiortc's DTLS transport, and of the certificate that it is made with."""
 
 import asyncio
+from collections import deque
 from collections.abc import Callable
-from typing import Final
+from typing import Any, Final
 
 import aiortc
 from aiortc import rtcdtlstransport, rtcrtpreceiver, rtcsctptransport
 from aiortc.rtcdtlstransport import (
     SRTP_PROFILES,
     RTCDtlsFingerprint,
+    RtpRouter,
     SRTPProtectionProfile,
     State,
 )
+from aiortc.rtp import RtpPacket
 from OpenSSL import SSL
 
 from .seam import Private, require
 
-__all__ = ["AiortcDtlsTransport", "PreparedCertificate", "try_certificate"]
+__all__ = ["AiortcDtlsTransport", "AiortcRtpRouter", "PreparedCertificate", "try_certificate"]
 
 _CERTIFICATE = rtcdtlstransport.RTCCertificate
 for _name in ("_cert", "_create_ssl_context", "_key"):
@@ -89,6 +92,38 @@ for _name in ("_data_receiver", "_rtp_router", "_state", "_task"):
     require(_DTLS, _name)
 require(rtcrtpreceiver.RTCRtpReceiver, "_handle_disconnect")
 FAILED: Final = State.FAILED
+# Of how many sources that no description names the router knows the receiver.
+LEARNED: Final = 512
+
+
+class AiortcRtpRouter(RtpRouter):
+    """aiortc's router, which doesn't remember each source that it has ever heard.
+
+    What it has learned from a packet it learns from the next one again. The sources that
+    descriptions name are remembered, as what they send can't be told otherwise.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.named: set[int] = set()
+        self.learned: deque[int] = deque()
+
+    def register_receiver(self, receiver: Any, ssrcs: list[int], *args: Any, **kwargs: Any) -> None:
+        """Take a receiver for what the sources send that a description names."""
+        super().register_receiver(receiver, ssrcs, *args, **kwargs)
+        self.named = {*self.named.intersection(self.ssrc_table), *ssrcs}
+
+    def route_rtp(self, packet: RtpPacket) -> Any:
+        """Return the receiver of a packet, or None."""
+        known = len(self.ssrc_table)
+        receiver = super().route_rtp(packet)
+        if len(self.ssrc_table) > known:
+            self.learned.append(packet.ssrc)
+            if len(self.learned) > LEARNED:
+                oldest = self.learned.popleft()
+                if oldest not in self.named:
+                    self.ssrc_table.pop(oldest, None)
+        return receiver
 
 
 class AiortcDtlsTransport(rtcdtlstransport.RTCDtlsTransport):
@@ -100,6 +135,12 @@ class AiortcDtlsTransport(rtcdtlstransport.RTCDtlsTransport):
     bytes_sent = Private[int](_DTLS, "__tx_bytes")
     packets_received = Private[int](_DTLS, "__rx_packets")
     packets_sent = Private[int](_DTLS, "__tx_packets")
+
+    def __init__(
+        self, transport: aiortc.RTCIceTransport, certificates: list[aiortc.RTCCertificate]
+    ) -> None:
+        super().__init__(transport, certificates)
+        self._rtp_router = AiortcRtpRouter()
 
     # What a subclass overrides.
 
