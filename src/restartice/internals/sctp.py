@@ -1,6 +1,7 @@
 """The private names of aiortc's SCTP transport, as far as it is subclassed."""
 
 import asyncio
+from collections.abc import Coroutine
 from struct import unpack_from
 from typing import Any, Final
 
@@ -275,6 +276,9 @@ class AiortcSctpTransport(rtcsctptransport.RTCSctpTransport):
 
     async def _send_sack(self) -> None:
         # aiortc's can be larger than a packet. (RFC 9260 section 3.3.4)
+        if not self._sack_misordered and len(self._sack_duplicates) <= BLOCKS:
+            await super()._send_sack()
+            return
         last = self.last_received_tsn
         offsets = sorted((tsn - last) % (1 << 32) for tsn in self._sack_misordered)
         sack = SackChunk()
@@ -286,9 +290,11 @@ class AiortcSctpTransport(rtcsctptransport.RTCSctpTransport):
         self._sack_needed = False
         await self._send_chunk(sack)
 
-    async def _transmit(self) -> None:
-        if not _enough_in_flight(self):
-            await super()._transmit()
+    def _transmit(self) -> Coroutine[Any, Any, None]:
+        # No coroutine of its own, as it is called for each packet.
+        if len(self._sent_queue) >= MOST_IN_FLIGHT and _enough_in_flight(self):
+            return _wait_for_nothing()
+        return super()._transmit()
 
     def _update_advanced_peer_ack_point(self) -> None:
         super()._update_advanced_peer_ack_point()
@@ -364,12 +370,15 @@ class AiortcSctpTransport(rtcsctptransport.RTCSctpTransport):
             super()._data_channel_add_negotiated(channel)
 
 
+async def _wait_for_nothing() -> None:
+    """Send nothing for now; what is acknowledged makes room."""
+
+
 def _enough_in_flight(sctp: AiortcSctpTransport) -> bool:
     """Say if no more small packets may be under way, and none is to be repeated."""
     sent = sctp._sent_queue
     return (
-        len(sent) >= MOST_IN_FLIGHT
-        and sctp._flight_size < MOST_IN_FLIGHT * SMALL
+        sctp._flight_size < MOST_IN_FLIGHT * SMALL
         and sctp._forward_tsn_chunk is None
         and not any(chunk._retransmit for chunk in sent)
         and sum(chunk._in_flight for chunk in sent) >= MOST_IN_FLIGHT
