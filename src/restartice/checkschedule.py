@@ -98,6 +98,11 @@ class CheckSchedule:
         if self._running:
             self._proceed()
 
+    def sort(self) -> None:
+        """Put the pairs into the order in which they are checked. Without effect if they are."""
+        if not self._arranged:
+            self._arrange()
+
     @property
     def unsent(self) -> bool:
         """Whether there are pairs left whose check has not been started."""

@@ -126,6 +126,10 @@ class IceConnection(GatheringConnection):
         """Check the pairs at the pace of the RFC, those first that lead across most likely."""
         self.schedule.start()
 
+    def sort_pairs(self) -> None:
+        """Put the pairs into the order in which they are checked."""
+        self.schedule.sort()
+
     def pairs_changed(self) -> None:
         """Have the pairs sorted, once for all that are made now."""
         self.schedule.pairs_changed()

@@ -19,6 +19,7 @@ from .draining import Draining
 from .forgotten import weakly_asked
 from .generations import Phase, superfluous, transport_state
 from .guard import Discards
+from .holepunching import punch_holes
 from .iceconnection import IceConnection, consent_timings
 from .icegatherer import RTCIceGatherer
 from .icegeneration import IceGeneration
@@ -171,7 +172,7 @@ class GenerationSwitch(Emitter, rtcicetransport.RTCIceTransport):
 
         Args:
             first: Whether not to wait until the other side has begun, which a restart does that the
-                other side has asked for, as long as the pair in use works.
+                other side has asked for.
         """
         generation, remote = self._generations[-1], self.remote
         if generation.remote is not None or remote is None:
@@ -278,11 +279,18 @@ class GenerationSwitch(Emitter, rtcicetransport.RTCIceTransport):
         # A check that arrives before our candidates are known makes a peer-reflexive one of lower
         # priority than the one in use, which libwebrtc then prefers for good: it doesn't check
         # the new pair, and as it controls, as whoever offers a restart does there, never nominates
-        # it. Its first check tells that it knows our candidates.
-        if generation is not self._carrier and not self.path_lost:
+        # it. werift answers such a check, and then sends none of its own. The other side's first
+        # check tells that it knows our candidates.
+        if generation is self._carrier:
+            return
+        punching = asyncio.ensure_future(punch_holes(generation.connection))
+        try:
             with suppress(TimeoutError):
                 async with asyncio.timeout(PRECEDENCE):
                     await generation.connection.asked.wait()
+        finally:
+            punching.cancel()
+            await asyncio.gather(punching, return_exceptions=True)
 
     async def _watch(self, connection: IceConnection) -> None:
         # Nothing here closes a connection in use, but a program may, which then is a lost path.

@@ -32,6 +32,7 @@ __all__ = [
     "new_ice_connection",
     "pair_priority",
     "repeat_requests",
+    "send_indication",
     "send_request",
     "set_controlling",
     "transport_policy",
@@ -165,6 +166,12 @@ def send_request(
     transactions: dict[bytes, Any] = pair.protocol.transactions
     transactions[request.transaction_id] = transaction
     pair.protocol.send_stun(request, pair.remote_addr)
+
+
+def send_indication(pair: CandidatePair) -> None:
+    """Send what nobody answers, unsigned as RFC 8489 section 9.1.3 allows for indications."""
+    indication = stun.Message(stun.Method.BINDING, stun.Class.INDICATION)
+    pair.protocol.send_stun(indication, pair.remote_addr)
 
 
 _TRANSACTION_REQUEST = require(stun.Transaction, "__request")

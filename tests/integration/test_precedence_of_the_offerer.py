@@ -1,0 +1,83 @@
+"""Whoever answers a restart lets the offerer's checks come first, and opens the way for them."""
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
+
+import pytest
+from aioice import stun
+
+from conftest import Factory
+from connecting import DEADLINE, transports, wait_until
+from cutting import QUICK, Cut, connect_measured, ice_connection
+from restartice import RTCPeerConnection, switching
+
+
+class Wire:
+    """What comes in at the sockets of a connection's newest generation."""
+
+    def __init__(self) -> None:
+        self.seen: list[stun.Class] = []
+        self.changed = asyncio.Event()
+
+    def note(self, data: bytes) -> None:
+        if data[0] < 4:
+            self.seen.append(stun.parse_message(data).message_class)
+            self.changed.set()
+
+    async def wait_for_any(self) -> None:
+        async with asyncio.timeout(DEADLINE):
+            await self.changed.wait()
+
+
+@contextmanager
+def tapped(pc: RTCPeerConnection) -> Iterator[Wire]:
+    """Tell what comes in at the newest generation before anything else is done with it."""
+    wire = Wire()
+    connection = transports(pc)[0].gatherer.generation.connection
+    for protocol in connection.protocols:
+        take = protocol.datagram_received
+
+        def note(data: bytes, addr: Any, take: Any = take) -> None:
+            wire.note(data)
+            take(data, addr)
+
+        protocol.datagram_received = note
+    yield wire
+    for protocol in connection.protocols:
+        del protocol.datagram_received
+
+
+def is_disconnected(pc: RTCPeerConnection) -> bool:
+    return pc.iceConnectionState == "disconnected"
+
+
+@pytest.mark.parametrize("lost", [False, True])
+async def test_no_check_comes_before_the_answer(
+    make_pc: Factory, monkeypatch: pytest.MonkeyPatch, lost: bool
+) -> None:
+    monkeypatch.setattr(switching, "PRECEDENCE", DEADLINE)
+    near, far = make_pc(iceSettings=QUICK), make_pc(iceSettings=QUICK)
+    echo = await connect_measured(near, far)
+    if lost:
+        cuts = Cut(near), Cut(far)
+        for pc in (near, far):
+            await wait_until(pc, "iceconnectionstatechange", partial(is_disconnected, pc))
+    near.restartIce()
+    await near.setLocalDescription()
+    with tapped(near) as wire:
+        await far.setRemoteDescription(near.localDescription)
+        await far.setLocalDescription()
+        await wire.wait_for_any()
+        before = list(wire.seen)
+        await near.setRemoteDescription(far.localDescription)
+        # It is waited for, not for PRECEDENCE to be over.
+        await echo.check()
+        assert stun.Class.REQUEST not in before
+        assert stun.Class.INDICATION in before
+    assert ice_connection(near).selected_pair is not None
+    if lost:
+        for cut in cuts:
+            cut.heal()
