@@ -14,9 +14,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from .logwriting import FIELDS, LogWriter
+
 __all__ = ["JsonFormatter", "Repeats", "TextFormatter", "configure", "event"]
 
-FIELDS: Final = "signaling_fields"
 # The characters of a field, which may be what a client says.
 MAX_FIELD: Final = 200
 # In so many seconds there are so many lines of an event, and none a second time.
@@ -131,7 +132,7 @@ def configure(level: str, style: str) -> None:
         level: A level of `logging`.
         style: `"json"` or `"text"`.
     """
-    handler = logging.StreamHandler(sys.stderr)
+    handler = LogWriter(sys.stderr.fileno())
     text = TextFormatter("%(asctime)s %(levelname)s %(message)s")
     handler.setFormatter(JsonFormatter() if style == "json" else text)
     logging.basicConfig(level=level.upper(), handlers=[Repeats(handler)], force=True)

@@ -1,6 +1,7 @@
 """The server as a process of its own: `python -m restartice_signaling`."""
 
 import asyncio
+import os
 import signal
 import sys
 from collections.abc import AsyncIterator
@@ -81,3 +82,26 @@ async def test_is_not_open_to_strangers_unless_told(host: str) -> None:
         assert process.stderr is not None
         assert b"--insecure" in await process.stderr.read()
         assert await process.wait() == 2
+
+
+async def test_a_log_that_nobody_reads_holds_nobody_up() -> None:
+    reader, writer = os.pipe()
+    try:
+        process = await asyncio.create_subprocess_exec(
+            *PROGRAM, "--port=0", stdout=asyncio.subprocess.PIPE, stderr=writer
+        )
+        assert process.stdout is not None
+        async with asyncio.timeout(DEADLINE):
+            url = (await process.stdout.readline()).decode().split()[-1]
+        # More than a pipe takes, though each line that comes again is counted only.
+        async with asyncio.timeout(2 * DEADLINE):
+            for number in range(400):
+                async with dial(url) as wire:
+                    await wire.join(room=f"{number:060}", peer="p" * 60)
+                    await wire.say(type="bye", reason=f"{number:0200}")
+                    assert await wire.close_code() == 1000
+            process.send_signal(signal.SIGTERM)
+            assert await process.wait() == 0
+    finally:
+        os.close(reader)
+        os.close(writer)
