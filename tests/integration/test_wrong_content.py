@@ -299,9 +299,9 @@ async def test_a_candidate_with_an_impossible_port(make_pc: Factory) -> None:
     [
         ({"ip": None}, ValueError),
         ({"ip": 2130706433}, ValueError),
-        ({"port": "9"}, ValueError),
+        ({"port": "nine"}, ValueError),
         ({"component": True}, ValueError),
-        ({"relatedPort": "9"}, ValueError),
+        ({"relatedPort": " 9"}, ValueError),
         ({"sdpMid": 0}, ValueError),
         ({"usernameFragment": []}, ValueError),
         ({"foundation": "1\r\na=setup:active"}, CandidateSyntaxError),
