@@ -36,7 +36,8 @@ async def punch_holes(connection: Punching) -> None:
     """
     opened: set[CandidatePair] = set()
     while not connection.asked.is_set() and len(opened) < MOST:
-        connection.sort_pairs()
+        if len(connection.check_list) > MOST:
+            connection.sort_pairs()
         for pair in [p for p in connection.check_list if p not in opened][: MOST - len(opened)]:
             opened.add(pair)
             send_indication(pair)
