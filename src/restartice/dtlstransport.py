@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import aiortc
 from aiortc.rtcdtlstransport import RTCDtlsFingerprint, RTCDtlsParameters
@@ -15,6 +15,9 @@ from .icetransport import RTCIceTransport
 from .internals import AiortcDtlsTransport, PreparedCertificate, transport_stats
 from .listeners import Emitter
 from .stats import Traffic
+
+if TYPE_CHECKING:
+    from cryptography import x509
 
 __all__ = ["RTCDtlsTransport", "parked_stops"]
 
@@ -50,6 +53,7 @@ class RTCDtlsTransport(Emitter, AiortcDtlsTransport):
         self._fingerprints: list[RTCDtlsFingerprint] = []
         self._expected: list[RTCDtlsFingerprint] = []
         self._fault: str | None = None
+        self._examined: x509.Certificate | None = None
         self._ending: asyncio.Task[None] | None = None
 
     def getLocalParameters(self) -> RTCDtlsParameters:  # noqa: N802  aiortc's name
@@ -144,7 +148,11 @@ class RTCDtlsTransport(Emitter, AiortcDtlsTransport):
         del error, ok
         if depth == 0:
             try:
-                self._fault = fingerprint_fault(certificate.to_cryptography(), self._expected)
+                found = certificate.to_cryptography()
+                # OpenSSL asks twice, first as nobody known has signed it.
+                if found != self._examined:
+                    self._fault = fingerprint_fault(found, self._expected)
+                    self._examined = found
             except ValueError as fault:
                 self._fault = f"the peer's certificate can't be read: {fault}"
         return self._fault is None

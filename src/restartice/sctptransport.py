@@ -12,7 +12,7 @@ from aiortc import rtcsctptransport
 from . import dcep
 from .exceptions import RTCError
 from .icetransport import RTCIceTransport
-from .internals import AiortcSctpTransport, checksum_matches, make_chunk
+from .internals import AiortcSctpTransport, checksum_matches, gaps_fit, make_chunk
 from .listeners import Emitter, tell_error
 from .sctpchunks import (
     CAUSES,
@@ -139,7 +139,7 @@ class RTCSctpTransport(Emitter, AiortcSctpTransport):
     # Packets.
 
     async def handle_packet(self, packet: bytes) -> None:
-        """Handle what has come in.
+        """Handle what has come in, other than what comes most often.
 
         Raises:
             Violation: The other side has sent what it may not.
@@ -180,8 +180,6 @@ class RTCSctpTransport(Emitter, AiortcSctpTransport):
             self.enter_closed()
 
     def _admits_data(self, chunk: rtcsctptransport.DataChunk) -> bool:
-        if self.comes_next(chunk):
-            return True
         if not self.is_open:
             return False
         if chunk.stream_id >= self.inbound_streams:
@@ -199,10 +197,7 @@ class RTCSctpTransport(Emitter, AiortcSctpTransport):
         outstanding = (self.last_sent_tsn - chunk.cumulative_tsn) % (1 << 32)
         if not self.is_open or outstanding >= HALF:
             return False
-        if not chunk.gaps:
-            return True
-        valid = all(0 < first <= last <= outstanding for first, last in chunk.gaps)
-        if not valid or sum(last - first + 1 for first, last in chunk.gaps) > outstanding:
+        if not gaps_fit(chunk.gaps, outstanding):
             chunk.gaps = []
         return True
 

@@ -384,6 +384,7 @@ class GenerationSwitch(Emitter, rtcicetransport.RTCIceTransport):
         pair = self._selected
         if pair is None:
             return
-        # A TURN server may refuse.
-        with suppress(stun.TransactionError, ConnectionError):
+        try:  # noqa: SIM105  as each packet passes through here
             await pair.protocol.send_data(data, pair.remote_addr)
+        except (stun.TransactionError, ConnectionError):
+            pass  # a TURN server may refuse

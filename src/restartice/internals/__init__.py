@@ -58,7 +58,7 @@ from .media import (
     pair,
     set_track_id,
 )
-from .sctp import AiortcSctpTransport, checksum_matches, make_chunk
+from .sctp import AiortcSctpTransport, checksum_matches, gaps_fit, make_chunk
 from .seam import SUPPORTED, check, required_names
 from .sockets import StunProtocol, is_aioices, make_socket
 from .turn import (
@@ -99,6 +99,7 @@ __all__ = [
     "dissociate",
     "error_code",
     "forget_transaction",
+    "gaps_fit",
     "has_common_codec",
     "hear_answers",
     "hear_redirections",

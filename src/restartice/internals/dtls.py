@@ -179,7 +179,9 @@ class AiortcDtlsTransport(rtcdtlstransport.RTCDtlsTransport):
 
     async def _recv_next(self) -> None:
         try:
-            await super()._recv_next()
+            # Of each packet, as long as nothing is wrong, so that this is no call more for each.
+            while True:
+                await super()._recv_next()
         except asyncio.CancelledError:
             if asyncio.current_task() is self._task:
                 # Neither stop() nor disconnect() has done that, which forget the task.
