@@ -112,6 +112,14 @@ async def breathe() -> None:
         await asyncio.sleep(0)
 
 
+async def is_collected_without_a_word(reference: weakref.ref[RTCPeerConnection]) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        await breathe()
+        gc.collect()
+    assert reference() is None
+
+
 async def test_one_without_sockets_is_collected_without_a_word() -> None:
     sockets = open_sockets()
     far = make()
@@ -122,11 +130,7 @@ async def test_one_without_sockets_is_collected_without_a_word() -> None:
     await pc.createAnswer()
     reference = weakref.ref(pc)
     del pc
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        await breathe()
-        gc.collect()
-    assert reference() is None
+    await is_collected_without_a_word(reference)
     await leave_nothing(sockets)
 
 
@@ -147,11 +151,7 @@ async def test_closing_leaves_nothing_to_warn_of() -> None:
     await pc.close()
     reference = weakref.ref(pc)
     del pc
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        await breathe()
-        gc.collect()
-    assert reference() is None
+    await is_collected_without_a_word(reference)
     await leave_nothing(sockets)
 
 

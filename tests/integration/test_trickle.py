@@ -306,16 +306,24 @@ async def test_the_description_can_always_be_sent_first(make_pc: Factory) -> Non
     assert len(order) == 4
 
 
-async def test_a_late_candidate_joins_the_checks(make_pc: Factory) -> None:
-    # The candidates of one side are held back until the other has checked for a while.
-    near, far = make_pc(), make_pc()
-    echo = Echo(near, far)
+async def negotiate_holding_candidates_back(
+    near: RTCPeerConnection, far: RTCPeerConnection
+) -> Trickle:
+    """Negotiate, and return the candidates of the one side when all have been found."""
     near_trickle, far_trickle = Trickle(near), Trickle(far)
     await near.setLocalDescription()
     await far.setRemoteDescription(near.localDescription)
     await far.setLocalDescription()
     await near.setRemoteDescription(far.localDescription)
     await asyncio.gather(near_trickle.wait_done(), far_trickle.wait_done())
+    return near_trickle
+
+
+async def test_a_late_candidate_joins_the_checks(make_pc: Factory) -> None:
+    # The candidates of one side are held back until the other has checked for a while.
+    near, far = make_pc(), make_pc()
+    echo = Echo(near, far)
+    near_trickle = await negotiate_holding_candidates_back(near, far)
     assert near.iceConnectionState == far.iceConnectionState == "checking"
     for candidate in near_trickle.events:
         await far.addIceCandidate(candidate)
@@ -326,12 +334,7 @@ async def test_candidates_whose_numbers_are_strings_are_checked(make_pc: Factory
     # As programs make them that split the browser's text. The other side checks nothing.
     near, far = make_pc(), make_pc()
     echo = Echo(near, far)
-    near_trickle, far_trickle = Trickle(near), Trickle(far)
-    await near.setLocalDescription()
-    await far.setRemoteDescription(near.localDescription)
-    await far.setLocalDescription()
-    await near.setRemoteDescription(far.localDescription)
-    await asyncio.gather(near_trickle.wait_done(), far_trickle.wait_done())
+    near_trickle = await negotiate_holding_candidates_back(near, far)
     for candidate in near_trickle.events:
         if candidate is not None and candidate.candidate:
             numbers = {n: str(getattr(candidate, n)) for n in ("component", "port", "priority")}
