@@ -8,10 +8,21 @@ from typing import cast
 LOOPBACK = "127.0.0.1"
 
 
-class _Side(asyncio.DatagramProtocol):
+class Side(asyncio.DatagramProtocol):
+    """A socket of a forwarder."""
+
     def __init__(self, take: Callable[[bytes, tuple[str, int]], None]) -> None:
         self.take = take
         self.transport: asyncio.DatagramTransport | None = None
+
+    async def open(self) -> None:
+        await asyncio.get_running_loop().create_datagram_endpoint(
+            lambda: self, local_addr=(LOOPBACK, 0)
+        )
+
+    def close(self) -> None:
+        if self.transport is not None:
+            self.transport.close()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast("asyncio.DatagramTransport", transport)
@@ -43,7 +54,7 @@ class UdpForwarder:
         self.lose: Callable[[bytes], bool] = lambda _: False
         self.has_lost = asyncio.Event()
         self._client = (LOOPBACK, 0)
-        self._near, self._far = _Side(self._forward), _Side(self._answer)
+        self._near, self._far = Side(self._forward), Side(self._answer)
 
     @property
     def port(self) -> int:
@@ -51,15 +62,11 @@ class UdpForwarder:
 
     async def start(self) -> None:
         for side in (self._near, self._far):
-            await asyncio.get_running_loop().create_datagram_endpoint(
-                lambda side=side: side,  # type: ignore[misc]
-                local_addr=(LOOPBACK, 0),
-            )
+            await side.open()
 
     def close(self) -> None:
         for side in (self._near, self._far):
-            if side.transport is not None:
-                side.transport.close()
+            side.close()
 
     def _forward(self, data: bytes, addr: tuple[str, int]) -> None:
         self._client = addr

@@ -12,6 +12,7 @@ from enum import Enum, auto
 from typing import Final
 
 __all__ = [
+    "NO_PROOF",
     "Allowance",
     "Discards",
     "HeldDatagrams",
@@ -38,6 +39,8 @@ MAGIC_COOKIE: Final = b"\x21\x12\xa4\x42"
 DTLS_TYPES: Final = frozenset({20, 21, 22, 23, 24, 26})
 DTLS_MAJOR_VERSION: Final = 0xFE
 TRANSACTIONS: Final = 256
+
+NO_PROOF: Final = "the other end has not proved that it is there"
 
 logger = logging.getLogger(__name__)
 

@@ -3,11 +3,12 @@
 import asyncio
 import functools
 import types
-from typing import Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from aioice import stun
 
 from .guard import (
+    NO_PROOF,
     Allowance,
     Discards,
     HeldDatagrams,
@@ -19,6 +20,9 @@ from .guard import (
     transaction_of,
 )
 from .internals import StunProtocol, error_code, make_socket
+
+if TYPE_CHECKING:
+    from .newports import NewPorts
 
 __all__ = ["UNREADABLE", "Address", "Gate", "GuardedProtocol", "guarded_protocol", "put_on_guard"]
 
@@ -33,7 +37,6 @@ MOST_ALLOWED: Final = 4
 CLASSES: Final = 8
 
 ROLE_CONFLICT: Final = 487
-NO_PROOF: Final = "the other end has not proved that it is there"
 UNREADABLE: Final = "it has the shape of a STUN message, and can't be read"
 NO_USE: Final = "it is neither a check nor an answer that is waited for"
 NO_SHAPE: Final = "it is neither STUN nor DTLS, RTP or RTCP"
@@ -47,21 +50,31 @@ class Gate:
         self.allowance = Allowance()
         self._transactions = SeenTransactions()
         self._held: HeldDatagrams | None = HeldDatagrams()
+        # Once a pair is selected and watched.
+        self.new_ports: NewPorts | None = None
 
     def is_copy(self, transaction_id: bytes, source: Address) -> bool:
         """Say if a signed request is a copy of one that came from elsewhere."""
         return self._transactions.is_copy(transaction_id, source)
 
-    def hold(self, protocol: object, source: Address, datagram: bytes) -> None:
+    def hold(self, protocol: "GuardedProtocol", source: Address, datagram: bytes) -> None:
         """Keep traffic from an address that has proved nothing, for a while, or drop it."""
+        if self.new_ports is not None and self.new_ports.hold(protocol, source, datagram):
+            return
         dropped = 1
         if self._held is not None:
             dropped = self._held.hold((protocol, source), datagram)
         self.discards.add(NO_PROOF, source, dropped)
 
-    def release(self, protocol: object, source: Address) -> list[bytes]:
+    def release(self, protocol: "GuardedProtocol", source: Address) -> list[bytes]:
         """Return what was kept from an address that has now proved itself."""
-        return [] if self._held is None else self._held.release((protocol, source))
+        early = [] if self._held is None else self._held.release((protocol, source))
+        late = [] if self.new_ports is None else self.new_ports.release(protocol, source)
+        return early + late
+
+    def take_proof(self, source: Address, datagram: bytes) -> bool:
+        """Take a response; return whether it is the proof that a new port was asked for."""
+        return self.new_ports is not None and self.new_ports.take_response(source, datagram)
 
     def end_holding(self) -> None:
         """Keep nothing any more: the other end sends from where it has been heard of."""
@@ -96,7 +109,8 @@ class GuardedProtocol(StunProtocol):
     """aioice's socket, which hands STUN messages to aioice and traffic to the connection.
 
     It takes traffic from addresses from which the other end has sent a signed request, or a signed
-    response to one of ours. A request is enough because the other end may send as soon as it has
+    response to one of ours, for which those are asked that have another port than the selected
+    pair's. A request is enough because the other end may send as soon as it has
     our response, when ours is still under way. (RFC 8445 section 7.3.1.4 and 12.1) Whatever goes
     wrong with a datagram concerns only that.
     """
@@ -127,13 +141,14 @@ class GuardedProtocol(StunProtocol):
             self.receiver.gate.discards.add(NO_SHAPE, addr)
 
     def _read(self, data: bytes, addr: tuple[Any, ...]) -> None:
-        if not self._is_of_use(data):
-            # The other end may repeat an answer, and keep a NAT awake.
-            if addr not in self._proven:
-                self.receiver.gate.discards.add(NO_USE, addr)
-            return
         try:
-            super().datagram_received(data, addr)
+            if is_response(data) and self.receiver.gate.take_proof(addr, data):
+                return
+            if self._is_of_use(data):
+                super().datagram_received(data, addr)
+            # The other end may repeat an answer, and keep a NAT awake.
+            elif addr not in self._proven:
+                self.receiver.gate.discards.add(NO_USE, addr)
         except Exception:  # noqa: BLE001  whatever is in there
             self.receiver.gate.discards.add(UNREADABLE, addr)
 
@@ -189,6 +204,10 @@ class GuardedProtocol(StunProtocol):
     def has_answered(self, addr: Address) -> bool:
         """Say if a signed response has come from an address."""
         return self._proven.get(addr, False)
+
+    def prove(self, addr: Address) -> None:
+        """Take note that a signed response to one of our requests has come from an address."""
+        self._prove(addr, answered=True)
 
     def forget(self, addr: Address) -> None:
         """Know nothing of an address any more."""

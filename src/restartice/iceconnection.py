@@ -19,6 +19,7 @@ from .credentials import IceCredentials
 from .gathering import GatheringConnection
 from .guardedsocket import UNREADABLE, Address
 from .internals import CandidatePair, address_of, keep_latest, new_ice_connection, repeat_requests
+from .newports import NewPorts
 from .pathwatch import PathWatch
 from .peerreflexive import PeerReflexive
 from .settings import IceSettings
@@ -259,6 +260,10 @@ class IceConnection(GatheringConnection):
         self.checks_of(pair).asked(asyncio.get_running_loop().time())
         return super().build_request(pair, nominate)
 
+    def build_question(self, pair: CandidatePair) -> stun.Message:
+        """Make a binding request that isn't one of the pair's checks."""
+        return super().build_request(pair, nominate=False)
+
     def check_state(self, pair: CandidatePair, state: CandidatePair.State) -> None:
         """Change the state of a pair."""
         super().check_state(pair, state)
@@ -286,7 +291,13 @@ class IceConnection(GatheringConnection):
     async def query_consent(self) -> None:
         """Watch the selected pair, until consent to send on it has expired."""
         self.watch = PathWatch(self, self.timings, self._path_changed, self._path_resumed)
-        await self.watch.run()
+        asking = NewPorts(self, self.gate.discards, self.watch.other_end_moved)
+        self.gate.new_ports = asking
+        try:
+            await self.watch.run()
+        finally:
+            self.gate.new_ports = None
+            asking.stop()
 
     def _path_changed(self, state: PathState) -> None:
         if state is PathState.EXPIRED:

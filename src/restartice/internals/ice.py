@@ -28,6 +28,7 @@ __all__ = [
     "host_addresses",
     "ice_connection_kwargs",
     "is_signed",
+    "is_signed_success",
     "keep_latest",
     "new_ice_connection",
     "pair_priority",
@@ -39,6 +40,8 @@ __all__ = [
 ]
 
 _CONNECTION = Connection
+# The first bytes of a message, which are its method and its class. (RFC 8489 section 5)
+BINDING_SUCCESS: Final = b"\x01\x01"
 
 for _method in ("check_complete", "check_incoming", "data_received", "protocol_lost"):
     require(_CONNECTION, _method)
@@ -197,6 +200,22 @@ def is_signed(response: stun.Message, key: bytes) -> bool:
     """
     check = getattr(response, "check_message_integrity", None)
     return True if check is None else bool(check(key))
+
+
+def is_signed_success(datagram: bytes, key: bytes) -> bool:
+    """Say if a datagram is a success response to a binding request, signed with a key.
+
+    Unlike is_signed(), this checks the signature with aioice 0.12, too.
+    """
+    if datagram[:2] != BINDING_SUCCESS:
+        return False
+    parse: Callable[..., stun.Message] = stun.parse_message
+    try:
+        if hasattr(stun.Message, "check_message_integrity"):
+            return bool(parse(datagram).check_message_integrity(key))
+        return "MESSAGE-INTEGRITY" in parse(datagram, integrity_key=key).attributes
+    except ValueError:
+        return False
 
 
 def error_code(response: stun.Message) -> int | None:
