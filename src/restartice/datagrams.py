@@ -33,7 +33,9 @@ class DatagramQueue:
             self.discards.add(TOO_MANY, "the other end")
             return
         self._waiting.append(datagram)
-        self._wake_reader()
+        reader = self._reader
+        if reader is not None and not reader.done():
+            reader.set_result(None)
 
     def close(self) -> None:
         """Let get() fail when all that has come in is read."""

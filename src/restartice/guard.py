@@ -69,7 +69,11 @@ def shape_of(datagram: bytes) -> Shape:
     if 31 < first < 64:
         # An encrypted record of DTLS 1.3, whose header has hardly anything to look at.
         return Shape.TRAFFIC
-    return Shape.TRAFFIC if first in DTLS_TYPES and _is_record(datagram) else Shape.UNKNOWN
+    if first in DTLS_TYPES and size >= DTLS_HEADER and datagram[1] == DTLS_MAJOR_VERSION:
+        # Without a call, as each message of a data channel passes through here.
+        complete = size >= DTLS_HEADER + (datagram[11] << 8 | datagram[12])
+        return Shape.TRAFFIC if complete else Shape.UNKNOWN
+    return Shape.UNKNOWN
 
 
 def is_response(message: bytes) -> bool:
@@ -94,11 +98,6 @@ def _is_stun(datagram: bytes) -> bool:
         and length % 4 == 0
         and datagram[4:8] == MAGIC_COOKIE
     )
-
-
-def _is_record(datagram: bytes) -> bool:
-    length = int.from_bytes(datagram[11:13], "big")
-    return datagram[1] == DTLS_MAJOR_VERSION and len(datagram) >= DTLS_HEADER + length
 
 
 class Discards:

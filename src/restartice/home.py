@@ -20,7 +20,10 @@ class Home:
 
     def check(self, name: str) -> None:
         """Raise RuntimeError if this isn't the thread of the event loop, which is running."""
-        running = _running_loop()
+        try:
+            running: asyncio.AbstractEventLoop | None = asyncio.get_running_loop()
+        except RuntimeError:
+            running = None
         if running is self._loop is not None:
             return
         if self._loop is None or not self._loop.is_running():
@@ -71,10 +74,3 @@ def adopt(channel: rtcdatachannel.RTCDataChannel, home: Home) -> None:
     if type(channel) is rtcdatachannel.RTCDataChannel:
         channel.__class__ = RTCDataChannel
         vars(channel)["_home"] = home
-
-
-def _running_loop() -> asyncio.AbstractEventLoop | None:
-    try:
-        return asyncio.get_running_loop()
-    except RuntimeError:
-        return None

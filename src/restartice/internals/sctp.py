@@ -291,11 +291,14 @@ class AiortcSctpTransport(rtcsctptransport.RTCSctpTransport):
         super()._set_extensions(params)
         params.extend((_UNRECOGNIZED, told) for told in self.unknown_parameters)
 
-    async def _send_sack(self) -> None:
-        # aiortc's can be larger than a packet. (RFC 9260 section 3.3.4)
+    def _send_sack(self) -> Coroutine[Any, Any, None]:
+        # No coroutine of its own, as it is called for each packet.
         if not self._sack_misordered and len(self._sack_duplicates) <= BLOCKS:
-            await super()._send_sack()
-            return
+            return super()._send_sack()
+        return self._send_blocks()
+
+    async def _send_blocks(self) -> None:
+        # aiortc's can be larger than a packet. (RFC 9260 section 3.3.4)
         last = self.last_received_tsn
         offsets = sorted((tsn - last) % (1 << 32) for tsn in self._sack_misordered)
         sack = SackChunk()
