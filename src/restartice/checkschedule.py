@@ -1,7 +1,8 @@
 """When each pair of a connection is checked: one after the other, at the pace of the RFC."""
 
 import asyncio
-import socket
+import math
+import time
 from collections import deque
 from typing import Final, Protocol
 
@@ -19,11 +20,18 @@ SORTING: Final = 50e-6
 UNSENT: Final = {CandidatePair.State.FROZEN, CandidatePair.State.WAITING}
 # Addresses of documentation, which nobody has: the way there is the default route. (RFC 5737 and
 # RFC 3849) Nothing is sent.
-ANYWHERE: Final = {socket.AF_INET: "192.0.2.1", socket.AF_INET6: "2001:db8::1"}
+ANYWHERE: Final = ("192.0.2.1", "2001:db8::1")
 ANY_PORT: Final = 9
 # How many ways to remote addresses are remembered, of which there are more only if somebody sends
 # checks on from ever more of them.
 SOURCES: Final = 512
+
+
+# For how many seconds a way is remembered for other connections, of which many may begin at once.
+FRESH: Final = 0.2
+
+# When the system was asked for the way to an address, and what it said.
+_ways: dict[str, tuple[float, str | None]] = {}
 
 
 class Checking(Protocol):
@@ -149,7 +157,7 @@ class CheckSchedule:
         if remote not in self._sources:
             if len(self._sources) >= SOURCES:
                 self._sources.clear()
-            self._sources[remote] = route_to((remote, ANY_PORT), family_of(remote))
+            self._sources[remote] = way_to(remote)
         priority = pair_priority(pair, controlling=self._connection.ice_controlling)
         kinds = local.type, pair.remote_candidate.type
         return Pair(local.host, remote, kinds, self._sources[remote], priority)
@@ -160,7 +168,19 @@ def is_unsent(pair: CandidatePair) -> bool:
     return pair.task is None and pair.state in UNSENT
 
 
+def way_to(address: str) -> str | None:
+    """Return the address from which the system sends to another one, None if it can't."""
+    now = time.monotonic()
+    asked_at, source = _ways.get(address, (-math.inf, None))
+    if now - asked_at >= FRESH:
+        if len(_ways) >= SOURCES:
+            _ways.clear()
+        source = route_to((address, ANY_PORT), family_of(address))
+        _ways[address] = now, source
+    return source
+
+
 def default_sources() -> frozenset[str]:
     """Return the addresses of this host that its default routes are from."""
-    found = (route_to((address, ANY_PORT), family) for family, address in ANYWHERE.items())
+    found = map(way_to, ANYWHERE)
     return frozenset(source for source in found if source is not None)

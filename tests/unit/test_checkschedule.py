@@ -1,6 +1,7 @@
 """When pairs are checked, by a connection and sockets that answer nothing."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
@@ -8,7 +9,8 @@ import aioice
 import aioice.ice
 import pytest
 
-from restartice.checkschedule import PACE, CheckPacer
+from restartice import checkschedule
+from restartice.checkschedule import FRESH, PACE, SOURCES, CheckPacer, way_to
 from restartice.iceconnection import IceConnection, make_ice_connection
 
 LOOPBACK = "127.0.0.1"
@@ -156,3 +158,19 @@ async def test_a_thousand_pairs_cost_little(monkeypatch: pytest.MonkeyPatch) -> 
     # They are sorted with the first candidate, and then not with each.
     assert len(sorted_at) <= 2 + (loop.time() - begun) / (32 * 50e-6)
     await connection.close()
+
+
+def test_a_way_is_remembered_for_a_moment_by_all_connections() -> None:
+    checkschedule._ways.clear()
+    assert way_to(LOOPBACK) == LOOPBACK
+    # Looked up in ten seconds from now, so that it is new for as long as this test takes.
+    checkschedule._ways[LOOPBACK] = time.monotonic() + 10, "127.0.0.9"
+    assert way_to(LOOPBACK) == "127.0.0.9"
+    checkschedule._ways[LOOPBACK] = time.monotonic() - FRESH, "127.0.0.9"
+    assert way_to(LOOPBACK) == LOOPBACK
+
+
+def test_no_more_ways_are_remembered_than_fit() -> None:
+    for number in range(2 * SOURCES):
+        assert way_to(f"127.0.{number >> 8}.{number & 255}") is not None
+        assert len(checkschedule._ways) <= SOURCES
