@@ -295,10 +295,13 @@ class AiortcSctpTransport(rtcsctptransport.RTCSctpTransport):
         # No coroutine of its own, as it is called for each packet.
         if not self._sack_misordered and len(self._sack_duplicates) <= BLOCKS:
             return super()._send_sack()
-        return self._send_blocks()
+        return self.send_blocks()
 
-    async def _send_blocks(self) -> None:
-        # aiortc's can be larger than a packet. (RFC 9260 section 3.3.4)
+    async def send_blocks(self) -> None:
+        """Send an acknowledgement with gaps, where aiortc's can be larger than a packet.
+
+        (RFC 9260 section 3.3.4)
+        """
         last = self.last_received_tsn
         offsets = sorted((tsn - last) % (1 << 32) for tsn in self._sack_misordered)
         sack = SackChunk()
