@@ -46,6 +46,8 @@ MAX_REASON: Final = 200
 TURN_RENEWAL: Final = 0.8
 # How many messages of a client are dealt with before it is the others' turn.
 AT_ONCE: Final = 4
+# So many characters take about as much time as another message.
+LARGE: Final = 4096
 
 
 class ClientConnection:
@@ -190,7 +192,7 @@ class ClientConnection:
         with contextlib.suppress(ConnectionClosed):
             async for frame in self._socket:
                 self._listening = False
-                await self._keep_to_rate()
+                await self._keep_to_rate(len(frame))
                 if self._service.stopping.is_set():
                     break
                 if not confirmed:
@@ -204,11 +206,11 @@ class ClientConnection:
                 self._listening = True
         return None
 
-    async def _keep_to_rate(self) -> None:
+    async def _keep_to_rate(self, size: int) -> None:
         """Read no faster than agreed: what comes too fast waits in the client's socket."""
         delay = self._throttle.take(time.monotonic())
         if not delay:
-            await self._give_way()
+            await self._give_way(size)
             return
         self._metrics.throttled += 1
         if self._throttle.is_exhausted:
@@ -217,9 +219,9 @@ class ClientConnection:
             async with asyncio.timeout(delay):
                 await self._service.stopping.wait()
 
-    async def _give_way(self) -> None:
+    async def _give_way(self, size: int) -> None:
         """Let others have their turn: what is there to be read is read without a pause."""
-        self._at_once += 1
+        self._at_once += 1 + size // LARGE
         if self._at_once >= AT_ONCE:
             self._at_once = 0
             await asyncio.sleep(0)

@@ -20,8 +20,6 @@ __all__ = ["ThrottledSocket"]
 SLICE: Final = 8192
 # The same of somebody who is too fast.
 SMALL_SLICE: Final = 256
-# For how many seconds a client's frames are looked at before it is the others' turn.
-TURN: Final = 0.0005
 NOTHING: Final[frozenset[str]] = frozenset()
 
 
@@ -42,7 +40,6 @@ class ThrottledSocket(ServerSocket):
         # What has come, and is looked at when reading goes on.
         self._rest = b""
         self._timer: asyncio.TimerHandle | None = None
-        self._turn: asyncio.Handle | None = None
         self._ending: asyncio.Task[None] | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -63,32 +60,19 @@ class ThrottledSocket(ServerSocket):
         if not self._holds and not self.transport.is_closing():
             self.transport.resume_reading()
             # Whoever releases is in the middle of something.
-            self._look_soon()
-
-    def _look_soon(self) -> None:
-        if self._turn is None:
-            self._turn = self.loop.call_soon(self._take_turn)
-
-    def _take_turn(self) -> None:
-        self._turn = None
-        self._look_at_rest()
+            self.loop.call_soon(self._look_at_rest)
 
     def data_received(self, data: bytes) -> None:
         """Look at what has come."""
         self._rest += data
-        if self._turn is None:
-            self._look_at_rest()
+        self._look_at_rest()
 
     def _look_at_rest(self) -> None:
-        until = self.loop.time() + TURN
         while self._rest and not self._holds:
             is_late = self._throttle is not None and self._throttle.is_late
             size = SMALL_SLICE if is_late else SLICE
             part, self._rest = self._rest[:size], self._rest[size:]
             super().data_received(part)
-            if self._rest and not self._holds and self.loop.time() > until:
-                self._look_soon()
-                return
 
     def eof_received(self) -> None:
         """Look at all that is left: nothing else comes."""
@@ -136,6 +120,4 @@ class ThrottledSocket(ServerSocket):
         self._rest = b""
         if self._timer is not None:
             self._timer.cancel()
-        if self._turn is not None:
-            self._turn.cancel()
         super().connection_lost(exc)
