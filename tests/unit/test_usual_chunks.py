@@ -11,7 +11,7 @@ from aiortc.rtcsctptransport import DataChunk, HeartbeatChunk, SackChunk, serial
 
 from restartice import RTCPeerConnection
 from restartice.internals import make_chunk
-from restartice.internals.sctp import usual_chunk
+from restartice.internals.sctppackets import usual_chunk
 from restartice.sctpchunks import read_packet
 
 EXAMPLES = 20_000

@@ -59,7 +59,8 @@ from .media import (
     pair,
     set_track_id,
 )
-from .sctp import AiortcSctpTransport, checksum_matches, gaps_fit, make_chunk
+from .sctp import AiortcSctpTransport
+from .sctppackets import checksum_matches, gaps_fit, make_chunk
 from .seam import SUPPORTED, check, required_names
 from .sockets import StunProtocol, is_aioices, make_socket
 from .turn import (
