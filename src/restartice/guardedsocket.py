@@ -1,8 +1,6 @@
 """The sockets of an ICE generation, which let in only what comes from the other end."""
 
 import asyncio
-import functools
-import types
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from aioice import stun
@@ -19,7 +17,7 @@ from .guard import (
     shape_of,
     transaction_of,
 )
-from .internals import StunProtocol, error_code, make_socket
+from .internals import StunProtocol, is_role_conflict, make_socket, on_top_of
 
 if TYPE_CHECKING:
     from .newports import NewPorts
@@ -33,10 +31,7 @@ Address = tuple[str, int]
 PROVEN: Final = 512
 # How many requests may go to an address that has sent more than these itself.
 MOST_ALLOWED: Final = 4
-# How many classes of sockets are remembered, which programs may have made of aioice's.
-CLASSES: Final = 8
 
-ROLE_CONFLICT: Final = 487
 UNREADABLE: Final = "it has the shape of a STUN message, and can't be read"
 NO_USE: Final = "it is neither a check nor an answer that is waited for"
 NO_SHAPE: Final = "it is neither STUN nor DTLS, RTP or RTCP"
@@ -182,7 +177,7 @@ class GuardedProtocol(StunProtocol):
             # Only a signed request can be in conflict with our role.
             now = asyncio.get_running_loop().time()
             allowance = self.receiver.gate.allowance
-            return error_code(message) == ROLE_CONFLICT or bool(allowance.take_refusal(now))
+            return is_role_conflict(message) or bool(allowance.take_refusal(now))
         if message.message_class is not stun.Class.REQUEST or addr not in self._allowed:
             return True
         if self._allowed[addr]:
@@ -224,7 +219,7 @@ class GuardedProtocol(StunProtocol):
         """Send a request until there is a response, and return that and where it came from."""
         response, source = await super().request(request, addr, integrity_key, retransmissions)
         if integrity_key is not None and source == addr:
-            self._prove(addr, answered=True)
+            self.prove(addr)
         return response, source
 
     def _prove(self, addr: Address, *, answered: bool) -> None:
@@ -252,12 +247,5 @@ def guarded_protocol(receiver: Any) -> StunProtocol:
 def put_on_guard(protocol: Any) -> None:
     """Put a socket of aioice's under guard. Without effect if it is already."""
     if not isinstance(protocol, GuardedProtocol):
-        protocol.__class__ = _on_guard(type(protocol))  # type: ignore[arg-type]
+        protocol.__class__ = on_top_of(GuardedProtocol, type(protocol))  # type: ignore[arg-type]
         protocol.prepare()
-
-
-@functools.lru_cache(maxsize=CLASSES)
-def _on_guard(base: type[StunProtocol]) -> type[StunProtocol]:
-    if issubclass(GuardedProtocol, base):
-        return GuardedProtocol
-    return types.new_class(GuardedProtocol.__name__, (GuardedProtocol, base))

@@ -1,9 +1,7 @@
 """One ICE generation's connection: aioice's, which reports instead of ending things."""
 
 import asyncio
-import functools
 import itertools
-import types
 import weakref
 from collections.abc import Callable
 from typing import Any, Final, Protocol
@@ -11,14 +9,20 @@ from typing import Any, Final, Protocol
 import aioice
 import aioice.ice
 from aioice import stun
-from aioice.ice import Connection
 
 from .checkschedule import CheckSchedule
 from .consent import PathState, Timings
 from .credentials import IceCredentials
 from .gathering import GatheringConnection
 from .guardedsocket import UNREADABLE, Address
-from .internals import CandidatePair, address_of, keep_latest, new_ice_connection, repeat_requests
+from .internals import (
+    CandidatePair,
+    address_of,
+    keep_latest,
+    new_ice_connection,
+    on_top_of,
+    repeat_requests,
+)
 from .newports import NewPorts
 from .pathwatch import PathWatch
 from .peerreflexive import PeerReflexive
@@ -29,8 +33,6 @@ from .triggeredchecks import TriggeredChecks
 __all__ = ["IceConnection", "Observer", "consent_timings", "make_ice_connection"]
 
 COMPONENT: Final = 1
-# How many of the classes that programs derive from aioice's are remembered.
-CLASSES: Final = 8
 # How many of the pairs that haven't answered are insisted on at a time, those first that lead
 # across most likely.
 INSISTED: Final = 25
@@ -340,15 +342,8 @@ def make_ice_connection(**arguments: Any) -> IceConnection:
     made = new_ice_connection(arguments)
     credentials = IceCredentials(made.local_username, made.local_password)
     # Only the object tells what class a program makes it of, and what it has done to it by now.
-    made.__class__ = _on_top_of(type(made))  # type: ignore[arg-type]  # a class is hashable
+    made.__class__ = on_top_of(IceConnection, type(made))  # type: ignore[arg-type]  # a class is hashable
     assert isinstance(made, IceConnection)
     made.prepare()
     made.credentials = credentials
     return made
-
-
-@functools.lru_cache(maxsize=CLASSES)
-def _on_top_of(base: type[Connection]) -> type[IceConnection]:
-    if issubclass(IceConnection, base):
-        return IceConnection
-    return types.new_class(IceConnection.__name__, (IceConnection, base))

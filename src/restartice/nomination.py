@@ -10,7 +10,7 @@ from typing import Final, Protocol
 
 from aioice import stun
 
-from .internals import CandidatePair, error_code
+from .internals import CandidatePair, is_role_conflict
 
 __all__ = ["nominate_when_checked"]
 
@@ -21,7 +21,6 @@ PATIENCE: Final = 5.0
 # How often aioice repeats a request that nominates a pair, within 3.5 s, before another pair gets
 # its turn, which may have succeeded more recently.
 RETRANSMISSIONS: Final = 2
-ROLE_CONFLICT: Final = 487
 
 
 class Nominating(Protocol):
@@ -94,7 +93,7 @@ async def _nominate(connection: Nominating, pair: CandidatePair) -> None:
         if error.response is None:
             # It may come back, and is checked again.
             end = CandidatePair.State.WAITING
-        elif error_code(error.response) == ROLE_CONFLICT:
+        elif is_role_conflict(error.response):
             connection.switch_role(ice_controlling=False)
         else:
             end = CandidatePair.State.FAILED

@@ -8,12 +8,10 @@ from typing import Protocol
 from aioice import stun
 
 from .consent import Liveness, PathState, Timings
-from .internals import CandidatePair, error_code, forget_transaction, is_signed, send_request
+from .internals import CandidatePair, forget_transaction, is_role_conflict, is_signed, send_request
 from .stats import CheckCounter
 
 __all__ = ["PathWatch", "Watched"]
-
-ROLE_CONFLICT = 487
 
 
 class Watched(Protocol):
@@ -189,7 +187,7 @@ class PathWatch:
             self._connection.checks_of(request.pair).took(now - request.asked_at)
             self._liveness.answer(now, request.asked_at)
             self._look()
-        elif error_code(response) == ROLE_CONFLICT:
+        elif is_role_conflict(response):
             controlled = "ICE-CONTROLLED" in request.request.attributes
             self._connection.switch_role(ice_controlling=controlled)
 

@@ -3,8 +3,8 @@
 import asyncio
 import functools
 import logging
-from collections.abc import Callable, Coroutine, Iterable
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
+from contextlib import asynccontextmanager, suppress
 from typing import Any, Final
 
 import aiortc
@@ -268,12 +268,8 @@ class GenerationSwitch(Emitter, rtcicetransport.RTCIceTransport):
             await connection.connect()
             return
         await self._give_precedence(generation)
-        nominating = asyncio.ensure_future(nominate_when_checked(connection))
-        try:
+        async with meanwhile(nominate_when_checked(connection)):
             await connection.connect()
-        finally:
-            nominating.cancel()
-            await asyncio.gather(nominating, return_exceptions=True)
 
     async def _give_precedence(self, generation: IceGeneration) -> None:
         # A check that arrives before our candidates are known makes a peer-reflexive one of lower
@@ -283,14 +279,10 @@ class GenerationSwitch(Emitter, rtcicetransport.RTCIceTransport):
         # check tells that it knows our candidates.
         if generation is self._carrier:
             return
-        punching = asyncio.ensure_future(punch_holes(generation.connection))
-        try:
+        async with meanwhile(punch_holes(generation.connection)):
             with suppress(TimeoutError):
                 async with asyncio.timeout(PRECEDENCE):
                     await generation.connection.asked.wait()
-        finally:
-            punching.cancel()
-            await asyncio.gather(punching, return_exceptions=True)
 
     async def _watch(self, connection: IceConnection) -> None:
         # Nothing here closes a connection in use, but a program may, which then is a lost path.
@@ -388,3 +380,14 @@ class GenerationSwitch(Emitter, rtcicetransport.RTCIceTransport):
             await pair.protocol.send_data(data, pair.remote_addr)
         except (stun.TransactionError, ConnectionError):
             pass  # a TURN server may refuse
+
+
+@asynccontextmanager
+async def meanwhile(job: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """Run a job during a with statement, at whose end it is cancelled."""
+    task = asyncio.ensure_future(job)
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)

@@ -33,11 +33,11 @@ from .ice import (
     address_of,
     candidate_from_aioice,
     candidate_to_aioice,
-    error_code,
     forget_transaction,
     hear_answers,
     host_addresses,
     ice_connection_kwargs,
+    is_role_conflict,
     is_signed,
     is_signed_success,
     keep_latest,
@@ -61,7 +61,7 @@ from .media import (
 )
 from .sctp import AiortcSctpTransport
 from .sctppackets import checksum_matches, gaps_fit, make_chunk
-from .seam import SUPPORTED, check, required_names
+from .seam import SUPPORTED, check, on_top_of, required_names
 from .sockets import StunProtocol, is_aioices, make_socket
 from .turn import (
     Redirected,
@@ -99,7 +99,6 @@ __all__ = [
     "candidate_to_aioice",
     "checksum_matches",
     "dissociate",
-    "error_code",
     "forget_transaction",
     "gaps_fit",
     "has_common_codec",
@@ -111,6 +110,7 @@ __all__ = [
     "is_aioices",
     "is_established",
     "is_new_video_buffer",
+    "is_role_conflict",
     "is_signed",
     "is_signed_success",
     "keep_latest",
@@ -121,6 +121,7 @@ __all__ = [
     "mline_index",
     "new_ice_connection",
     "oldest_unacknowledged",
+    "on_top_of",
     "open_allocation",
     "pair",
     "pair_priority",

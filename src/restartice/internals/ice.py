@@ -22,11 +22,11 @@ __all__ = [
     "address_of",
     "candidate_from_aioice",
     "candidate_to_aioice",
-    "error_code",
     "forget_transaction",
     "hear_answers",
     "host_addresses",
     "ice_connection_kwargs",
+    "is_role_conflict",
     "is_signed",
     "is_signed_success",
     "keep_latest",
@@ -38,6 +38,8 @@ __all__ = [
     "set_controlling",
     "transport_policy",
 ]
+
+ROLE_CONFLICT: Final = 487
 
 _CONNECTION = Connection
 # The first bytes of a message, which are its method and its class. (RFC 8489 section 5)
@@ -218,10 +220,10 @@ def is_signed_success(datagram: bytes, key: bytes) -> bool:
         return False
 
 
-def error_code(response: stun.Message) -> int | None:
-    """Return the code of an error response, or None."""
+def is_role_conflict(response: stun.Message) -> bool:
+    """Say if a response tells that both ends have the same role. (RFC 8445 section 7.2.5.1)."""
     found: tuple[int, str] | None = response.attributes.get("ERROR-CODE")
-    return None if found is None else found[0]
+    return found is not None and found[0] == ROLE_CONFLICT
 
 
 def forget_transaction(pair: CandidatePair, transaction_id: bytes) -> None:

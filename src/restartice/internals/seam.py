@@ -2,11 +2,12 @@
 
 import sys
 from collections.abc import Iterable
+from functools import lru_cache
 from importlib.metadata import version
 from inspect import unwrap
 from operator import attrgetter
-from types import CodeType, FunctionType, ModuleType
-from typing import TYPE_CHECKING, Final, Generic, TypeVar
+from types import CodeType, FunctionType, ModuleType, new_class
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 __all__ = [
     "SUPPORTED",
@@ -14,12 +15,15 @@ __all__ = [
     "as_defined",
     "check",
     "missing_names",
+    "on_top_of",
     "require",
     "required_names",
 ]
 
 SUPPORTED: Final = "aiortc >= 1.16, < 1.17 and aioice >= 0.12.1, < 0.14"
 LIBRARIES: Final = ("aiortc", "aioice")
+# How many classes are remembered that programs have derived from theirs.
+CLASSES: Final = 32
 
 T = TypeVar("T")
 
@@ -52,6 +56,19 @@ def require(owner: type | ModuleType, name: str) -> str:
 def as_defined(owner: type) -> type:
     """Return a class as aiortc or aioice defines it, below what programs derive from it."""
     return next(filter(is_theirs, owner.__mro__), owner)
+
+
+@lru_cache(maxsize=CLASSES)
+def on_top_of(ours: type, theirs: type) -> Any:
+    """Return a class of ours that derives from a given class, too, which a program may have made.
+
+    Args:
+        ours: What is derived from the class of aiortc or aioice.
+        theirs: That class, or what a program has derived from it.
+    """
+    if issubclass(ours, theirs):
+        return ours
+    return new_class(ours.__name__, (ours, theirs))
 
 
 def is_theirs(owner: type) -> bool:

@@ -1,9 +1,7 @@
 """The private names of aioice's TURN client, and what servers say that it doesn't read."""
 
-import functools
 import logging
 import struct
-import types
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -12,7 +10,7 @@ from typing import Any, Final
 import aioice.turn
 from aioice import stun
 
-from .seam import require
+from .seam import on_top_of, require
 from .sockets import StunProtocol
 
 __all__ = [
@@ -25,9 +23,6 @@ __all__ = [
 ]
 
 Address = tuple[str, int]
-
-# How many classes of clients are remembered, which programs may have made of aioice's.
-CLASSES: Final = 8
 
 logger = logging.getLogger(__name__)
 
@@ -59,18 +54,14 @@ class PatientClient:
             logger.debug("Dropped a message of a TURN server: %s", type(error).__name__)
 
 
-@functools.lru_cache(maxsize=CLASSES)
-def _patient(base: type) -> type:
-    return types.new_class(base.__name__, (PatientClient, base))
-
-
 def turn_client(
     transport: str, server: Address, username: str | None, password: str | None
 ) -> Callable[[], Any]:
     """Return what makes the client of a TURN server, by the transport that leads there."""
     tcp = transport == "tcp"
+    made = aioice.turn.TurnClientTcpProtocol if tcp else aioice.turn.TurnClientUdpProtocol
     return partial(
-        _patient(aioice.turn.TurnClientTcpProtocol if tcp else aioice.turn.TurnClientUdpProtocol),
+        on_top_of(PatientClient, made),
         server,
         username=username,
         password=password,
