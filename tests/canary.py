@@ -23,7 +23,7 @@ LOADED = (
 
 def names_in_use() -> list[tuple[str, str, str]]:
     """Return module, class if any, and name, of each that the seam requires."""
-    from restartice.internals import seam  # noqa: PLC0415  only in a child process
+    from restartice.seam import names as seam  # noqa: PLC0415  only in a child process
 
     return [
         (owner.__name__, "", name)

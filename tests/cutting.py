@@ -5,7 +5,7 @@ from typing import Any
 
 from connecting import DEADLINE, Echo, connect, transports
 from restartice import IceSettings, RTCPeerConnection
-from restartice.iceconnection import IceConnection
+from restartice.ice.connection import IceConnection
 
 QUICK = IceSettings(
     silence_timeout=0.2, probe_timeout=0.2, consent_interval=0.3, consent_lifetime=3.0

@@ -38,9 +38,7 @@ from aiortc import (
     VideoStreamTrack,
 )
 
-from .candidate import RTCIceCandidate
 from .configuration import RTCConfiguration, RTCRtcpMuxPolicy
-from .dtlstransport import RTCDtlsTransport
 from .exceptions import (
     CandidateSyntaxError,
     IceServerSyntaxError,
@@ -49,17 +47,19 @@ from .exceptions import (
     RTCError,
     SdpSyntaxError,
 )
-from .icegatherer import RTCIceGatherer
-from .iceservers import RTCPeerConnectionIceErrorEvent
-from .icetransport import RTCIceCandidatePair, RTCIceTransport
-from .mediastream import MediaStream
-from .network import NetworkChange, NetworkMonitor
-from .parameters import RTCRtpEncodingParameters, RTCRtpSendParameters
+from .ice.candidate import RTCIceCandidate
+from .ice.gatherer import RTCIceGatherer
+from .ice.gathering.servers import RTCPeerConnectionIceErrorEvent
+from .ice.network import NetworkChange, NetworkMonitor
+from .ice.transport import RTCIceCandidatePair, RTCIceTransport
+from .media.parameters import RTCRtpEncodingParameters, RTCRtpSendParameters
+from .media.streams import MediaStream
+from .media.transceiver import RTCRtpReceiver, RTCRtpSender, RTCRtpTransceiver
 from .peerconnection import RTCPeerConnection
-from .sctptransport import RTCSctpTransport
 from .settings import IceSettings
 from .stats import RTCIceCandidatePairStats, RTCIceCandidateStats, RTCTransportStats
-from .transceiver import RTCRtpReceiver, RTCRtpSender, RTCRtpTransceiver
+from .transports.dtls import RTCDtlsTransport
+from .transports.sctp import RTCSctpTransport
 
 __version__ = "0.1.0"
 

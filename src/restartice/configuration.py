@@ -13,9 +13,8 @@ from aiortc.rtcconfiguration import RTCConfiguration as AiortcConfiguration
 from aiortc.rtcdtlstransport import RTCCertificate
 from OpenSSL import SSL
 
-from .exceptions import IceServerSyntaxError, InvalidModificationError
-from .handshake import reason
-from .internals import try_certificate
+from .exceptions import IceServerSyntaxError, InvalidModificationError, tls_reason
+from .seam import try_certificate
 
 __all__ = ["RTCConfiguration", "RTCRtcpMuxPolicy", "check_change", "in_force", "validated"]
 
@@ -173,4 +172,4 @@ def _check_certificates(certificates: Iterable[aiortc.RTCCertificate]) -> None:
         try:
             try_certificate(certificate)
         except SSL.Error as error:
-            raise InvalidAccessError(f"A certificate can't be used: {reason(error)}") from None
+            raise InvalidAccessError(f"A certificate can't be used: {tls_reason(error)}") from None

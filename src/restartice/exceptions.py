@@ -4,6 +4,7 @@ from typing import Self
 
 from aiortc import InvalidAccessError
 from aiortc.exceptions import OperationError
+from OpenSSL import SSL
 
 __all__ = [
     "CandidateSyntaxError",
@@ -12,6 +13,7 @@ __all__ = [
     "InvalidModificationError",
     "RTCError",
     "SdpSyntaxError",
+    "tls_reason",
 ]
 
 
@@ -77,3 +79,17 @@ class InvalidContentError(InvalidAccessError, ValueError):
 
     The mistake of who wrote it. Spec: https://webidl.spec.whatwg.org/#invalidaccesserror
     """
+
+
+def tls_reason(error: SSL.Error) -> str:
+    """Return what OpenSSL says of an error, in a sentence without keys."""
+    if isinstance(error, SSL.ZeroReturnError):
+        return "the peer has ended it"
+    if isinstance(error, SSL.SysCallError) or not error.args or not error.args[0]:
+        return "OpenSSL can't go on"
+    said = ", ".join(dict.fromkeys(text for _, _, text in error.args[0]))
+    if "alert" in said:
+        return f"the peer has refused it ({said})"
+    if "read timeout expired" in said:
+        return "the peer hasn't answered"
+    return f"OpenSSL says: {said}"

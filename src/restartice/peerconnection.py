@@ -6,19 +6,19 @@ from typing import Any
 import aiortc
 from aiortc import InvalidAccessError, InvalidStateError, RTCSessionDescription
 
-from . import description as sdp
-from .candidate import checked
-from .closing import Closing
 from .configuration import RTCConfiguration, in_force, validated
-from .dtlstransport import RTCDtlsTransport
-from .icegatherer import RTCIceGatherer
-from .localdescription import LocalDescriptionSetter
-from .mediastream import MediaStream
-from .parameters import RTCRtpEncodingParameters, usable_encodings
-from .remotedescription import RemoteDescriptionSetter
+from .ice.candidate import checked
+from .ice.gatherer import RTCIceGatherer
+from .media.parameters import RTCRtpEncodingParameters, usable_encodings
+from .media.streams import MediaStream
+from .media.transceiver import RTCRtpReceiver, RTCRtpSender, RTCRtpTransceiver
+from .negotiation.closing import Closing
+from .negotiation.local_description import LocalDescriptionSetter
+from .negotiation.remote_description import RemoteDescriptionSetter
+from .sdp import description as sdp
 from .settings import IceSettings
-from .statsreport import transport_statistics
-from .transceiver import RTCRtpReceiver, RTCRtpSender, RTCRtpTransceiver
+from .stats import transport_statistics
+from .transports.dtls import RTCDtlsTransport
 
 __all__ = ["RTCPeerConnection"]
 

@@ -1,13 +1,14 @@
 """What the specification's interface has no word for."""
 
 import math
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Final
 
-from .interfaces import InterfaceFilter
+__all__ = ["IceSettings", "InterfaceFilter"]
 
-__all__ = ["IceSettings"]
+# The names of interfaces, or a function that is given the name and the address.
+InterfaceFilter = Collection[str] | Callable[[str, str], bool]
 
 TIMES: Final = (
     "check_timeout",

@@ -1,23 +1,22 @@
-"""What getStats() reports of transports, candidate pairs and candidates."""
+"""What getStats() reports of transports, candidate pairs and candidates, and gathering it."""
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
-from typing import Final
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
 
+import aioice
 from aiortc import stats
 from aiortc.stats import RTCStats
 
+from .ice.generation import IceGeneration
+from .seam import CandidatePair, transport_stats
+from .transports.dtls import RTCDtlsTransport
+
 __all__ = [
-    "CheckCounter",
     "RTCIceCandidatePairStats",
     "RTCIceCandidateStats",
     "RTCTransportStats",
-    "Traffic",
-    "TrafficCounter",
+    "transport_statistics",
 ]
-
-# A response that takes longer may be that to a request that was sent again. (RFC 6298 section 3)
-FIRST_RETRANSMISSION: Final = 0.5
 
 
 @dataclass
@@ -121,89 +120,100 @@ class RTCIceCandidateStats(RTCStats):
     usernameFragment: str | None
 
 
-@dataclass
-class CheckCounter:
-    """Counts the checks of a pair, those of its consent among them."""
-
-    requests_sent: int = 0
-    requests_received: int = 0
-    responses_received: int = 0
-    consent_requests_sent: int = 0
-    total_round_trip_time: float = 0.0
-    round_trip_time: float | None = None
-    _asked_at: float | None = field(default=None, repr=False)
-
-    def asked(self, now: float) -> None:
-        """Count a request."""
-        self.requests_sent += 1
-        self._asked_at = now
-
-    def answered(self, now: float) -> None:
-        """Count the response to the last request."""
-        if self._asked_at is not None:
-            self.took(now - self._asked_at)
-            self._asked_at = None
-
-    def took(self, seconds: float) -> None:
-        """Count a response, which came after that time."""
-        self.responses_received += 1
-        if seconds < FIRST_RETRANSMISSION or self.round_trip_time is None:
-            self.total_round_trip_time += seconds
-            self.round_trip_time = seconds
+def transport_statistics(dtls: RTCDtlsTransport) -> Iterator[RTCStats]:
+    """Yield the statistics of a transport, and of its pairs and candidates."""
+    ice = dtls.transport
+    basis = transport_stats(dtls)
+    selected = ice.selected_pair
+    carrier, *newer = ice.generations
+    yield RTCTransportStats(
+        **asdict(basis),
+        iceState=ice.state,
+        iceLocalUsernameFragment=ice.credentials.ufrag,
+        selectedCandidatePairId=None if selected is None else _pair_id(basis.id, carrier, selected),
+        selectedCandidatePairChanges=ice.selected_pair_changes,
+        iceRestarts=ice.restarts,
+        packetsDiscarded=ice.discards.count,
+    )
+    for generation in (carrier, *newer):
+        yield from _candidates(basis, generation)
+        for pair in generation.connection.check_list:
+            yield _pair(basis, dtls, generation, pair)
 
 
-@dataclass(frozen=True)
-class Traffic:
-    """Packets and bytes in both directions."""
-
-    packets_sent: int = 0
-    packets_received: int = 0
-    bytes_sent: int = 0
-    bytes_received: int = 0
-
-    def __add__(self, other: "Traffic") -> "Traffic":
-        return Traffic(
-            self.packets_sent + other.packets_sent,
-            self.packets_received + other.packets_received,
-            self.bytes_sent + other.bytes_sent,
-            self.bytes_received + other.bytes_received,
-        )
-
-    def __sub__(self, other: "Traffic") -> "Traffic":
-        return Traffic(
-            self.packets_sent - other.packets_sent,
-            self.packets_received - other.packets_received,
-            self.bytes_sent - other.bytes_sent,
-            self.bytes_received - other.bytes_received,
-        )
+def _candidates(basis: RTCStats, generation: IceGeneration) -> Iterator[RTCStats]:
+    local_ufrag = generation.credentials.ufrag
+    remote_ufrag = None if generation.remote is None else generation.remote.credentials.ufrag
+    for candidate in generation.connection.local_candidates:
+        yield _candidate(basis, "local", local_ufrag, candidate)
+    for candidate in generation.connection.remote_candidates:
+        yield _candidate(basis, "remote", remote_ufrag, candidate)
 
 
-class TrafficCounter:
-    """Divides up a transport's traffic among its pairs, without looking at any packet.
+def _candidate(
+    basis: RTCStats, side: str, ufrag: str | None, candidate: aioice.Candidate
+) -> RTCStats:
+    return RTCIceCandidateStats(
+        timestamp=basis.timestamp,
+        type=f"{side}-candidate",
+        id=_candidate_id(basis.id, side, ufrag, candidate),
+        transportId=basis.id,
+        address=candidate.host,
+        port=candidate.port,
+        protocol=candidate.transport,
+        candidateType=candidate.type,
+        priority=candidate.priority,
+        foundation=candidate.foundation,
+        relatedAddress=candidate.related_address,
+        relatedPort=candidate.related_port,
+        usernameFragment=ufrag,
+    )
 
-    Args:
-        total: Returns the transport's traffic so far, which something else counts.
-    """
 
-    def __init__(self, total: Callable[[], Traffic]) -> None:
-        self.total = total
-        self._before = Traffic()
-        self._by_pair: dict[object, Traffic] = {}
-        self._selected: object | None = None
+def _pair(
+    basis: RTCStats, dtls: RTCDtlsTransport, generation: IceGeneration, pair: CandidatePair
+) -> RTCStats:
+    local, remote = _candidate_ids(basis.id, generation, pair)
+    checks = generation.connection.checks_of(pair)
+    traffic = dtls.transport.traffic.of(pair)
+    return RTCIceCandidatePairStats(
+        timestamp=basis.timestamp,
+        type="candidate-pair",
+        id=_pair_id(basis.id, generation, pair),
+        transportId=basis.id,
+        localCandidateId=local,
+        remoteCandidateId=remote,
+        state=pair.state.name.lower().replace("_", "-"),
+        nominated=pair.nominated,
+        packetsSent=traffic.packets_sent,
+        packetsReceived=traffic.packets_received,
+        bytesSent=traffic.bytes_sent,
+        bytesReceived=traffic.bytes_received,
+        totalRoundTripTime=checks.total_round_trip_time,
+        currentRoundTripTime=checks.round_trip_time,
+        requestsReceived=checks.requests_received,
+        requestsSent=checks.requests_sent,
+        responsesReceived=checks.responses_received,
+        responsesSent=checks.requests_received,
+        consentRequestsSent=checks.consent_requests_sent,
+    )
 
-    def select(self, pair: object | None) -> None:
-        """Count for another pair from now on, or for none."""
-        now = self.total()
-        if self._selected is not None:
-            self._by_pair[self._selected] = self.of(self._selected)
-        self._before, self._selected = now, pair
 
-    def of(self, pair: object) -> Traffic:
-        """Return the traffic of a pair so far."""
-        finished = self._by_pair.get(pair, Traffic())
-        return finished + (self.total() - self._before) if pair is self._selected else finished
+def _pair_id(transport: str, generation: IceGeneration, pair: CandidatePair) -> str:
+    return "pair:" + "|".join(_candidate_ids(transport, generation, pair))
 
-    def forget_others(self, pairs: Iterable[object]) -> None:
-        """Keep only the books of these pairs, and of the one that is selected."""
-        kept = {*pairs, self._selected}
-        self._by_pair = {pair: t for pair, t in self._by_pair.items() if pair in kept}
+
+def _candidate_ids(
+    transport: str, generation: IceGeneration, pair: CandidatePair
+) -> tuple[str, str]:
+    remote = None if generation.remote is None else generation.remote.credentials.ufrag
+    return (
+        _candidate_id(transport, "local", generation.credentials.ufrag, pair.local_candidate),
+        _candidate_id(transport, "remote", remote, pair.remote_candidate),
+    )
+
+
+def _candidate_id(transport: str, side: str, ufrag: str | None, candidate: aioice.Candidate) -> str:
+    # A peer-reflexive candidate may turn out to be another one, so neither type nor foundation.
+    reflexive = "reflexive" if candidate.type == "srflx" else ""
+    return f"{transport}:{side}:{ufrag}:{reflexive}{candidate.host}:{candidate.port}"

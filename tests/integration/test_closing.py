@@ -8,7 +8,7 @@ import pytest
 from conftest import Factory, leave_nothing, open_sockets
 from connecting import negotiate
 from restartice import InvalidStateError, RTCIceGatherer, RTCIceTransport, RTCPeerConnection
-from restartice.credentials import IceCredentials
+from restartice.ice.credentials import IceCredentials
 
 Operation = Callable[[RTCPeerConnection], Awaitable[object]]
 

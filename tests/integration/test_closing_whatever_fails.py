@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-import restartice.closing
+import restartice.negotiation.closing
 from conftest import Factory, leave_nothing, open_sockets
 from connecting import connect, negotiate, wait_connected
 from restartice import (
@@ -237,7 +237,7 @@ class StubbornTrack(AudioStreamTrack):
 async def test_a_track_that_does_not_end(
     make_pc: Factory, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(restartice.closing, "LIMIT", 0.3)
+    monkeypatch.setattr(restartice.negotiation.closing, "LIMIT", 0.3)
     near, far = make_pc(), make_pc()
     track = StubbornTrack()
     near.addTrack(track)

@@ -14,7 +14,8 @@ from OpenSSL import SSL
 from certificates import rsa_certificate, use_certificate, with_suites
 from conftest import Factory
 from connecting import Echo, negotiate, wait_for_state, wait_until
-from restartice import RTCConfiguration, dtlstransport
+from restartice import RTCConfiguration
+from restartice.transports import dtls as dtlstransport
 
 KINDS: dict[str, Callable[[], aiortc.RTCCertificate]] = {
     "EC": aiortc.RTCCertificate.generateCertificate,

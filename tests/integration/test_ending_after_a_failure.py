@@ -80,7 +80,7 @@ async def test_all_of_a_peer_that_has_vanished_is_freed(caplog: pytest.LogCaptur
     channel.on("close", lambda: events.append("channel closed"))
     for receiver in pc.getReceivers():
         receiver.track.on("ended", lambda: events.append("track ended"))
-    with caplog.at_level(logging.INFO, logger="restartice.failuretimer"):
+    with caplog.at_level(logging.INFO, logger="restartice.transports.failure_timer"):
         async with other_end(pc) as process:
             async with asyncio.timeout(DEADLINE):
                 await asyncio.gather(*(receiver.track.recv() for receiver in pc.getReceivers()))

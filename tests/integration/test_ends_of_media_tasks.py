@@ -11,8 +11,8 @@ from aiortc.stats import RTCRemoteInboundRtpStreamStats
 from conftest import Factory
 from connecting import DEADLINE, negotiate, wait_connected
 from restartice import AudioStreamTrack, RTCPeerConnection
-from restartice.internals import media
-from restartice.internals.dtls import LEARNED
+from restartice.seam import media
+from restartice.seam.dtls import LEARNED
 
 # The smallest MTU that IPv6 allows, and so what is assumed of any path.
 MTU = 1280

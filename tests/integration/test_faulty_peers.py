@@ -25,8 +25,8 @@ from conftest import Factory
 from connecting import DEADLINE, Echo, connect, negotiate
 from losing import COOKIE_ECHO, INIT, Losses
 from restartice import AudioStreamTrack, RTCError, RTCPeerConnection
-from restartice.sctpchunks import Cause
-from restartice.sctptransport import MOST_CHANNELS
+from restartice.transports.sctp import MOST_CHANNELS
+from restartice.transports.sctp_chunks import Cause
 
 UNKNOWN_PROTOCOL, TEXT, CONTROL = 60, 51, 50
 MANY = 500

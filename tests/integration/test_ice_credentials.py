@@ -22,7 +22,7 @@ from connecting import (
     wait_sending_on_new_pair,
 )
 from restartice import RTCIceCandidate, RTCPeerConnection
-from restartice.credentials import IceCredentials
+from restartice.ice.credentials import IceCredentials
 
 USED = {
     "base64": ("TzCsFuCtW92MOgoKAAiSWigaIAEQ", "q1w2e3r4t5y6u7i8o9p0a1s2d3f="),

@@ -1,7 +1,7 @@
 """What IceSettings and patched functions of aiortc and aioice have to say about gathering."""
 
 import socket
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import aioice
 import aioice.ice
@@ -12,8 +12,11 @@ from aiortc.exceptions import OperationError
 from conftest import Factory
 from connecting import connect, negotiate, transports, wait_for_state, wait_sending_on_new_pair
 from restartice import IceSettings, RTCConfiguration, RTCIceTransportPolicy, RTCPeerConnection
-from restartice.interfaces import InterfaceFilter, interface_names
+from restartice.ice.gathering.interfaces import interface_names
 from servers import MAPPED, free_ports, stun_server
+
+if TYPE_CHECKING:
+    from restartice.settings import InterfaceFilter
 
 LOOPBACK = "127.0.0.1"
 

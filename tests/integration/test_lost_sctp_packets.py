@@ -65,7 +65,7 @@ async def test_so_it_does_to_plain_aiortc(
 async def test_a_channel_that_nobody_answers_fails_aloud(
     make_pc: Factory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("restartice.sctptransport.FIRST_TIMEOUT", 0.01)
+    monkeypatch.setattr("restartice.transports.sctp.FIRST_TIMEOUT", 0.01)
     near, far = make_pc(), make_pc()
     channel, errors = near.createDataChannel("chat"), asyncio.Queue[Exception]()
     channel.on("error", errors.put_nowait)
@@ -89,7 +89,7 @@ async def test_a_channel_that_nobody_answers_fails_aloud(
 async def test_a_path_that_is_lost_meanwhile_is_waited_for(
     make_pc: Factory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("restartice.sctptransport.FIRST_TIMEOUT", 0.2)
+    monkeypatch.setattr("restartice.transports.sctp.FIRST_TIMEOUT", 0.2)
     settings = dataclasses.replace(QUICK, consent_lifetime=2 * DEADLINE)
     near, far = make_pc(iceSettings=settings), make_pc(iceSettings=settings)
     echo = Echo(near, far)
@@ -103,7 +103,7 @@ async def test_a_path_that_is_lost_meanwhile_is_waited_for(
     for pc in (near, far):
         await wait_for_state(pc, "iceConnectionState", "disconnected")
     # More often than it would be tried if there were a path.
-    monkeypatch.setattr("restartice.sctptransport.LONGEST_DELAY", 0.01)
+    monkeypatch.setattr("restartice.transports.sctp.LONGEST_DELAY", 0.01)
     async with asyncio.timeout(DEADLINE):
         while any(side.sent.count(INIT) < 20 for side in losses):  # noqa: ASYNC110  no event tells
             await asyncio.sleep(0.01)

@@ -10,7 +10,7 @@ from aioice.ice import CandidatePair
 from conftest import Factory
 from connecting import Echo, transports, wait_connected
 from restartice import RTCIceCandidate, RTCPeerConnection, RTCSessionDescription
-from restartice.remoteice import DESCRIBED_LIMIT, LIMIT
+from restartice.ice.remote import DESCRIBED_LIMIT, LIMIT
 
 COUNT = 3000
 # In seconds of processor time, in which other processes don't count.

@@ -12,7 +12,8 @@ from aioice import stun
 from conftest import Factory
 from connecting import DEADLINE, transports, wait_until
 from cutting import QUICK, Cut, connect_measured, ice_connection
-from restartice import RTCPeerConnection, switching
+from restartice import RTCPeerConnection
+from restartice.ice import handover as switching
 
 
 class Wire:

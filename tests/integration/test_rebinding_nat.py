@@ -17,9 +17,9 @@ from connecting import DEADLINE, wait_connected
 from cutting import connect_measured, ice_connection, is_measured
 from nat import Nat, at_port, nat, port_of
 from restartice import IceSettings, RTCPeerConnection, RTCSessionDescription
-from restartice.guard import Shape, shape_of
-from restartice.iceconnection import IceConnection
-from restartice.newports import TRIES, NewPorts
+from restartice.ice.connection import IceConnection
+from restartice.ice.incoming.guard import Shape, shape_of
+from restartice.ice.incoming.new_ports import TRIES, NewPorts
 
 # Whose peers ask for nothing, whatever they miss.
 PATIENT = IceSettings(consent_interval=600, consent_lifetime=3000, silence_timeout=600)

@@ -15,7 +15,7 @@ from conftest import Factory, other_tasks
 from connecting import DEADLINE, negotiate, transports, wait_connected
 from cutting import connect_measured, ice_connection, is_measured
 from restartice import IceSettings, RTCPeerConnection
-from restartice.iceconnection import IceConnection
+from restartice.ice.connection import IceConnection
 
 COPIES = 500
 # Repeats checks at once, and again and again.

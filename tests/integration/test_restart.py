@@ -31,11 +31,11 @@ from restartice import (
     RTCPeerConnection,
     RTCSessionDescription,
     VideoStreamTrack,
-    nomination,
 )
-from restartice.consent import PathState
-from restartice.iceconnection import IceConnection
-from restartice.switching import PRECEDENCE
+from restartice.ice.checks import nomination
+from restartice.ice.connection import IceConnection
+from restartice.ice.handover import PRECEDENCE
+from restartice.ice.liveness import PathState
 
 
 def credentials_and_ports(description: RTCSessionDescription | None) -> list[tuple[Any, ...]]:

@@ -17,7 +17,7 @@ from connecting import (
     wait_until,
 )
 from restartice import IceSettings, RTCPeerConnection, RTCSessionDescription
-from restartice.description import without_candidates
+from restartice.sdp.description import without_candidates
 
 
 async def negotiate_without_candidates(near: RTCPeerConnection, far: RTCPeerConnection) -> None:

@@ -1,4 +1,4 @@
-"""Who may import whom: modules import downwards only, and the pure ones do no I/O."""
+"""Who may import whom: folders and modules import downwards only, and pure modules do no I/O."""
 
 import ast
 from pathlib import Path
@@ -6,24 +6,38 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 LIBRARY = ROOT / "src" / "restartice"
 SIGNALING = ROOT / "signaling" / "restartice_signaling"
+# The rooms of the library, from top to bottom: one folder each, or one module at the top level. A
+# room imports rooms below it only, those within one pair of brackets do not import each other.
+ROOMS = (
+    ("__init__",),
+    ("peerconnection",),
+    ("negotiation",),
+    ("media", "stats"),
+    ("transports",),
+    ("configuration", "sdp"),
+    ("ice",),
+    ("settings", "exceptions", "events", "home"),
+    ("seam",),
+)
 # Modules that decide over values alone.
 PURE = {
-    "candidatecosts",
-    "checkorder",
-    "consent",
-    "credentials",
-    "dcep",
-    "generations",
-    "mdns",
-    "negotiation",
-    "sctpchunks",
-    "states",
+    "ice.checks.order",
+    "ice.credentials",
+    "ice.gathering.mdns",
+    "ice.generations",
+    "ice.liveness",
+    "negotiation.needed",
+    "negotiation.signaling_state",
+    "transports.dcep",
+    "transports.sctp_chunks",
+    "transports.states",
 }
 NO_IO = {"asyncio", "aiortc", "aioice", "socket", "threading"}
+SEAM = "seam"
 
 
 def imports(path: Path) -> set[str]:
-    """Return what a module imports when it runs, by dotted name; a leading dot is the package."""
+    """Return what a module imports when it runs, by dotted name; leading dots are as written."""
     tree = ast.parse(path.read_text())
     checked_only = {
         id(node)
@@ -37,32 +51,54 @@ def imports(path: Path) -> set[str]:
             continue
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.level == 0:
-            names.add(node.module or "")
         elif isinstance(node, ast.ImportFrom):
+            dots = "." * node.level
             modules = [node.module] if node.module else [alias.name for alias in node.names]
-            names |= {f".{module}" for module in modules}
+            names |= {f"{dots}{module}" for module in modules}
+            # A module of a folder may be imported by name.
+            if node.level and node.module:
+                names |= {f"{dots}{node.module}.{alias.name}" for alias in node.names}
     return names
 
 
 def modules() -> dict[str, set[str]]:
-    """Return what each module of the library imports; those in folders have dotted names."""
-    found: dict[str, set[str]] = {}
+    """Return what each module of the library imports, by dotted name; ours have a leading dot."""
+    paths = {}
     for path in LIBRARY.rglob("*.py"):
         *folder, stem = path.relative_to(LIBRARY).with_suffix("").parts
-        inside = [] if stem == "__init__" and folder else [stem]
-        prefix = "".join(f"{name}." for name in folder)
-        found[".".join([*folder, *inside])] = {
-            f".{prefix}{name[1:]}" if name.startswith(".") else name for name in imports(path)
-        }
+        paths[".".join([*folder, stem] if stem != "__init__" or not folder else folder)] = path
+    found: dict[str, set[str]] = {}
+    for name, path in paths.items():
+        folder = list(path.relative_to(LIBRARY).parts[:-1])
+        found[name] = set()
+        for imported in imports(path):
+            levels = len(imported) - len(imported.lstrip("."))
+            if not levels:
+                found[name].add(imported)
+                continue
+            target = ".".join([*folder[: len(folder) - levels + 1], imported.lstrip(".")])
+            if target in paths and target != name:
+                found[name].add(f".{target}")
     return found
 
 
+def own(imported: set[str]) -> set[str]:
+    """Return those imports that are modules of the library."""
+    return {name[1:] for name in imported if name.startswith(".")}
+
+
+def levels() -> dict[str, int]:
+    """Return on which floor each room is; the lowest is 0."""
+    return {room: floor for floor, rooms in enumerate(reversed(ROOMS)) for room in rooms}
+
+
+def room_of(module: str) -> str:
+    """Return the room that a module is in."""
+    return module.split(".", maxsplit=1)[0]
+
+
 def test_imports_go_one_way() -> None:
-    graph = {
-        name: {other[1:] for other in imported if other.startswith(".")}
-        for name, imported in modules().items()
-    }
+    graph = {name: own(imported) for name, imported in modules().items()}
     done: set[str] = set()
     while remaining := graph.keys() - done:
         free = {name for name in remaining if graph[name] <= done}
@@ -70,20 +106,58 @@ def test_imports_go_one_way() -> None:
         done |= free
 
 
+def test_each_module_is_in_a_room() -> None:
+    rooms = {room_of(name) for name in modules()}
+    assert rooms == {room for rooms in ROOMS for room in rooms}
+
+
+def test_rooms_import_rooms_below_only() -> None:
+    floor = levels()
+    upwards = {
+        (name, other)
+        for name, imported in modules().items()
+        for other in own(imported)
+        if room_of(other) != room_of(name) and floor[room_of(other)] >= floor[room_of(name)]
+    }
+    assert not upwards
+
+
+def test_the_longest_chain_of_rooms() -> None:
+    graph: dict[str, set[str]] = {room: set() for rooms in ROOMS for room in rooms}
+    for name, imported in modules().items():
+        graph[room_of(name)] |= {room_of(other) for other in own(imported)} - {room_of(name)}
+    length: dict[str, int] = {}
+    for room in sorted(graph, key=levels().__getitem__):
+        length[room] = 1 + max((length[below] for below in graph[room]), default=0)
+    assert max(length.values()) <= 10
+
+
+def test_folders_in_a_room_import_one_way() -> None:
+    graph: dict[str, set[str]] = {}
+    for name, imported in modules().items():
+        folder = name.rpartition(".")[0]
+        inside = {other.rpartition(".")[0] for other in own(imported)} - {folder}
+        graph.setdefault(folder, set()).update(f for f in inside if room_of(f) == room_of(name))
+    done: set[str] = set()
+    while remaining := graph.keys() - done:
+        free = {folder for folder in remaining if graph[folder] <= done}
+        assert free, f"these import each other: {sorted(remaining)}"
+        done |= free
+
+
 def test_pure_modules_do_no_io() -> None:
     found = modules()
-    for name in PURE & found.keys():
+    for name in PURE:
         roots = {imported.split(".")[0] for imported in found[name]}
         assert not roots & NO_IO, name
-        assert {i[1:] for i in found[name] if i.startswith(".")} <= PURE, name
-    assert {"credentials", "negotiation", "states"} <= found.keys()
+        assert own(found[name]) <= PURE, name
 
 
 def test_private_names_stand_in_the_seam_only() -> None:
     for path in LIBRARY.rglob("*.py"):
-        if path.parent.stem != "internals":
+        if path.parent.stem != SEAM:
             assert "_RTCPeerConnection__" not in path.read_text(), path.stem
-    assert "_RTCPeerConnection__" in (LIBRARY / "internals" / "connection.py").read_text()
+    assert "_RTCPeerConnection__" in (LIBRARY / SEAM / "peerconnection.py").read_text()
 
 
 def test_the_library_knows_nothing_of_the_signaling() -> None:

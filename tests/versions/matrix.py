@@ -24,7 +24,7 @@ PYTHONS = ("3.11", "3.12", "3.13")
 NEEDED = ("ifaddr", "pyee", "PyJWT", "websockets", "redis", "numpy", "hypothesis")
 TEST_TOOLS = ("pytest>=8.3", "pytest-asyncio>=1.0", "pytest-timeout>=2.3")
 TESTS = (
-    "tests/unit/test_internals.py",
+    "tests/unit/seam/test_seam.py",
     "tests/unit/test_jitterbuffer.py",
     "tests/integration/test_restart.py",
     "tests/integration/test_trickle.py",

@@ -1,0 +1,273 @@
+"""ICE candidates with the username fragment that says which generation they belong to."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Self
+
+import aiortc
+from aiortc.rtcicetransport import RTCIceCandidate as AiortcCandidate
+from aiortc.sdp import candidate_from_sdp, candidate_to_sdp
+
+from ..exceptions import CandidateSyntaxError
+
+__all__ = [
+    "RTCIceCandidate",
+    "belongs_nowhere",
+    "checked",
+    "has_usable_port",
+    "is_end",
+    "is_unicode",
+]
+
+UFRAG = re.compile(r" ufrag (\S+)")
+PORT = re.compile(r"a=candidate:(?:\S+ ){5}(\d+)")
+PORTS = range(1 << 16)
+COMPONENTS = range(1, 257)
+PRIORITIES = range(1 << 32)
+TOKEN = re.compile(r"\S+")
+DECIMAL = re.compile(r"[0-9]{1,10}")
+NUMBERS = ("component", "port", "priority", "relatedPort")
+REQUIRED = {
+    "component": int,
+    "foundation": str,
+    "ip": str,
+    "port": int,
+    "priority": int,
+    "protocol": str,
+    "type": str,
+}
+OPTIONAL = {
+    "relatedAddress": str,
+    "relatedPort": int,
+    "tcpType": str,
+    "sdpMid": str,
+    "sdpMLineIndex": int,
+    "usernameFragment": str,
+}
+
+
+class _AnyCandidate(type):
+    """Lets `isinstance(x, RTCIceCandidate)` hold for candidates that aiortc makes.
+
+    Its signalings and its SDP parser do, and programs ask that to tell candidates from other
+    things, which must not depend on where they have imported the name from.
+    """
+
+    def __instancecheck__(cls, instance: object) -> bool:
+        of_aiortc = cls.__base__ is AiortcCandidate and type(instance) is cls.__base__
+        return of_aiortc or super().__instancecheck__(instance)
+
+
+@dataclass
+class RTCIceCandidate(AiortcCandidate, metaclass=_AnyCandidate):
+    """aiortc's candidate, and the username fragment of the ICE generation it belongs to.
+
+    To `isinstance()` each candidate of aiortc is one, too; that has no `usernameFragment`.
+
+    Attributes:
+        usernameFragment: That of its generation; None for the newest one. The others are
+            aiortc's.
+
+    Spec: https://w3c.github.io/webrtc-pc/#rtcicecandidate-interface
+    """
+
+    usernameFragment: str | None = None
+
+    @classmethod
+    def extend(cls, candidate: aiortc.RTCIceCandidate, ufrag: str | None) -> Self:
+        """Copy aiortc's candidate and add the username fragment, unless it has one already.
+
+        Args:
+            candidate: One of aiortc's, or of ours.
+            ufrag: The username fragment.
+        """
+        values = vars(candidate)
+        return cls(**{**values, "usernameFragment": values.get("usernameFragment") or ufrag})
+
+    @classmethod
+    def end(cls, ufrag: str | None, mid: str | None = None, index: int | None = None) -> Self:
+        """Make the one that stands for the end of a generation's candidates.
+
+        Args:
+            ufrag: The username fragment of the generation, None for the newest.
+            mid: Of its media section.
+            index: The place of that.
+        """
+        return cls(1, "", "", 0, 0, "udp", "", None, None, mid, index, None, ufrag)
+
+    @property
+    def candidate(self) -> str:
+        """The value of the candidate attribute, empty if this is the end of candidates.
+
+        Spec: https://w3c.github.io/webrtc-pc/#dom-rtcicecandidate-candidate
+        """
+        return f"candidate:{self.to_sdp()}" if self.type else ""
+
+    @property
+    def address(self) -> str | None:
+        """The IP address, or the name that stands for it; None if this is the end of candidates.
+
+        Spec: https://w3c.github.io/webrtc-pc/#dom-rtcicecandidate-address
+        """
+        return self.ip or None
+
+    @classmethod
+    def fromJSON(cls, init: Mapping[str, Any]) -> Self | None:
+        """Read the browser's form, `{candidate, sdpMid, sdpMLineIndex, usernameFragment}`.
+
+        Returns:
+            The candidate, or one whose `candidate` is empty, too, which means the end of those of
+            its generation; or None, if that doesn't say of which one.
+
+        Raises:
+            CandidateSyntaxError: The candidate is malformed, which is the sender's mistake.
+            ValueError: A field is of the wrong type.
+
+        Spec: https://w3c.github.io/webrtc-pc/#dom-rtcicecandidateinit
+        """
+        text = _typed(init, "candidate", str) or ""
+        mid = _typed(init, "sdpMid", str)
+        index = _typed(init, "sdpMLineIndex", int)
+        ufrag = _typed(init, "usernameFragment", str)
+        if not text:
+            return None if (mid, index, ufrag) == (None,) * 3 else cls.end(ufrag, mid, index)
+        candidate = cls.extend(_parse_candidate(text), ufrag)
+        candidate.sdpMid = mid
+        candidate.sdpMLineIndex = index
+        return candidate
+
+    def toJSON(self) -> dict[str, Any]:
+        """Return the browser's form, `{candidate, sdpMid, sdpMLineIndex, usernameFragment}`.
+
+        Spec: https://w3c.github.io/webrtc-pc/#dom-rtcicecandidate-tojson
+        """
+        return {
+            "candidate": self.candidate,
+            "sdpMid": self.sdpMid,
+            "sdpMLineIndex": self.sdpMLineIndex,
+            "usernameFragment": self.usernameFragment,
+        }
+
+    def to_sdp(self) -> str:
+        """Return the value of the SDP's candidate attribute. (RFC 8839 section 5.1, RFC 8840)."""
+        text = candidate_to_sdp(self)
+        return f"{text} ufrag {self.usernameFragment}" if self.usernameFragment else text
+
+
+def is_end(candidate: aiortc.RTCIceCandidate | None) -> bool:
+    """Say if this stands for the end of candidates, of all generations or of one."""
+    return candidate is None or getattr(candidate, "candidate", None) == ""
+
+
+def belongs_nowhere(candidate: aiortc.RTCIceCandidate | Mapping[str, Any] | None) -> bool:
+    """Say if a candidate doesn't tell its media section. The end of candidates needn't."""
+    if isinstance(candidate, Mapping):
+        names = ("sdpMid", "sdpMLineIndex")
+        return bool(candidate.get("candidate")) and all(candidate.get(n) is None for n in names)
+    if candidate is None or is_end(candidate):
+        return False
+    return candidate.sdpMid is None and candidate.sdpMLineIndex is None
+
+
+def checked(
+    candidate: aiortc.RTCIceCandidate | Mapping[str, Any] | None,
+) -> aiortc.RTCIceCandidate | None:
+    """Return a candidate of the remote side, read from the browser's form if it has that.
+
+    Programs split the browser's text and pass the parts on as they are, so that numbers may be
+    strings of digits.
+
+    Raises:
+        TypeError: It is none.
+        ValueError: It doesn't tell its media section, or a field is of the wrong type.
+        CandidateSyntaxError: It is malformed.
+    """
+    if not isinstance(candidate, AiortcCandidate | Mapping | None):
+        raise TypeError(f"{candidate!r} is no candidate")
+    if belongs_nowhere(candidate):
+        raise ValueError("Candidate must have either sdpMid or sdpMLineIndex")
+    if isinstance(candidate, Mapping):
+        candidate = RTCIceCandidate.fromJSON(candidate)
+    if candidate is None:
+        return None
+    candidate = _with_numbers(candidate)
+    _check_fields(candidate)
+    return candidate
+
+
+def has_usable_port(line: str) -> bool:
+    """Say if a line of a description isn't a candidate whose port is out of range."""
+    match = PORT.match(line)
+    # Python reads no numbers of thousands of digits.
+    return match is None or (len(match.group(1)) < 10 and int(match.group(1)) in PORTS)
+
+
+def is_unicode(text: str) -> bool:
+    """Say if a text can be sent, which halves of characters, that JSON can contain, can't."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _with_numbers(candidate: aiortc.RTCIceCandidate) -> aiortc.RTCIceCandidate:
+    """Return a candidate whose numbers are numbers, which is the same one if they are."""
+    texts = {name: getattr(candidate, name, None) for name in NUMBERS}
+    numbers: dict[str, Any] = {
+        name: int(text)
+        for name, text in texts.items()
+        if isinstance(text, str) and DECIMAL.fullmatch(text)
+    }
+    return replace(candidate, **numbers) if numbers else candidate
+
+
+def _check_fields(candidate: aiortc.RTCIceCandidate) -> None:
+    fields = {name: getattr(candidate, name, None) for name in (*REQUIRED, *OPTIONAL)}
+    for name, kind in OPTIONAL.items():
+        _typed(fields, name, kind)
+    if is_end(candidate):
+        return
+    for name, kind in REQUIRED.items():
+        if _typed(fields, name, kind) is None:
+            raise ValueError(f"a candidate must have {name}")
+    # A space or the end of a line would make something else of it in a description.
+    for name, text in fields.items():
+        if not isinstance(text, str) or name == "sdpMid":
+            continue
+        if not (TOKEN.fullmatch(text) and is_unicode(text)):
+            raise CandidateSyntaxError(f"{name} of a candidate can't be {text!r}")
+    _check_ranges(candidate)
+
+
+def _check_ranges(candidate: aiortc.RTCIceCandidate) -> None:
+    # asyncio closes a socket that shall send to what is no port.
+    related = candidate.relatedPort
+    if (
+        candidate.port not in PORTS
+        or candidate.component not in COMPONENTS
+        or candidate.priority not in PRIORITIES
+        or (related is not None and related not in PORTS)
+    ):
+        raise CandidateSyntaxError(
+            f"port, component or priority out of range in candidate of {candidate.ip!r}"
+        )
+
+
+def _typed(init: Mapping[str, Any], name: str, kind: type) -> Any:
+    value = init.get(name)
+    if value is None or (isinstance(value, kind) and not isinstance(value, bool)):
+        return value
+    raise ValueError(f"{name} of a candidate must be {kind.__name__} or null, not {value!r}")
+
+
+def _parse_candidate(text: str) -> RTCIceCandidate:
+    value = text.removeprefix("a=").removeprefix("candidate:")
+    try:
+        candidate = candidate_from_sdp(value)
+    except (AssertionError, ValueError, IndexError):
+        raise CandidateSyntaxError(f"malformed candidate {text!r}") from None
+    _check_ranges(candidate)
+    match = UFRAG.search(value)
+    return RTCIceCandidate.extend(candidate, match.group(1) if match else None)

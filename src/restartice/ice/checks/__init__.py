@@ -1,0 +1,1 @@
+"""Connectivity checks: which pair is checked when, and which one is nominated."""

@@ -1,0 +1,186 @@
+"""When each pair of a connection is checked: one after the other, at the pace of the RFC."""
+
+import asyncio
+import math
+import time
+from collections import deque
+from typing import Final, Protocol
+
+from ...seam import CandidatePair, pair_priority
+from ..gathering.turn import family_of, route_to
+from .order import Hints, Pair, order_checks
+
+__all__ = ["PACE", "CheckPacer", "CheckSchedule"]
+
+# How many seconds there are between two checks of an agent: "Ta" must not be less. (RFC 8445
+# section 14.2)
+PACE: Final = 0.005
+# How many seconds there are, for each pair, from one sorting to the next, which takes a tenth.
+SORTING: Final = 50e-6
+UNSENT: Final = {CandidatePair.State.FROZEN, CandidatePair.State.WAITING}
+# Addresses of documentation, which nobody has: the way there is the default route. (RFC 5737 and
+# RFC 3849) Nothing is sent.
+ANYWHERE: Final = ("192.0.2.1", "2001:db8::1")
+ANY_PORT: Final = 9
+# How many ways to remote addresses are remembered, of which there are more only if somebody sends
+# checks on from ever more of them.
+SOURCES: Final = 512
+
+
+# For how many seconds a way is remembered for other connections, of which many may begin at once.
+FRESH: Final = 0.2
+
+# When the system was asked for the way to an address, and what it said.
+_ways: dict[str, tuple[float, str | None]] = {}
+
+
+class Checking(Protocol):
+    """The connection whose pairs are checked."""
+
+    check_list: list[CandidatePair]
+    ice_controlling: bool
+
+    @property
+    def checks_done(self) -> bool:
+        """Whether no more checks are to be started."""
+
+    def check_start_task(self, pair: CandidatePair) -> None:
+        """Start the check of a pair."""
+
+
+class CheckPacer:
+    """The pace of all checks of one agent, whichever of its transports they are for.
+
+    Attributes:
+        free_at: When the next check may be sent.
+    """
+
+    def __init__(self) -> None:
+        self.free_at = 0.0
+
+    def take_turn(self, now: float) -> bool:
+        """Say if a check may be sent now, which it must be then."""
+        if now < self.free_at:
+            return False
+        self.free_at = now + PACE
+        return True
+
+
+class CheckSchedule:
+    """Starts the checks of a connection's pairs in their order, from start() to stop().
+
+    It rests while all have been started, until there are others.
+
+    Attributes:
+        pacer: What its pace is shared with.
+        in_use: The local and the remote address of the pair that was in use before, or None.
+    """
+
+    def __init__(self, connection: Checking) -> None:
+        self.pacer = CheckPacer()
+        self.in_use: tuple[str, str] | None = None
+        self._connection = connection
+        self._unsent: deque[CandidatePair] = deque()
+        self._arranged = False
+        self._arranged_at = 0.0
+        self._running = False
+        self._timer: asyncio.Handle | None = None
+        self._sources: dict[str, str | None] = {}
+        self._default: frozenset[str] | None = None
+
+    def start(self) -> None:
+        """Begin. Without effect if that was done."""
+        self._running = True
+        self._proceed()
+
+    def stop(self) -> None:
+        """Start no more checks."""
+        self._running = False
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def pairs_changed(self) -> None:
+        """Take note that there are other pairs, or that their priorities have changed."""
+        self._arranged = False
+        if self._running:
+            self._proceed()
+
+    def sort(self) -> None:
+        """Put the pairs into the order in which they are checked. Without effect if they are."""
+        if not self._arranged:
+            self._arrange()
+
+    @property
+    def unsent(self) -> bool:
+        """Whether there are pairs left whose check has not been started."""
+        if self._connection.checks_done:
+            return False
+        while self._unsent and not is_unsent(self._unsent[0]):
+            self._unsent.popleft()
+        now = asyncio.get_running_loop().time()
+        pause = SORTING * len(self._connection.check_list)
+        if not self._arranged and (not self._unsent or now - self._arranged_at >= pause):
+            self._arrange()
+            self._arranged_at = now
+        return bool(self._unsent)
+
+    def _proceed(self) -> None:
+        # In a turn of its own, in which all pairs are there that are made now.
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_soon(self._await_turn)
+
+    def _await_turn(self) -> None:
+        self._timer = None
+        if self.unsent:
+            loop = asyncio.get_running_loop()
+            self._timer = loop.call_at(self.pacer.free_at, self._start_next)
+
+    def _start_next(self) -> None:
+        self._timer = None
+        if self.unsent and self.pacer.take_turn(asyncio.get_running_loop().time()):
+            self._connection.check_start_task(self._unsent.popleft())
+        self._await_turn()
+
+    def _arrange(self) -> None:
+        self._arranged = True
+        pairs = self._connection.check_list
+        if self._default is None:
+            self._default = default_sources()
+        hints = Hints(self.in_use, self._default)
+        order = order_checks([self._describe(pair) for pair in pairs], hints)
+        pairs[:] = [pairs[place] for place in order]
+        self._unsent = deque(pair for pair in pairs if is_unsent(pair))
+
+    def _describe(self, pair: CandidatePair) -> Pair:
+        local, remote = pair.local_candidate, pair.remote_addr[0]
+        if remote not in self._sources:
+            if len(self._sources) >= SOURCES:
+                self._sources.clear()
+            self._sources[remote] = way_to(remote)
+        priority = pair_priority(pair, controlling=self._connection.ice_controlling)
+        kinds = local.type, pair.remote_candidate.type
+        return Pair(local.host, remote, kinds, self._sources[remote], priority)
+
+
+def is_unsent(pair: CandidatePair) -> bool:
+    """Say if the check of a pair hasn't been started."""
+    return pair.task is None and pair.state in UNSENT
+
+
+def way_to(address: str) -> str | None:
+    """Return the address from which the system sends to another one, None if it can't."""
+    now = time.monotonic()
+    asked_at, source = _ways.get(address, (-math.inf, None))
+    if now - asked_at >= FRESH:
+        if len(_ways) >= SOURCES:
+            _ways.clear()
+        source = route_to((address, ANY_PORT), family_of(address))
+        _ways[address] = now, source
+    return source
+
+
+def default_sources() -> frozenset[str]:
+    """Return the addresses of this host that its default routes are from."""
+    found = map(way_to, ANYWHERE)
+    return frozenset(source for source in found if source is not None)

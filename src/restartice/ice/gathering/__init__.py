@@ -1,0 +1,1 @@
+"""Gathering local candidates: addresses of this host, STUN and TURN servers."""

@@ -1,0 +1,51 @@
+"""Local candidates, made of the addresses that were found."""
+
+from typing import Any, Final
+
+import aioice
+from aioice.candidate import candidate_foundation, candidate_priority
+
+from .servers import TurnServer
+
+__all__ = ["host_candidate", "relayed_candidate", "server_reflexive_candidate"]
+
+COMPONENT: Final = 1
+LOCAL_PREFERENCES: Final = {"udp": 65535, "tcp": 65534, "tls": 65533}
+
+
+def host_candidate(component: int, address: tuple[Any, ...]) -> aioice.Candidate:
+    """Return a candidate of this host."""
+    return _candidate("host", component, address[0], address)
+
+
+def _candidate(kind: str, component: int, base: str, address: tuple[Any, ...]) -> aioice.Candidate:
+    """Return a candidate that packets are sent from by a host candidate, its base."""
+    return aioice.Candidate(
+        foundation=candidate_foundation(kind, "udp", base),
+        component=component,
+        transport="udp",
+        priority=candidate_priority(component, kind),
+        host=address[0],
+        port=address[1],
+        type=kind,
+    )
+
+
+def server_reflexive_candidate(base: aioice.Candidate, mapped: tuple[str, int]) -> aioice.Candidate:
+    """Return a candidate that a STUN server has seen of a host candidate."""
+    candidate = _candidate("srflx", base.component, base.host, mapped)
+    candidate.related_address, candidate.related_port = base.host, base.port
+    return candidate
+
+
+def relayed_candidate(server: TurnServer, address: tuple[str, int]) -> aioice.Candidate:
+    """Return a candidate of a server, by UDP rather than by TCP, where a loss holds up the rest.
+
+    Those that a server is asked for in different ways have different foundations. (RFC 8445 section
+    5.1.1.3)
+    """
+    candidate = _candidate("relay", COMPONENT, address[0], address)
+    candidate.foundation = candidate_foundation("relay", server.way, address[0])
+    preference = LOCAL_PREFERENCES[server.way]
+    candidate.priority = candidate_priority(COMPONENT, "relay", preference)
+    return candidate

@@ -1,0 +1,29 @@
+"""Which of the host's addresses are used for ICE."""
+
+import ifaddr
+
+from ...settings import InterfaceFilter
+
+__all__ = ["allowed_addresses"]
+
+
+def allowed_addresses(addresses: list[str], interfaces: InterfaceFilter | None) -> list[str]:
+    """Return the addresses on the interfaces that are wanted; None wants all.
+
+    An address that is on no interface has the empty name.
+    """
+    if interfaces is None:
+        return list(addresses)
+    names = interface_names()
+    if callable(interfaces):
+        return [a for a in addresses if interfaces(names.get(a, ""), a)]
+    return [a for a in addresses if names.get(a) in interfaces]
+
+
+def interface_names() -> dict[str, str]:
+    """Return the interface name of each address of the host."""
+    return {
+        ip.ip if isinstance(ip.ip, str) else ip.ip[0]: adapter.name
+        for adapter in ifaddr.get_adapters()
+        for ip in adapter.ips
+    }

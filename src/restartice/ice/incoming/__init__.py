@@ -1,0 +1,1 @@
+"""What comes in at the sockets of ICE, and whether it is let in."""

@@ -1,0 +1,1 @@
+"""Transceivers, senders, receivers, tracks and streams."""

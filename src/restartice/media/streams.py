@@ -1,0 +1,90 @@
+"""Media streams: tracks that belong together, by what a description says."""
+
+import uuid
+from collections.abc import Iterable
+
+import aiortc
+
+from ..events import Emitter
+
+__all__ = ["MediaStream", "stream_ids"]
+
+
+class MediaStream(Emitter):
+    """A group of tracks, such as the picture and the sound of one camera.
+
+    aiortc has none. A remote one is made, and changed, by what remote descriptions say.
+
+    Events: `addtrack` and `removetrack`, with the track, when a remote description changes it.
+
+    Args:
+        id: Its id, or None for a new one.
+
+    Spec: https://w3c.github.io/mediacapture-main/#mediastream
+    """
+
+    def __init__(self, id: str | None = None) -> None:  # noqa: A002  the specification's name
+        super().__init__()
+        self._id = id or str(uuid.uuid4())
+        self._tracks: list[aiortc.MediaStreamTrack] = []
+
+    @property
+    def id(self) -> str:
+        """The name that it has in descriptions.
+
+        Spec: https://w3c.github.io/mediacapture-main/#dom-mediastream-id
+        """
+        return self._id
+
+    def getTracks(self) -> list[aiortc.MediaStreamTrack]:
+        """Return its tracks.
+
+        Spec: https://w3c.github.io/mediacapture-main/#dom-mediastream-gettracks
+        """
+        return list(self._tracks)
+
+    def getAudioTracks(self) -> list[aiortc.MediaStreamTrack]:
+        """Return those of its tracks that can be heard.
+
+        Spec: https://w3c.github.io/mediacapture-main/#dom-mediastream-getaudiotracks
+        """
+        return [track for track in self._tracks if track.kind == "audio"]
+
+    def getVideoTracks(self) -> list[aiortc.MediaStreamTrack]:
+        """Return those of its tracks that can be seen.
+
+        Spec: https://w3c.github.io/mediacapture-main/#dom-mediastream-getvideotracks
+        """
+        return [track for track in self._tracks if track.kind == "video"]
+
+    def addTrack(self, track: aiortc.MediaStreamTrack) -> None:
+        """Add a track; no event is fired.
+
+        Spec: https://w3c.github.io/mediacapture-main/#dom-mediastream-addtrack
+        """
+        if track not in self._tracks:
+            self._tracks.append(track)
+
+    def removeTrack(self, track: aiortc.MediaStreamTrack) -> None:
+        """Remove a track; no event is fired.
+
+        Spec: https://w3c.github.io/mediacapture-main/#dom-mediastream-removetrack
+        """
+        if track in self._tracks:
+            self._tracks.remove(track)
+
+
+def stream_ids(streams: Iterable[MediaStream | str]) -> tuple[str, ...]:
+    """Return the ids of streams, each once.
+
+    Raises:
+        TypeError: Something is neither a stream nor an id.
+        ValueError: An id is empty, or has spaces in it.
+    """
+    ids = [stream.id if isinstance(stream, MediaStream) else stream for stream in streams]
+    for stream_id in ids:
+        if not isinstance(stream_id, str):
+            raise TypeError(f"{stream_id!r} is neither a MediaStream nor the id of one")
+        if not stream_id or any(character.isspace() for character in stream_id):
+            raise ValueError(f"{stream_id!r} can't be the id of a stream")
+    return tuple(dict.fromkeys(ids))

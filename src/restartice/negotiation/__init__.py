@@ -1,0 +1,1 @@
+"""What the operations chain of a connection does: descriptions, candidates, rollback."""

@@ -1,0 +1,82 @@
+"""The candidates that the remote side sends after its description."""
+
+from contextlib import suppress
+
+import aiortc
+from aiortc import InvalidStateError
+from aiortc.exceptions import OperationError
+from aiortc.sdp import MediaDescription, SessionDescription
+
+from ..ice.candidate import is_end
+from ..ice.remote import DESCRIBED_LIMIT
+from ..sdp import description as sdp
+from .offers import DescriptionCreator
+
+__all__ = ["CandidateReceiver"]
+
+
+class CandidateReceiver(DescriptionCreator):
+    """What addIceCandidate does when its turn in the chain has come."""
+
+    def check_candidate(self, candidate: aiortc.RTCIceCandidate | None) -> None:
+        """Raise InvalidStateError if there is no remote description.
+
+        Departure: the specification forbids all candidates then, but aiortc accepts them, with a
+        warning, if they don't say which generation they belong to.
+        """
+        described = self.pending_remote or self.current_remote
+        told = candidate is None or getattr(candidate, "usernameFragment", None) is not None
+        if described is None and told:
+            raise InvalidStateError("There is no remote description")
+
+    async def add_ice_candidate(self, candidate: aiortc.RTCIceCandidate | None) -> None:
+        """Add a remote candidate.
+
+        Spec: https://w3c.github.io/webrtc-pc/#dom-peerconnection-addicecandidate
+        """
+        ufrag = getattr(candidate, "usernameFragment", None)
+        newest = self.pending_remote or self.current_remote
+        if newest is None:
+            await super().addIceCandidate(candidate)
+            return
+        for media in self._sections_for(candidate, ufrag, newest):
+            if (riding_on := self.transport_of(media.rtp.muxId)) is None:
+                continue
+            # A section that rides on the transport of another one, with credentials of its own, has
+            # candidates that nothing will use.
+            if self._is_used(media, newest):
+                with suppress(LookupError):
+                    await riding_on.addRemoteCandidate(candidate)
+            if candidate is None or is_end(candidate):
+                media.ice_candidates_complete = True
+            elif len(media.ice_candidates) < DESCRIBED_LIMIT:
+                media.ice_candidates.append(candidate)
+
+    def _is_used(self, media: MediaDescription, newest: SessionDescription) -> bool:
+        """Say if the candidates of a section count.
+
+        In a BUNDLE group those of the first one do. Another one's may be of a transport that the
+        remote side is about to drop. (RFC 9143 section 9.1)
+        """
+        group = [mid for mid in sdp.bundled_mids(newest) if self.user_of(mid) is not None]
+        return media.rtp.muxId not in group[1:]
+
+    def _sections_for(
+        self,
+        candidate: aiortc.RTCIceCandidate | None,
+        ufrag: str | None,
+        newest: SessionDescription,
+    ) -> list[MediaDescription]:
+        if candidate is None:
+            return list(newest.media)
+        mid, index = candidate.sdpMid, candidate.sdpMLineIndex
+        everywhere = mid is None and index is None
+        if not everywhere and sdp.find_section(newest, mid, index) is None:
+            raise OperationError("The candidate belongs to no media section")
+        for description in filter(None, (newest, self.current_remote)):
+            section = sdp.find_section(description, mid, index)
+            sections = description.media if everywhere else list(filter(None, [section]))
+            found = [s for s in sections if ufrag in {None, sdp.section_credentials(s).ufrag}]
+            if found:
+                return found
+        raise OperationError(f"No remote description has the username fragment {ufrag!r}")

@@ -1,0 +1,232 @@
+"""Setting remote descriptions."""
+
+import asyncio
+import itertools
+from typing import TYPE_CHECKING
+
+from aiortc import RTCIceParameters, RTCSessionDescription
+from aiortc.sdp import MediaDescription
+
+from ..ice.remote import RemoteIce
+from ..sdp import description as sdp
+from ..sdp import validation
+from ..sdp.limits import check_size
+from ..sdp.text import mids_of, with_directions, with_mids, without_sections
+from ..seam import dissociate, set_mid, set_mline_index
+from ..transports.bundle import dtls_transport
+from ..transports.dtls import parked_stops
+from .session import Session, as_final, check_type
+from .signaling_state import Side, SignalingState
+
+if TYPE_CHECKING:
+    from ..ice.transport import RTCIceTransport
+    from ..media.transceiver import RTCRtpTransceiver
+
+__all__ = ["RemoteDescriptionSetter"]
+
+# The directions of remote sections that a local track can be sent in.
+WANTS_MEDIA = frozenset({"sendrecv", "recvonly"})
+
+
+class RemoteDescriptionSetter(Session):
+    """What setRemoteDescription does when its turn in the chain has come."""
+
+    def check_remote(self, session: RTCSessionDescription) -> None:
+        """Raise InvalidStateError if the description doesn't fit the signaling state."""
+        check_type(session)
+        if not self._is_glare(session):
+            self.next_state(Side.REMOTE, session.type)
+
+    def _is_glare(self, session: RTCSessionDescription) -> bool:
+        return session.type == "offer" and self.signalingState == SignalingState.HAVE_LOCAL_OFFER
+
+    async def set_remote_description(self, session: RTCSessionDescription) -> None:
+        """Set the remote description.
+
+        Spec: https://w3c.github.io/webrtc-pc/#dom-peerconnection-setremotedescription
+        """
+        self.check_remote(session)
+        if session.type == "rollback":
+            await self.roll_back()
+            return
+        check_size(session.sdp)
+        session = self._completed(session)
+        description = sdp.parse(session)
+        self._validate(description)
+        # Reading takes milliseconds, and so does applying; media needn't wait for both.
+        await asyncio.sleep(0)
+        if self._is_glare(session):
+            # An offer of ours is rolled back in the same operation, but not for one that fails.
+            validation.check_codecs(description)
+            await self.roll_back()
+        state = self.next_state(Side.REMOTE, session.type)
+        async with self.transaction():
+            await self._apply_remote(session, description)
+            await self._receive_remote_ice(description)
+            # An answer that was created is one to an earlier offer.
+            self.last_created.pop("answer", None)
+            if state is SignalingState.STABLE:
+                self.current_local, self.pending_local = self.pending_local, None
+                self.conclude(we_offered=True)
+            elif session.type == "pranswer":
+                self.conclude_provisionally()
+        await self.enter(state)
+
+    def _completed(self, session: RTCSessionDescription) -> RTCSessionDescription:
+        """Tell the directions and mids that go without saying. (RFC 9429 section 5.10)."""
+        session = RTCSessionDescription(with_directions(session.sdp), session.type)
+        mids = mids_of(session.sdp)
+        if None not in mids:
+            return session
+        known = self.pending_remote or self.current_remote
+        if session.type != "offer":
+            known = self.pending_local
+        ours = [media.rtp.muxId for media in known.media] if known else []
+        free = map(str, itertools.count())
+        unused = (mid for mid in free if mid not in self.seen_mids and mid not in mids)
+        by_place = [ours[n] if n < len(ours) else next(unused) for n in range(len(mids))]
+        return RTCSessionDescription(with_mids(session.sdp, by_place), session.type)
+
+    def _validate(self, description: sdp.Description) -> None:
+        recyclable = sdp.rejected_in(self.current_local) | sdp.rejected_in(self.current_remote)
+        if description.type == "offer":
+            # A second remote offer replaces the first, so it continues the current description.
+            before = self.current_remote
+            validation.check_remote(description, before, recyclable, before)
+        else:
+            before = self.pending_remote or self.current_remote
+            validation.check_remote(description, self.pending_local, frozenset(), before)
+
+    async def _apply_remote(
+        self, session: RTCSessionDescription, description: sdp.Description
+    ) -> None:
+        if description.type != "offer":
+            await self._apply_sections(session, description)
+            return
+        self.remote_offer = sdp.only(description, self._live(description))
+        try:
+            self._associate(description)
+            await self._apply_sections(session, description)
+        finally:
+            self.remote_offer = None
+
+    async def _apply_sections(
+        self, session: RTCSessionDescription, description: sdp.Description
+    ) -> None:
+        self.mark_bundled(description)
+        live, dead = self._live(description), self._dead(description)
+        before = {dtls_transport(user) for user in self.users()}
+        text = without_sections(sdp.without_candidates(session.sdp), dead)
+        self.applying_remote = sdp.only(description, live)
+        try:
+            with parked_stops(before), self.show(live, described_only=True):
+                # Candidates are given to the generation they belong to, by ourselves.
+                await super().setRemoteDescription(
+                    as_final(RTCSessionDescription(text, session.type))
+                )
+                index = self.sctp_mline_index
+        finally:
+            self.applying_remote = None
+        if index is not None:
+            self.sctp_mline_index = live[index]
+        used = {dtls_transport(user) for user in self.users()}
+        self.unpark(before & used)
+        self.parked |= before - used
+        self._keep_remote(description)
+        self.update_transport_states()
+
+    def _dead(self, description: sdp.Description) -> frozenset[int]:
+        """Return the places of sections that one side has rejected."""
+        if description.type == "offer":
+            return description.rejected
+        return description.rejected | sdp.rejected_in(self.pending_local)
+
+    def _live(self, description: sdp.Description) -> list[int]:
+        dead = self._dead(description)
+        return [place for place in range(len(description.media)) if place not in dead]
+
+    def _keep_remote(self, description: sdp.Description) -> None:
+        # In place of aiortc's, which lacks the candidates.
+        if description.type == "answer":
+            self.current_remote, self.pending_remote = description, None
+        else:
+            self.pending_remote = description
+
+    # Which transceiver a section stands for.
+
+    def _associate(self, description: sdp.Description) -> None:
+        """Find or make a transceiver for each section of an offer. (RFC 9429 section 5.10)."""
+        self._dissociate_others(description)
+        # What is associated by this offer rides where the remote side has it ride.
+        self.leave_dead_transports()
+        self.join_bundle()
+        for place, media in sdp.live_sections(description):
+            if media.kind == "application":
+                continue
+            transceiver = self._transceiver_for(media)
+            if transceiver.mid is None:
+                set_mid(transceiver, media.rtp.muxId)
+            set_mline_index(transceiver, place)
+
+    def _transceiver_for(self, media: MediaDescription) -> "RTCRtpTransceiver":
+        transceivers: list[RTCRtpTransceiver] = self.transceivers
+        for transceiver in transceivers:
+            if transceiver.mid == media.rtp.muxId:
+                return transceiver
+        if (media.direction or "sendrecv") in WANTS_MEDIA:
+            # "Find the first transceiver that was added by addTrack, isn't associated with any
+            # section and isn't stopped."
+            for transceiver in transceivers:
+                free = transceiver.mid is None and not transceiver.stopping
+                if free and transceiver.added_by_track and transceiver.kind == media.kind:
+                    return transceiver
+        made = self.create_transceiver("recvonly", media.kind)
+        self.made_by_remote.add(made)
+        return made
+
+    def _dissociate_others(self, description: sdp.Description) -> None:
+        """Dissociate what only an earlier remote offer has associated, or what none has.
+
+        A createOffer() that wasn't followed by setLocalDescription() has left indexes behind.
+        """
+        current = {media.rtp.muxId for media in (self.current_remote or sdp.Description()).media}
+        offered = {(media.kind, media.rtp.muxId) for media in description.media}
+        for transceiver in list(self.transceivers):
+            if (
+                transceiver.mid not in current
+                and (transceiver.kind, transceiver.mid) not in offered
+            ):
+                dissociate(transceiver)
+                if transceiver in self.made_by_remote and not transceiver.added_by_track:
+                    self.transceivers.remove(transceiver)
+                    self.abandoned.append(transceiver)
+        sctp = self.sctp_transport
+        if sctp and sctp.mid not in current and ("application", sctp.mid) not in offered:
+            sctp.mid = None
+            self.sctp_mline_index = None
+
+    async def _receive_remote_ice(self, description: sdp.Description) -> None:
+        """Give the description's credentials and candidates to the transports they are for."""
+        sections: dict[RTCIceTransport, list[MediaDescription]] = {}
+        # Which is the first one that we don't reject.
+        group = [mid for mid in sdp.bundled_mids(description) if self.user_of(mid) is not None]
+        live = [media for _, media in sdp.live_sections(description)]
+        # In a BUNDLE group the first section's attributes count. (RFC 9143 section 9.1)
+        for media in sorted(live, key=lambda m: m.rtp.muxId not in group[:1]):
+            if (transport := self.transport_of(media.rtp.muxId)) is not None:
+                sections.setdefault(transport, []).append(media)
+        for transport, medias in sections.items():
+            await transport.receive_remote(_remote_ice(medias))
+
+
+def _remote_ice(sections: list[MediaDescription]) -> RemoteIce:
+    """Return what the sections of one transport say; the first one's credentials count."""
+    credentials = sdp.section_credentials(sections[0])
+    alike = [section for section in sections if sdp.section_credentials(section) == credentials]
+    if sections[0].ice_candidates:
+        # Those of others may be of transports that the remote side is about to drop.
+        alike = sections[:1]
+    remote = RemoteIce(sections[0].ice or RTCIceParameters())
+    for section in alike:
+        remote.candidates.take(section.ice_candidates)
+    return remote

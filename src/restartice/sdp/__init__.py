@@ -1,0 +1,1 @@
+"""Session descriptions: reading, checking and writing them."""

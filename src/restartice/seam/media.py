@@ -1,0 +1,320 @@
+"""The private names of aiortc's senders, receivers, transceivers and jitter buffer."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine, Iterator
+from queue import Queue
+from typing import Any, Final
+
+import aiortc
+from aiortc import mediastreams, rtcrtpreceiver, rtcrtpsender, rtcrtptransceiver
+from aiortc.jitterbuffer import JitterBuffer
+from aiortc.rate import RemoteBitrateEstimator
+from aiortc.rtcrtpparameters import RTCRtpReceiveParameters, RTCRtpSendParameters
+from aiortc.rtcrtpreceiver import RemoteStreamTrack, StreamStatistics
+from aiortc.rtcrtpsender import RTCEncodedFrame
+from aiortc.rtp import AnyRtcpPacket, RtcpByePacket, RtcpRrPacket, RtpPacket
+
+from .names import Private, require
+
+__all__ = [
+    "AiortcJitterBuffer",
+    "AiortcRtpReceiver",
+    "AiortcRtpSender",
+    "AiortcRtpTransceiver",
+    "RemoteStreamTrack",
+    "end_tasks",
+    "is_new_video_buffer",
+    "pair",
+    "set_track_id",
+]
+
+logger = logging.getLogger(__name__)
+
+# How long the end of a task is waited for, and after how long it is cancelled again, in seconds.
+END_TIMEOUT: Final = 2.0
+RETRY: Final = 0.25
+# How many report blocks an RTCP packet can have. (RFC 3550 section 6.4.2)
+REPORT_BLOCKS: Final = 31
+# Of how many sources a receiver keeps account; and how many its estimate of the bandwidth can name.
+SOURCES: Final = 512
+ESTIMATED_SOURCES: Final = 255
+# How many pictures are still decoded when a receiver ends.
+LAST_PICTURES: Final = 32
+
+for _name in ("_capacity", "_is_video", "_origin", "_packets"):
+    require(JitterBuffer, _name)
+
+
+def is_new_video_buffer(buffer: JitterBuffer) -> bool:
+    """Say if a jitter buffer is aiortc's own kind for video, and has taken nothing yet."""
+    return type(buffer) is JitterBuffer and buffer._is_video and buffer._origin is None
+
+
+class AiortcJitterBuffer(JitterBuffer):
+    """aiortc's jitter buffer with what it holds under names of ours."""
+
+    def numbers_until(self, last: int) -> Iterator[int]:
+        """Yield the sequence numbers from the first that it waits for to a given one."""
+        assert self._origin is not None
+        for count in range((last - self._origin) % (1 << 16) + 1):
+            yield (self._origin + count) % (1 << 16)
+
+    def packet(self, number: int) -> RtpPacket | None:
+        """Return the packet with a sequence number, if it is there."""
+        number %= 1 << 16
+        packet = self._packets[number % self._capacity]
+        return packet if packet is not None and packet.sequence_number == number else None
+
+    def skip_to(self, number: int) -> None:
+        """Forget all packets before a sequence number."""
+        assert self._origin is not None
+        self.remove(min(self._capacity, (number - self._origin) % (1 << 16)))
+
+
+_SENDER, _RECEIVER = rtcrtpsender.RTCRtpSender, rtcrtpreceiver.RTCRtpReceiver
+_TRANSCEIVER = rtcrtptransceiver.RTCRtpTransceiver
+
+for _name in ("_next_encoded_frame", "_send_keyframe", "_send_rtcp", "_ssrc"):
+    require(_SENDER, _name)
+
+
+class _Events:
+    """The events of a task of aiortc's, at the start and at the end."""
+
+    def __init__(self, owner: type, *names: str) -> None:
+        self.names = [require(owner, name) for name in names]
+
+    def __get__(self, instance: object, owner: type) -> list[asyncio.Event]:
+        return [getattr(instance, name) for name in self.names]
+
+
+async def end_tasks(
+    job: Coroutine[Any, Any, None], *tasks: asyncio.Future[None] | None, what: str
+) -> None:
+    """Run what cancels tasks and waits for their end, but not for ever.
+
+    They are cancelled again now and then, because what they wait in may have swallowed the first
+    time, as wait_for() sometimes does until Python 3.12.
+    """
+    ending = asyncio.ensure_future(job)
+    try:
+        for _ in range(round(END_TIMEOUT / RETRY)):
+            if (await asyncio.wait([ending], timeout=RETRY))[0]:
+                return
+            for task in filter(None, tasks):
+                task.cancel()
+        logger.warning("The end of %s isn't waited for any longer", what)
+    finally:
+        ending.cancel()
+
+
+def _set_at_end(task: asyncio.Future[None] | None, *events: asyncio.Event) -> None:
+    """Let nobody wait for a task that has ended otherwise than aiortc's own do."""
+
+    def set_events(ended: asyncio.Future[None]) -> None:
+        if not ended.cancelled() and (error := ended.exception()) is not None:
+            logger.warning("A task of RTP has failed", exc_info=error)
+        for event in events:
+            event.set()
+
+    if task is not None:
+        task.add_done_callback(set_events)
+
+
+class AiortcRtpSender(rtcrtpsender.RTCRtpSender):
+    """aiortc's sender with what its loop calls under a name of ours, and whose end is bounded."""
+
+    # What waits for the encoder.
+    loop = Private[asyncio.AbstractEventLoop](_SENDER, "__loop")
+    rtp_task = Private[asyncio.Future[None] | None](_SENDER, "__rtp_task")
+    rtcp_task = Private[asyncio.Future[None] | None](_SENDER, "__rtcp_task")
+    rtp_events = _Events(_SENDER, "__rtp_started", "__rtp_exited")
+    rtcp_events = _Events(_SENDER, "__rtcp_started", "__rtcp_exited")
+
+    async def send(self, parameters: RTCRtpSendParameters) -> None:
+        """Begin to send."""
+        begun = self.rtp_task is not None
+        # It may have been made for another event loop, or before there was one.
+        self.loop = asyncio.get_running_loop()
+        await super().send(parameters)
+        if not begun:
+            _set_at_end(self.rtp_task, *self.rtp_events)
+            _set_at_end(self.rtcp_task, *self.rtcp_events)
+
+    async def stop(self) -> None:
+        """End for good; a track that doesn't end its recv() is waited for, but not for ever."""
+        what = f"the sender of a track, {self.track!r}"
+        await end_tasks(super().stop(), self.rtp_task, self.rtcp_task, what=what)
+
+    async def _send_rtcp(self, packets: list[AnyRtcpPacket]) -> None:
+        try:
+            await super()._send_rtcp(packets)
+        except Exception:
+            logger.debug("A report couldn't be sent", exc_info=True)
+
+    async def next_encoded_frame(
+        self, codec: aiortc.RTCRtpCodecParameters
+    ) -> RTCEncodedFrame | None:
+        """Return the next frame to send, or None."""
+        return await super()._next_encoded_frame(codec)
+
+    def force_keyframe(self) -> None:
+        """Let the next picture be a keyframe."""
+        self._send_keyframe()
+
+    async def _next_encoded_frame(
+        self, codec: aiortc.RTCRtpCodecParameters
+    ) -> RTCEncodedFrame | None:
+        return await self.next_encoded_frame(codec)
+
+
+def _parts(packet: AnyRtcpPacket) -> Iterator[AnyRtcpPacket]:
+    """Yield a report in as many parts as it needs, and any other packet as it is."""
+    if isinstance(packet, RtcpRrPacket) and len(packet.reports) > REPORT_BLOCKS:
+        for n in range(0, len(packet.reports), REPORT_BLOCKS):
+            yield RtcpRrPacket(packet.ssrc, packet.reports[n : n + REPORT_BLOCKS])
+    else:
+        yield packet
+
+
+class Recent(dict[int, Any]):
+    """Forgets, when it is looked through, all but those of its values that are the latest.
+
+    aiortc puts each source in that it hears, and never takes one out. Putting in costs no more.
+    """
+
+    def __init__(self, limit: int, age: Callable[[Any], Any]) -> None:
+        super().__init__()
+        self.limit = limit
+        self.age = age
+
+    def forget(self) -> None:
+        """Forget those that are too many."""
+        if (excess := len(self) - self.limit) > 0:
+            for source in sorted(self, key=lambda source: self.age(self[source]))[:excess]:
+                del self[source]
+
+    def keys(self) -> Any:
+        """Return the sources."""
+        self.forget()
+        return super().keys()
+
+    def items(self) -> Any:
+        """Return the sources with what is known of them."""
+        self.forget()
+        return super().items()
+
+
+_JITTER_BUFFER = require(_RECEIVER, "__jitter_buffer")
+
+
+class _JitterBufferSlot:
+    """Lets the receiver choose when a jitter buffer is set; reading it costs nothing."""
+
+    def __set__(self, receiver: "AiortcRtpReceiver", buffer: JitterBuffer) -> None:
+        vars(receiver)[_JITTER_BUFFER] = receiver.choose_jitter_buffer(buffer)
+
+
+class AiortcRtpReceiver(rtcrtpreceiver.RTCRtpReceiver):
+    """aiortc's receiver, which chooses its jitter buffer, and tells what comes."""
+
+    rtcp_task = Private[asyncio.Future[None] | None](_RECEIVER, "__rtcp_task")
+    rtcp_events = _Events(_RECEIVER, "__rtcp_started", "__rtcp_exited")
+    active_sources = Private[dict[int, Any]](_RECEIVER, "__active_ssrc")
+    statistics = Private[dict[int, StreamStatistics]](_RECEIVER, "__remote_streams")
+    estimator = Private[RemoteBitrateEstimator | None](_RECEIVER, "__remote_bitrate_estimator")
+    decoder_queue = Private[Queue[Any]](_RECEIVER, "__decoder_queue")
+
+    # aiortc sets it, and so do programs that want a larger one, as Pipecat does.
+    _RTCRtpReceiver__jitter_buffer = _JitterBufferSlot()
+
+    def __init__(self, kind: str, transport: aiortc.RTCDtlsTransport) -> None:
+        super().__init__(kind, transport)
+        self.active_sources = Recent(SOURCES, lambda heard: heard)
+        self.statistics = Recent(SOURCES, lambda stream: stream._last_arrival)
+        if self.estimator is not None:
+            self.estimator.ssrcs = Recent(ESTIMATED_SOURCES, lambda heard: heard)
+
+    async def receive(self, parameters: RTCRtpReceiveParameters) -> None:
+        """Begin to receive."""
+        begun = self.rtcp_task is not None
+        await super().receive(parameters)
+        if not begun:
+            _set_at_end(self.rtcp_task, *self.rtcp_events)
+
+    async def stop(self) -> None:
+        """End for good."""
+        await end_tasks(super().stop(), self.rtcp_task, what="a receiver")
+
+    def _RTCRtpReceiver__stop_decoder(self) -> None:
+        # It is waited for, and nothing else goes on meanwhile.
+        while self.decoder_queue.qsize() > LAST_PICTURES:
+            self.decoder_queue.get_nowait()
+        super()._RTCRtpReceiver__stop_decoder()  # type: ignore[misc]
+
+    async def _send_rtcp(self, packet: AnyRtcpPacket) -> None:
+        """Send a packet, or a report of many sources as several. (RFC 3550 section 6.4.2)."""
+        try:
+            for part in _parts(packet):
+                await super()._send_rtcp(part)
+        except Exception:
+            logger.debug("A report couldn't be sent", exc_info=True)
+
+    def choose_jitter_buffer(self, buffer: JitterBuffer) -> JitterBuffer:
+        """Return the jitter buffer to use in place of one that is about to be set."""
+        return buffer
+
+    def call_at_next_packet(self, callback: Callable[[], object]) -> None:
+        """Call something, once, when an RTP packet comes; the packets after it cost nothing."""
+
+        async def handle(packet: RtpPacket, arrival_time_ms: int) -> None:
+            vars(self).pop("_handle_rtp_packet", None)
+            callback()
+            await self._handle_rtp_packet(packet, arrival_time_ms)
+
+        vars(self)["_handle_rtp_packet"] = handle
+
+    def source_left(self) -> None:
+        """Take note of an RTCP BYE, by which the other side says that a source sends no more."""
+
+    async def _handle_rtcp_packet(self, packet: AnyRtcpPacket) -> None:
+        # It isn't handed on, because the track would end, and never come back.
+        if isinstance(packet, RtcpByePacket):
+            self.source_left()
+        else:
+            await super()._handle_rtcp_packet(packet)
+
+
+for _name in (
+    "__stop_decoder",
+    "_handle_rtcp_packet",
+    "_handle_rtp_packet",
+    "_send_rtcp",
+    "_set_rtcp_ssrc",
+    "_track",
+):
+    require(_RECEIVER, _name)
+require(StreamStatistics, "_last_arrival")
+
+
+def pair(transceiver: aiortc.RTCRtpTransceiver, track: RemoteStreamTrack, *, shared: bool) -> None:
+    """Connect sender and receiver of a new transceiver, and give the latter its track."""
+    transceiver.receiver._set_rtcp_ssrc(transceiver.sender._ssrc)
+    transceiver.receiver._track = track
+    transceiver._bundled = shared
+
+
+require(mediastreams.MediaStreamTrack, "_id")
+
+
+def set_track_id(track: aiortc.MediaStreamTrack, track_id: str) -> None:
+    """Give a track the id that the remote side gave it."""
+    track._id = track_id
+
+
+class AiortcRtpTransceiver(rtcrtptransceiver.RTCRtpTransceiver):
+    """aiortc's transceiver with its private attributes under names of ours."""
+
+    wanted_direction = Private[str](_TRANSCEIVER, "__direction")
+    negotiated_direction = Private[str | None](_TRANSCEIVER, "__currentDirection")

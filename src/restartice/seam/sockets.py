@@ -1,0 +1,47 @@
+"""The private names of aioice's sockets."""
+
+import logging
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import aioice.ice
+
+from .names import as_defined, require
+
+if TYPE_CHECKING:
+    from aioice.ice import StunProtocol
+else:
+    # Programs put subclasses in its place, which only make_socket() is to see.
+    StunProtocol = as_defined(aioice.ice.StunProtocol)
+
+__all__ = ["StunProtocol", "is_aioices", "make_socket", "without_errors"]
+
+logger = logging.getLogger(__name__)
+
+Take = Callable[[bytes, Any], None]
+
+for _name in ("receiver", "request", "send_stun", "transactions"):
+    require(StunProtocol, _name)
+
+
+def make_socket(receiver: Any) -> StunProtocol:
+    """Return a new socket of a connection, made as aioice makes it, in ways that may be patched."""
+    return aioice.ice.StunProtocol(receiver)
+
+
+def is_aioices(method: Callable[..., Any]) -> bool:
+    """Say if a method of a connection is aioice's own, not one that a program has put there."""
+    code = getattr(method, "__code__", None)
+    return code is not None and code.co_filename == aioice.ice.__file__
+
+
+def without_errors(take: Take) -> Take:
+    """Return a function that drops the datagrams with which something goes wrong."""
+
+    def take_or_drop(data: bytes, addr: Any) -> None:
+        try:
+            take(data, addr)
+        except Exception as error:  # noqa: BLE001  whatever is in there
+            logger.debug("Dropped a datagram from %s: %s", addr, type(error).__name__)
+
+    return take_or_drop

@@ -1,0 +1,1 @@
+"""What media sections ride on: DTLS, SCTP, and their BUNDLE group."""

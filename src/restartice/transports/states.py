@@ -1,0 +1,69 @@
+"""The states of a connection, which are aggregated from those of its transports."""
+
+from collections.abc import Collection
+from typing import Final
+
+__all__ = [
+    "aggregate_connection_state",
+    "aggregate_gathering_state",
+    "aggregate_ice_connection_state",
+    "has_failed",
+]
+
+WORKING_ICE: Final = frozenset({"checking", "connected", "completed", "disconnected"})
+WORKING_DTLS: Final = frozenset({"new", "connecting", "connected"})
+
+
+def aggregate_ice_connection_state(ice: Collection[str]) -> str:
+    """Return iceConnectionState for the states of the ICE transports in use.
+
+    Spec: https://w3c.github.io/webrtc-pc/#rtciceconnectionstate-enum
+    """
+    states = set(ice)
+    for state in ("failed", "disconnected"):
+        if state in states:
+            return state
+    if states <= {"new", "closed"}:
+        return "new"
+    if states & {"new", "checking"}:
+        return "checking"
+    return "completed" if states <= {"completed", "closed"} else "connected"
+
+
+def aggregate_connection_state(ice: Collection[str], dtls: Collection[str]) -> str:
+    """Return connectionState for the states of the ICE and DTLS transports in use.
+
+    Spec: https://w3c.github.io/webrtc-pc/#rtcpeerconnectionstate-enum
+    """
+    states = set(ice) | set(dtls)
+    for state in ("failed", "disconnected"):
+        if state in states:
+            return state
+    if states <= {"new", "closed"}:
+        return "new"
+    return "connecting" if states & {"new", "checking", "connecting"} else "connected"
+
+
+def has_failed(transports: Collection[tuple[str, str]]) -> bool:
+    """Say if a connection has failed as a whole: nothing is transmitted, or will be by itself.
+
+    It hasn't if one of several transports still works, though connectionState is `failed` then.
+
+    Args:
+        transports: The states of ICE and DTLS, of each transport in use.
+    """
+    failed = any("failed" in states for states in transports)
+    return failed and not any(
+        ice in WORKING_ICE and dtls in WORKING_DTLS for ice, dtls in transports
+    )
+
+
+def aggregate_gathering_state(gatherers: Collection[str]) -> str:
+    """Return iceGatheringState for the states of the gatherers, in which "completed" is the end.
+
+    Spec: https://w3c.github.io/webrtc-pc/#rtcicegatheringstate-enum
+    """
+    states = set(gatherers)
+    if "gathering" in states:
+        return "gathering"
+    return "complete" if states == {"completed"} else "new"
