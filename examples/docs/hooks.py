@@ -9,6 +9,7 @@ from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
+import layout_page
 import settings_page
 import specification_page
 from drawing import draw
@@ -96,6 +97,7 @@ def generated_pages() -> Iterator[tuple[str, str]]:
     """Yield the names and the content of the pages that no file in the repository has."""
     yield "specification.md", specification_page.make_page(links=True)
     yield "settings.md", settings_page.make_page()
+    yield "layout.md", layout_page.make_page(links=True)
     root = specification_page.ROOT
     shown = {path for folder in specification_page.SOURCES for path in folder.rglob("*.py")}
     tests = (names for _, names in specification_page.read_tests().values())

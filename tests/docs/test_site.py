@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+import layout_page
 import restartice
 import restartice_signaling
 import settings_page
@@ -96,3 +97,25 @@ def test_settings_are_complete() -> None:
         for field in cls.__dataclass_fields__:
             assert re.search(rf"^\| `{field}` \| [^|]+ \| [^|]* \| [^|]+ \|$", page, re.MULTILINE)
     assert "| `check_timeout` | `15.0` | s | How long the connectivity checks" in page
+
+
+def test_the_layout_names_each_module_and_draws_each_room() -> None:
+    page = layout_page.make_page(links=True)
+    for package in layout_page.PACKAGES:
+        modules = layout_page.read_modules(package)
+        picture = layout_page.draw(layout_page.rooms_of(modules), package.name)
+        for module in modules:
+            assert module.sentence, module.name
+            assert f"code/{module.path.relative_to(layout_page.ROOT).as_posix()}" in page or (
+                f"### `{module.name}`" in page
+            ), module.name
+            assert picture.count(f">{module.room}<") == 1
+
+
+def test_rooms_that_import_each_other_have_no_floors() -> None:
+    with pytest.raises(ValueError, match=r"\['a', 'b'\]"):
+        layout_page.floors({"a": {"b"}, "b": {"a"}, "c": set()})
+
+
+def test_arrows_with_a_longer_way_are_left_out() -> None:
+    assert layout_page.direct({"a": {"b", "c"}, "b": {"c"}, "c": set()})["a"] == {"b"}
