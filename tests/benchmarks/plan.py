@@ -72,6 +72,10 @@ OVERVIEW: Final = (
     ("checks, 15 addresses each", "restart (ms)"),
     ("set-up, trickle, dead STUN server", "time (ms)"),
     ("set-up, dead STUN server", "time (ms)"),
+    *((f"over {ms} ms", "set-up (round trips)") for ms in (20, 100, 300)),
+    ("over 100 ms", "restart of the near side (round trips)"),
+    ("over 100 ms", "restart of the far side (round trips)"),
+    *((f"at {p} % loss", series) for p in (5, 10) for series in ("set-up (s)", "worst set-up (s)")),
     ("restart", "time (ms)"),
     ("restart", "processor time (ms)"),
     ("restart", "longest gap (ms)"),
@@ -119,6 +123,7 @@ def plan(scale: float) -> list[Case]:
         *_restarts(times),
         *_costs(times),
         *(_probe("growth", f"{n} pairs", s, count=n) for n in GROWTH for s in ALL),
+        *_distances(times),
         *_recoveries(),
         _probe("relay", "signaling", OURS, count=times(300)),
     ]
@@ -161,6 +166,24 @@ def _costs(times: Callable[[int], int]) -> list[Case]:
         *(_probe("rtp", "RTP", s, count=times(3000)) for s in pair),
         _probe("guard", "guard", OURS, count=times(2000)),
         _probe("soak", "soak", OURS, count=times(100_000)),
+    ]
+
+
+def _distances(times: Callable[[int], int]) -> list[Case]:
+    """Set-up and restart over a link with a delay, and with loss."""
+    far = [(f"over {ms} ms", {"round_trip": ms / 1000}) for ms in (20, 100, 300)]
+    lossy = [(f"at {p} % loss", {"round_trip": 0.06, "loss": p / 100}) for p in (5, 10)]
+    return [
+        Case(name, stack, _python("distance.py", stack, json.dumps(options)), namespaces=True)
+        for name, distance in (*far, *lossy)
+        for stack in ALL
+        for options in [
+            {
+                **distance,
+                "calls": times(12 if "loss" in distance else 3),
+                "restarts": times(3) if stack == OURS and "loss" not in distance else 0,
+            }
+        ]
     ]
 
 

@@ -68,12 +68,16 @@ class Network:
         """Return the URL of the signaling server, as one side reaches it."""
         return f"ws://{management_address('middle', side)}:{PORT}"
 
-    async def set_link(
-        self, link: int, way: str = "both", *, loss: float = 0.0, delay: float = 0.0
-    ) -> None:
-        """Let a link lose and delay what goes to `"left"`, `"right"` or `"both"`; 1 cuts it."""
+    async def set_link(self, link: int, way: str = "both", **condition: float) -> None:
+        """Say what a link does to what goes to `"left"`, `"right"` or `"both"`.
+
+        Args:
+            link: Its number.
+            way: Where the frames go to.
+            condition: The attributes of wire.py's Condition; without any, it is a good link.
+        """
         assert self._wire is not None
-        await self._wire.order(link=link, way=way, loss=loss, delay=delay)
+        await self._wire.order(link=link, way=way, condition=condition)
 
     async def rebind(self, link: int, behind: str, shift: int) -> None:
         """Let a NAT in front of one side map all UDP ports anew."""

@@ -1,9 +1,10 @@
 """A wire between interfaces, two by two: `wire.py LEFT RIGHT [LEFT RIGHT ...]`.
 
-It forwards frames, and loses, delays or swallows them as it is told by lines of JSON on stdin:
-`{"link": 0, "way": "right", "loss": 0.05, "delay": 0.15}`, where the way is where frames go to.
-A loss of 1 is a silent blackhole: both ends go on seeing a link that is up. ARP and neighbor
-discovery pass whatever happens, as they do where the first hop is fine and the path behind isn't.
+It forwards frames, and treats them as it is told by lines of JSON on stdin:
+`{"link": 0, "way": "right", "condition": {"loss": 0.05, "delay": 0.15}}`, where the way is where
+frames go to, and the condition has the attributes of Condition. A loss of 1 is a silent blackhole:
+both ends go on seeing a link that is up. ARP and neighbor discovery pass whatever happens, as they
+do where the first hop is fine and the path behind isn't.
 
 `{"link": 0, "behind": "left", "shift": 3000}` adds a number to all UDP ports of one side, as the
 other side sees them. When that changes it is as if a NAT had forgotten its mappings: what is sent
@@ -30,10 +31,52 @@ NEIGHBOR_DISCOVERY = range(133, 138)
 
 @dataclass
 class Condition:
-    """What happens to the frames of one direction."""
+    """What happens to the frames of one direction.
+
+    Attributes:
+        loss: Which part of them gets lost, from 0 to 1.
+        delay: For how many seconds each is held back.
+        jitter: How many seconds more, at most, at random; frames keep their order.
+        reordered: Which part isn't held back by the jitter, and so comes too early.
+        duplicated: Which part comes twice.
+        rate: How many bytes a second pass; others wait in a queue. None is no limit.
+        queue: How many seconds a frame waits in the queue at most; one that would wait longer is
+            lost.
+    """
 
     loss: float = 0.0
     delay: float = 0.0
+    jitter: float = 0.0
+    reordered: float = 0.0
+    duplicated: float = 0.0
+    rate: float | None = None
+    queue: float = 0.2
+
+
+class Pace:
+    """When the frames of one direction arrive; time is passed in."""
+
+    def __init__(self) -> None:
+        self._free = self._last = 0.0
+
+    def arrivals(self, condition: Condition, size: int, now: float) -> list[float]:
+        """Return when a frame arrives: never, once, or twice."""
+        if random.random() < condition.loss:
+            return []
+        begin = now
+        if condition.rate is not None:
+            begin = max(now, self._free)
+            if begin - now > condition.queue:
+                return []
+            begin += size / condition.rate
+            self._free = begin
+        arrival = begin + condition.delay
+        if random.random() >= condition.reordered:
+            # Timers of the same moment have no order.
+            earliest = self._last + 1e-6
+            arrival = max(arrival + random.uniform(0.0, condition.jitter), earliest)
+            self._last = arrival
+        return [arrival] * (1 + (random.random() < condition.duplicated))
 
 
 def shift_port(frame: bytes, place: int, shift: int) -> bytes:
@@ -74,6 +117,7 @@ class Direction:
 
     def __init__(self, source: socket.socket, sink: socket.socket) -> None:
         self.condition = Condition()
+        self._pace = Pace()
         # Of the ports of the sender and the receiver.
         self.shifts = {0: 0, 2: 0}
         self._source, self._sink = source, sink
@@ -88,16 +132,18 @@ class Direction:
                 return
             if address[2] == PACKET_OUTGOING:
                 continue
-            condition = self.condition
-            if carries_traffic(frame) and random.random() < condition.loss:
-                continue
+            now = loop.time()
+            arrivals = [now]
+            if carries_traffic(frame):
+                arrivals = self._pace.arrivals(self.condition, len(frame) - VNET_HEADER, now)
             for place, shift in self.shifts.items():
                 if shift:
                     frame = shift_port(frame, place, shift)
-            if condition.delay:
-                loop.call_later(condition.delay, self._emit, frame)
-            else:
-                self._emit(frame)
+            for arrival in arrivals:
+                if arrival > now:
+                    loop.call_at(arrival, self._emit, frame)
+                else:
+                    self._emit(frame)
 
     def _emit(self, frame: bytes) -> None:
         with suppress(OSError):
@@ -125,7 +171,7 @@ async def main() -> None:
         else:
             for way in ("right", "left"):
                 if order["way"] in {way, "both"}:
-                    link[way].condition = Condition(order["loss"], order["delay"])
+                    link[way].condition = Condition(**order["condition"])
         print(json.dumps({"event": "done", "order": order["number"]}), flush=True)
 
 

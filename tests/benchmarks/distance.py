@@ -1,0 +1,106 @@
+"""Set-up and restart over a distance: `distance.py STACK '{"round_trip": 0.1, "calls": 5}'`.
+
+Two peers are in network namespaces, with a link between them that delays and loses. Descriptions
+are handed over at once, so that only what ICE, DTLS and SCTP need of the link counts: from when the
+other side is given the offer until the channels are open on both sides, or both sides send on the
+new pair. It prints JSON: seconds, and where nothing is lost round trips, too.
+"""
+
+import asyncio
+import json
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from network.namespaces import SIDES, Network
+from network.processes import Event, Program
+
+PEER: Final = str(Path(__file__).with_name("distance_peer.py"))
+DEADLINE: Final = 30.0
+
+
+@dataclass(frozen=True)
+class Distance:
+    """What is between the peers.
+
+    Attributes:
+        round_trip: In seconds.
+        loss: Which part of the packets gets lost, each way.
+        calls: How many calls are set up.
+        restarts: How many restarts each side asks for, in the last call.
+    """
+
+    round_trip: float
+    loss: float = 0.0
+    calls: int = 5
+    restarts: int = 0
+
+
+async def measure(stack: str, distance: Distance) -> dict[str, list[float]]:
+    """Return what was measured, by name."""
+    network = await Network.open(links=1)
+    programs: list[Program] = []
+    try:
+        near, far = programs = [
+            await Program.start(network.namespace(side), PEER, stack) for side in SIDES
+        ]
+        for program in programs:
+            await program.wait_for("ready")
+        await network.set_link(0, delay=distance.round_trip / 2, loss=distance.loss)
+        found = {"set-up (s)": [await set_up(near, far) for _ in range(distance.calls)]}
+        for name, asking, other in (("near", near, far), ("far", far, near)):
+            found[f"restart of the {name} side (s)"] = [
+                await restart(asking, other) for _ in range(distance.restarts)
+            ]
+        return in_round_trips(found, distance)
+    finally:
+        for program in programs:
+            await program.close()
+        await network.close()
+
+
+def in_round_trips(found: dict[str, list[float]], distance: Distance) -> dict[str, list[float]]:
+    """Add each series in round trips, where that says something."""
+    found = {name: values for name, values in found.items() if values}
+    if not distance.loss and distance.round_trip:
+        trips = {
+            name.replace("(s)", "(round trips)"): [v / distance.round_trip for v in values]
+            for name, values in found.items()
+        }
+        return found | trips
+    return found | {"worst set-up (s)": [max(found["set-up (s)"])]}
+
+
+async def set_up(near: Program, far: Program) -> float:
+    """Set a call up; return how long that took."""
+    await far.order(do="wait")
+    return await negotiate(near, far, await near.order(do="call"), "open")
+
+
+async def restart(asking: Program, other: Program) -> float:
+    """Restart; return how long that took."""
+    return await negotiate(asking, other, await asking.order(do="restart"), "switched")
+
+
+async def negotiate(offering: Program, other: Program, offer: Event, event: str) -> float:
+    """Hand the descriptions over; return the seconds until both sides have told of an event."""
+    began = time.monotonic()
+    answer = await other.order(do="description", sdp=offer["sdp"], type=offer["type"])
+    # Their descriptions name the new generation now, which they may be late to send on.
+    for program in (offering, other) if event == "switched" else ():
+        await program.order(do="watch")
+    await offering.order(do="description", sdp=answer["sdp"], type=answer["type"])
+    happened = [
+        await program.wait(lambda e: e["event"] == event, since=began, deadline=DEADLINE)
+        for program in (offering, other)
+    ]
+    return max(float(found["at"]) for found in happened) - began
+
+
+if __name__ == "__main__":
+    result = asyncio.run(measure(sys.argv[1], Distance(**json.loads(sys.argv[2]))))
+    print(json.dumps(result))

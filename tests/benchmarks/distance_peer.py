@@ -1,0 +1,105 @@
+"""A peer of calls over a distance: `distance_peer.py STACK`.
+
+It speaks lines of JSON on stdin and stdout, which also stand for the signaling, and makes a new
+connection for each call. All times are those of the monotonic clock, which is that of the other
+processes, too.
+"""
+
+import asyncio
+import json
+import logging
+import os
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from benchmarks.stacks import Stack, Switch, load
+
+
+def tell(event: str, **values: Any) -> None:
+    """Print an event, with the time."""
+    print(json.dumps({"event": event, "at": time.monotonic(), **values}), flush=True)
+
+
+class Peer:
+    """One end of one call after the other."""
+
+    def __init__(self, stack: Stack) -> None:
+        self._stack = stack
+        self._pc: Any = None
+        self._channels: list[Any] = []
+        self._watching: set[asyncio.Task[None]] = set()
+
+    async def act_on(self, order: dict[str, Any]) -> None:
+        """Do as told, and say what there is to signal."""
+        answer: dict[str, Any] = {"begun": time.monotonic()}
+        match order["do"]:
+            case "call":
+                await self._begin()
+                self._use(self._pc.createDataChannel("benchmark"))
+                answer |= await self._describe()
+            case "wait":
+                await self._begin()
+            case "description":
+                answer |= await self._take(order)
+            case "restart":
+                self._pc.restartIce()
+                answer |= await self._describe()
+            case "watch":
+                self._watching.add(asyncio.create_task(self._watch()))
+        tell("answer", order=order["number"], **answer)
+
+    async def _begin(self) -> None:
+        for task in self._watching:
+            task.cancel()
+        self._watching.clear()
+        if self._pc is not None:
+            with suppress(Exception):
+                await self._stack.close(self._pc)
+        self._channels.clear()
+        self._pc = self._stack.make()
+        self._stack.on(self._pc, "datachannel", self._use)
+
+    async def _take(self, order: dict[str, Any]) -> dict[str, Any]:
+        kind = order["type"]
+        description = self._stack.module.RTCSessionDescription(sdp=order["sdp"], type=kind)
+        await self._pc.setRemoteDescription(description)
+        return await self._describe() if kind == "offer" else {}
+
+    async def _describe(self) -> dict[str, Any]:
+        await self._pc.setLocalDescription()
+        await self._stack.gathered(self._pc)
+        description = self._pc.localDescription
+        return {"sdp": description.sdp, "type": str(description.type)}
+
+    async def _watch(self) -> None:
+        await Switch(self._stack, self._pc).wait()
+        tell("switched")
+
+    def _use(self, channel: Any) -> None:
+        self._channels.append(channel)
+        if str(channel.readyState) == "open":
+            tell("open")
+        else:
+            self._stack.on(channel, "open", lambda _: tell("open"))
+
+
+async def main() -> None:
+    """Do as told until stdin ends."""
+    peer = Peer(load(sys.argv[1]))
+    reader = asyncio.StreamReader(limit=1 << 20)
+    loop = asyncio.get_running_loop()
+    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
+    tell("ready")
+    async for line in reader:
+        await peer.act_on(json.loads(line))
+
+
+if __name__ == "__main__":
+    logging.basicConfig(level=logging.CRITICAL)
+    asyncio.run(main())
+    os._exit(0)
