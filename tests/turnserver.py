@@ -15,7 +15,7 @@ from aioice import stun
 from aioice.turn import create_turn_endpoint
 
 from requiring import require
-from restartice_signaling.turn import turn_credentials
+from restartice_signaling.server.turn_credentials import turn_credentials
 
 LOOPBACK: Final = "127.0.0.1"
 PASSWORDS: Final = {"alice": "wonderland", "bob": "builder"}

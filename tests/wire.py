@@ -11,7 +11,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.typing import Subprotocol
 
 from connecting import DEADLINE
-from restartice_signaling.messages import SUBPROTOCOL
+from restartice_signaling.protocol.messages import SUBPROTOCOL
 
 # What any message may be followed or preceded by.
 UNASKED = {"ack"}

@@ -9,10 +9,7 @@ Errors:
     └── ServerError         the server refused something; `code` says what
 """
 
-from .backend import BackendDown, BackendLimits
-from .client import WebSocketSignaling
-from .errors import BadMessage, NoPeer, ServerError, SignalingClosed, SignalingError
-from .events import (
+from .client.events import (
     CandidateReceived,
     CustomReceived,
     DescriptionReceived,
@@ -26,10 +23,11 @@ from .events import (
     Reconnected,
     Refused,
 )
-from .memory import MemoryBackend
-from .messages import Heartbeat, Limits
+from .client.signaling import WebSocketSignaling
+from .errors import BadMessage, NoPeer, ServerError, SignalingClosed, SignalingError
 from .negotiator import Negotiator
-from .parts import PeerInfo
+from .protocol.messages import Heartbeat, Limits
+from .protocol.parts import PeerInfo
 from .recovery import (
     RecoverySettings,
     RestartEvent,
@@ -37,10 +35,12 @@ from .recovery import (
     RestartStarted,
     RestartSucceeded,
 )
-from .server import SignalingServer, serve
-from .settings import ServerSettings
-from .tokens import make_token
-from .turn import TurnSettings
+from .server.rooms.interface import BackendDown, BackendLimits
+from .server.rooms.memory import MemoryBackend
+from .server.server import SignalingServer, serve
+from .server.settings import ServerSettings
+from .server.tokens import make_token
+from .server.turn_credentials import TurnSettings
 
 __all__ = [
     "BackendDown",

@@ -11,13 +11,13 @@ from collections.abc import Sequence
 from types import FrameType
 from typing import Final
 
-from .backend import Backend, BackendDown
-from .configuration import make_settings, make_ssl, parse_arguments, parse_token_arguments
-from .descriptors import raise_limit
-from .logs import configure
-from .memory import MemoryBackend
-from .server import serve
-from .tokens import ALL_RIGHTS, make_token
+from .server.cli import make_settings, make_ssl, parse_arguments, parse_token_arguments
+from .server.descriptors import raise_limit
+from .server.logs import configure
+from .server.rooms.interface import Backend, BackendDown
+from .server.rooms.memory import MemoryBackend
+from .server.server import serve
+from .server.tokens import ALL_RIGHTS, make_token
 
 GARBAGE_THRESHOLD: Final = 20_000
 
@@ -38,7 +38,7 @@ async def run(options: argparse.Namespace) -> None:
     backend: Backend = MemoryBackend(settings.rooms)
     if options.redis:
         # Only here, because it needs the extra `redis`.
-        from .redisbackend import RedisBackend  # noqa: PLC0415
+        from .server.rooms.redis import RedisBackend  # noqa: PLC0415
 
         backend = RedisBackend(options.redis, settings.rooms, node=settings.node)
     context = make_ssl(options)

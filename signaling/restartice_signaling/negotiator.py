@@ -6,13 +6,14 @@ import re
 from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 import aiortc
 
 from restartice import RTCIceCandidate, RTCPeerConnection
 
-from .client import (
+from .cancellation import end
+from .client.events import (
     CandidateReceived,
     CustomReceived,
     DescriptionReceived,
@@ -22,12 +23,13 @@ from .client import (
     PeerLeft,
     Reconnected,
     Refused,
-    WebSocketSignaling,
 )
-from .ending import end
 from .errors import NoPeer, SignalingClosed
 from .recoverer import Recoverer
 from .recovery import RecoverySettings, RestartEvent
+
+if TYPE_CHECKING:
+    from .client.signaling import WebSocketSignaling
 
 __all__ = ["Negotiator"]
 
@@ -69,7 +71,7 @@ class Negotiator:
     def __init__(
         self,
         pc: RTCPeerConnection,
-        signaling: WebSocketSignaling,
+        signaling: "WebSocketSignaling",
         *,
         polite: bool | None = None,
         on_custom: Callable[[object], None] | None = None,

@@ -76,7 +76,7 @@ async def server() -> AsyncIterator[SignalingServer]:
 
 async def fill(server: SignalingServer, other: WebSocketSignaling) -> None:
     """Let so much wait for the raw client that its socket takes no more."""
-    (connection,) = [c for c in server._connections if c._seat and c._seat.peer == "raw"]
+    (connection,) = [c for c in server._connections if c._lease and c._lease.peer == "raw"]
     async with asyncio.timeout(DEADLINE):
         while not connection._socket.transport.get_write_buffer_size():
             await other.send_custom("x" * 50_000, "raw")

@@ -24,7 +24,7 @@ from restartice_signaling import (
     make_token,
     serve,
 )
-from restartice_signaling.messages import SUBPROTOCOL
+from restartice_signaling.protocol.messages import SUBPROTOCOL
 from selfsigned import make_certificate
 from signalingevents import next_of
 from signalingnode import node

@@ -12,7 +12,7 @@ from websockets.typing import Subprotocol
 
 from connecting import DEADLINE
 from restartice_signaling import ServerSettings, SignalingServer, serve
-from restartice_signaling.messages import SUBPROTOCOL
+from restartice_signaling.protocol.messages import SUBPROTOCOL
 from wire import Wire, dial
 
 STORM = 400

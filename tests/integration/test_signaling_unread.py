@@ -175,7 +175,7 @@ async def test_what_was_not_read_outlives_its_session() -> None:
 async def arrived(signaling: WebSocketSignaling, count: int) -> None:
     """Wait until so many events wait for the application, which reads none of them."""
     async with asyncio.timeout(DEADLINE):
-        while len(signaling._backlog) < count:  # noqa: ASYNC110  nobody is told of that
+        while len(signaling._events) < count:  # noqa: ASYNC110  nobody is told of that
             await asyncio.sleep(0.01)
 
 

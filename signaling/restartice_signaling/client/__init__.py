@@ -1,0 +1,1 @@
+"""The signaling client: a session that outlives its connections to the server."""

@@ -1,0 +1,209 @@
+"""The client's way to a server: sockets, hello and welcome, and the pauses between attempts."""
+
+import asyncio
+import contextlib
+import itertools
+import random
+import ssl as tls
+import time
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from typing import Final
+
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidURI
+from websockets.typing import Subprotocol
+
+from ..cancellation import end, finish_within
+from ..errors import BadMessage, ServerError, SignalingClosed
+from ..protocol.decoding import decode_with_ack
+from ..protocol.messages import SUBPROTOCOL, Error, Welcome, encode
+from ..sockets import ClientSocket
+from .events import Event
+from .session import ClientSession
+
+__all__ = ["CLOSE_TIMEOUT", "OPEN_TIMEOUT", "Dialer", "TokenSource", "pauses", "server_error"]
+
+TokenSource = str | Callable[[], Awaitable[str]]
+
+# For the socket, and again for the welcome.
+OPEN_TIMEOUT: Final = 10.0
+CLOSE_TIMEOUT: Final = 5.0
+FRAME_LIMIT: Final = 2**20
+# With these the server says that trying again would not help.
+FINAL_ERRORS: Final = frozenset({"auth", "room-full", "protocol", "too-large"})
+
+
+class Dialer:
+    """Opens sockets on which a session begins or goes on.
+
+    Args:
+        urls: The servers, tried in turn.
+        session: What goes on.
+        token: What lets us in, or a function that gets it.
+        ssl: For `wss`.
+        give_up_after: For how many seconds to try again; None for ever.
+    """
+
+    def __init__(
+        self,
+        urls: Sequence[str],
+        session: ClientSession,
+        *,
+        token: TokenSource | None,
+        ssl: tls.SSLContext | None,
+        give_up_after: float | None,
+    ) -> None:
+        self._urls = itertools.cycle(urls)
+        self._url = next(self._urls)
+        self._session = session
+        self._token = token
+        self._ssl = ssl
+        self._give_up_after = give_up_after
+        self._hurry = asyncio.Event()
+        self._not_before = 0.0
+
+    def hurry(self) -> None:
+        """Stop waiting, also for an attempt under way, whose path may be gone."""
+        self._hurry.set()
+
+    def wait_at_least(self, seconds: float) -> None:
+        """Don't come back any sooner: the server has asked for that."""
+        self._not_before = time.monotonic() + seconds
+
+    async def dial_again(self) -> tuple[ClientConnection, list[Event]]:
+        """Return a socket, as soon as there is one, and what the application is told.
+
+        Raises:
+            ServerError: The server doesn't let us in again.
+            SignalingClosed: It can't be reached for too long.
+        """
+        started = time.monotonic()
+        for pause in pauses(random.random):
+            lost_for = time.monotonic() - started
+            if self._give_up_after is not None and lost_for > self._give_up_after:
+                raise SignalingClosed(f"the server can't be reached for {lost_for:.0f} s")
+            await self._pause(max(pause, self._not_before - time.monotonic()))
+            try:
+                if (opened := await self._dial_unless_hurried()) is not None:
+                    return opened
+            except SignalingClosed:
+                self._url = next(self._urls)
+            except ServerError as error:
+                if error.code in FINAL_ERRORS:
+                    raise
+                self.wait_at_least((error.retry_after or 0) * random.random())
+                self._url = next(self._urls)
+        raise AssertionError
+
+    async def _pause(self, seconds: float) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._hurry.wait()
+        self._hurry.clear()
+
+    async def _dial_unless_hurried(self) -> tuple[ClientConnection, list[Event]] | None:
+        dialing = asyncio.ensure_future(self.dial())
+        hurried = asyncio.ensure_future(self._hurry.wait())
+        try:
+            await asyncio.wait([dialing, hurried], return_when=asyncio.FIRST_COMPLETED)
+        except BaseException:
+            await _drop(dialing)
+            raise
+        finally:
+            hurried.cancel()
+        if self._hurry.is_set():
+            # What has been opened by now may be on the path that is gone.
+            await _drop(dialing)
+            return None
+        return dialing.result()
+
+    async def dial(self) -> tuple[ClientConnection, list[Event]]:
+        """Open a socket and go through hello and welcome.
+
+        Returns:
+            The socket, and what the application is told.
+
+        Raises:
+            ServerError: The server doesn't let us in.
+            SignalingClosed: It can't be reached, or doesn't speak the protocol.
+        """
+        token = await self._get_token()
+        socket = await self._open_socket()
+        try:
+            async with asyncio.timeout(OPEN_TIMEOUT):
+                await socket.send(encode(self._session.hello(token)))
+                events = self._session.take_welcome(await _receive_welcome(socket))
+        except BaseException as error:
+            socket.transport.abort()
+            if isinstance(error, TimeoutError | BadMessage | ConnectionClosed):
+                raise SignalingClosed(f"the server didn't answer as it should: {error}") from error
+            raise
+        return socket, events
+
+    async def _get_token(self) -> str | None:
+        if not callable(self._token):
+            return self._token
+        try:
+            # It is the program's, and may lose a cancellation.
+            return await finish_within(OPEN_TIMEOUT, _call(self._token))
+        except Exception as error:  # the path to it may be lost, too, and come back
+            raise SignalingClosed(f"can't get a token: {error}") from error
+
+    async def _open_socket(self) -> ClientConnection:
+        is_secure = self._url.lower().startswith("wss:")
+        try:
+            return await connect(
+                self._url,
+                subprotocols=[Subprotocol(SUBPROTOCOL)],
+                ssl=self._ssl or (True if is_secure else None),
+                compression=None,
+                open_timeout=OPEN_TIMEOUT,
+                close_timeout=CLOSE_TIMEOUT,
+                ping_interval=None,
+                max_size=FRAME_LIMIT,
+                create_connection=ClientSocket,
+            )
+        except (OSError, InvalidHandshake, InvalidURI, TimeoutError, EOFError) as error:
+            raise SignalingClosed(f"can't reach the signaling server: {error}") from error
+
+
+async def _drop(dialing: asyncio.Future[tuple[ClientConnection, list[Event]]]) -> None:
+    # Whatever becomes of this step, no socket stays behind.
+    dialing.add_done_callback(_abort)
+    await end([dialing])
+
+
+def _abort(dialing: asyncio.Future[tuple[ClientConnection, list[Event]]]) -> None:
+    if not dialing.cancelled() and dialing.exception() is None:
+        dialing.result()[0].transport.abort()
+
+
+async def _call(source: Callable[[], Awaitable[str]]) -> str:
+    return await source()
+
+
+async def _receive_welcome(socket: ClientConnection) -> Welcome:
+    message, _ = decode_with_ack(await socket.recv())
+    if isinstance(message, Error):
+        raise server_error(message)
+    if not isinstance(message, Welcome):
+        raise BadMessage("the first message must be a welcome")
+    return message
+
+
+def server_error(error: Error) -> ServerError:
+    """Return what a server has refused as an exception."""
+    return ServerError(error.code, error.message, error.ref, error.retry_after)
+
+
+def pauses(chance: Callable[[], float]) -> Iterator[float]:
+    """Yield the pauses before attempts to reconnect: at once, then up to 0.3, 1.2, 2.7, 4.8, 7 s.
+
+    Args:
+        chance: A number between 0 and 1, new at each call, so that clients which lost the same
+            server don't come back in step.
+    """
+    attempt = 0
+    while True:
+        yield chance() * min(7.0, 0.3 * attempt**2)
+        attempt += 1

@@ -1,0 +1,188 @@
+"""A client's session: what it has sent and seen, and who is in the room. It does no I/O."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import aiortc
+
+from restartice import RTCIceCandidate
+
+from ..errors import BadMessage
+from ..protocol.fields import is_unicode
+from ..protocol.ice_urls import is_ice_url
+from ..protocol.messages import (
+    Candidate,
+    Data,
+    Description,
+    Heartbeat,
+    Hello,
+    IceServers,
+    Limits,
+    PeerEvent,
+    PeerInfo,
+    Resume,
+    Signal,
+    Welcome,
+    encode,
+)
+from ..protocol.reliable import Inbox, Outbox
+from .events import (
+    CandidateReceived,
+    CustomReceived,
+    DescriptionReceived,
+    Event,
+    IceServersReceived,
+    PeerAway,
+    PeerBack,
+    PeerJoined,
+    PeerLeft,
+    Reconnected,
+    Refused,
+)
+
+__all__ = ["ClientSession"]
+
+# What the number, an acknowledgment and their names take in a frame.
+ENVELOPE = 64
+
+
+class ClientSession:
+    """One stay in a room, or several one after the other, if one could not be resumed."""
+
+    def __init__(self, room: str, peer: str | None, meta: Mapping[str, Any]) -> None:
+        self._room = room
+        self._wanted = peer
+        self._meta = meta
+        self._welcome: Welcome | None = None
+        self.limits = Limits()
+        self.heartbeat = Heartbeat()
+        self.outbox = Outbox(self.limits.max_unacknowledged, self.limits.max_buffered)
+        self.inbox = Inbox()
+        self.peers: dict[str, PeerInfo] = {}
+        self.ice_servers: tuple[aiortc.RTCIceServer, ...] = ()
+
+    @property
+    def peer(self) -> str | None:
+        """Our own id, or None before the first welcome."""
+        return None if self._welcome is None else self._welcome.peer
+
+    @property
+    def resumed(self) -> bool:
+        """Whether the last welcome went on with the session before."""
+        return self._welcome is not None and self._welcome.resumed
+
+    def hello(self, token: str | None) -> Hello:
+        """Return the first message on a new connection."""
+        welcome = self._welcome
+        if welcome is None:
+            return Hello(self._room, peer=self._wanted, meta=self._meta, token=token)
+        # A new session should have the same id.
+        resume = Resume(welcome.session, welcome.key, self.inbox.last)
+        return Hello(self._room, peer=welcome.peer, meta=self._meta, token=token, resume=resume)
+
+    def take_welcome(self, welcome: Welcome) -> list[Event]:
+        """Go on with the session, or begin a new one; return what the application is told.
+
+        Raises:
+            BadMessage: It doesn't fit the session.
+        """
+        first = self._welcome is None
+        if welcome.resumed and first:
+            raise BadMessage("nothing was to be resumed")
+        events: list[Event] = []
+        if welcome.resumed:
+            self.outbox.acknowledge(welcome.last)
+            events.append(Reconnected(resumed=True))
+        else:
+            if not first:
+                events.append(Reconnected(resumed=False, unacknowledged=len(self.outbox)))
+            self.outbox, self.inbox = Outbox(1, 1), Inbox()
+            events += self._replace_peers(welcome.peers)
+        self._welcome, self.limits = welcome, welcome.limits
+        self.heartbeat = welcome.heartbeat
+        self.outbox.max_count = welcome.limits.max_unacknowledged
+        self.outbox.max_bytes = welcome.limits.max_buffered
+        if welcome.ice is not None:
+            events += [*self.check_ice(welcome.ice), self.take_ice(welcome.ice)]
+        return events
+
+    def _replace_peers(self, peers: tuple[PeerInfo, ...]) -> list[Event]:
+        before, self.peers = self.peers, {info.peer: info for info in peers}
+        instances = {info.instance for info in peers}
+        left = [info.peer for info in before.values() if info.instance not in instances]
+        known = {info.instance for info in before.values()}
+        joined = [info for info in peers if info.instance not in known]
+        return [
+            *(PeerLeft(peer, "lost") for peer in left),
+            *(PeerJoined(info.peer, info) for info in joined),
+        ]
+
+    def prepare(self, data: Data, to: str | None, instance: str | None) -> str:
+        """Return the text of a signal without its number.
+
+        Raises:
+            ValueError: It isn't JSON, no Unicode, or larger than the server takes.
+            TypeError: It isn't JSON.
+        """
+        text = encode(Signal(0, data, to=to, instance=instance))
+        if "\\u" in text and not is_unicode(data.to_json()):
+            raise ValueError("text must be Unicode, without halves of characters")
+        if len(text) + ENVELOPE > self.limits.max_message_size:
+            raise ValueError(f"the server takes messages up to {self.limits.max_message_size}")
+        return text
+
+    def check_ice(self, ice: IceServers) -> list[Refused]:
+        """Return what the application is told of URLs that are none of STUN or TURN servers."""
+        wrong = [url for server in ice.servers for url in server["urls"] if not is_ice_url(url)]
+        return [Refused(BadMessage(f"{url[:100]!r} is no URL of a server")) for url in wrong]
+
+    def take_ice(self, ice: IceServers) -> IceServersReceived:
+        """Remember STUN and TURN servers; the rest may be all that is needed."""
+        good = [(s, [url for url in s["urls"] if is_ice_url(url)]) for s in ice.servers]
+        self.ice_servers = tuple(
+            aiortc.RTCIceServer(
+                urls=urls,
+                username=server.get("username"),
+                credential=server.get("credential"),
+            )
+            for server, urls in good
+            if urls
+        )
+        return IceServersReceived(self.ice_servers)
+
+    def read(self, message: Signal | PeerEvent) -> Event | None:
+        """Return what the application is told of a message that is new.
+
+        Raises:
+            BadMessage: A peer has sent something malformed.
+        """
+        return self._note_peer(message) if isinstance(message, PeerEvent) else _received(message)
+
+    def _note_peer(self, event: PeerEvent) -> Event | None:
+        known = self.peers.get(event.peer)
+        if event.event == "left":
+            if known is None or known.instance != event.instance:
+                return None
+            del self.peers[event.peer]
+            return PeerLeft(event.peer, event.reason)
+        state = "away" if event.event == "away" else "joined"
+        info = PeerInfo(event.peer, event.instance, event.polite, event.meta, state)
+        self.peers[event.peer] = info
+        if known is None or known.instance != event.instance:
+            return PeerJoined(event.peer, info)
+        if known.state == state:
+            return None
+        return PeerAway(event.peer) if state == "away" else PeerBack(event.peer)
+
+
+def _received(signal: Signal) -> Event:
+    peer, data = signal.sender or "", signal.data
+    if isinstance(data, Description):
+        return DescriptionReceived(peer, aiortc.RTCSessionDescription(data.sdp, data.type))
+    if not isinstance(data, Candidate):
+        return CustomReceived(peer, data.value)
+    try:
+        candidate = None if data.init is None else RTCIceCandidate.fromJSON(data.init)
+    except ValueError as error:
+        raise BadMessage(str(error), signal.seq) from None
+    return CandidateReceived(peer, candidate)

@@ -1,0 +1,40 @@
+"""What all connections of a server share, and how a client is told that it is refused."""
+
+import asyncio
+from dataclasses import dataclass, field
+
+from ..protocol.messages import Error
+from .metrics import Metrics
+from .rooms.interface import Backend
+from .settings import ServerSettings
+
+__all__ = ["Refusal", "ServerContext", "refusal"]
+
+
+@dataclass
+class ServerContext:
+    """What all connections of a server share.
+
+    Attributes:
+        stopping: Set when nothing more that clients say is acted on: they say it again to the next
+            server.
+    """
+
+    settings: ServerSettings
+    backend: Backend
+    metrics: Metrics = field(default_factory=Metrics)
+    stopping: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+class Refusal(Exception):  # noqa: N818  not an error of ours
+    """A client is told why, and its connection is closed."""
+
+    def __init__(self, error: Error, close_code: int) -> None:
+        super().__init__(error.message)
+        self.error = error
+        self.close_code = close_code
+
+
+def refusal(code: str, message: str, close_code: int, retry_after: float | None = None) -> Refusal:
+    """Return the refusal with a fatal error."""
+    return Refusal(Error(code, message, fatal=True, retry_after=retry_after), close_code)

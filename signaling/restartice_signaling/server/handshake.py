@@ -1,0 +1,109 @@
+"""How a client gets its lease: the hello, tokens, resuming and joining."""
+
+import asyncio
+from typing import Final
+
+import websockets.asyncio.server as ws
+
+from ..errors import BadMessage, ServerError, SignalingError
+from ..protocol.close_codes import CLOSE_AUTH, CLOSE_PROTOCOL, CLOSE_ROOM_FULL, CLOSE_TOO_LARGE
+from ..protocol.decoding import decode_with_ack
+from ..protocol.messages import PROTOCOL_VERSION, SUBPROTOCOL, Hello
+from .context import ServerContext, refusal
+from .rooms.interface import Claim, JoinRequest, Lease, Outlet
+from .tokens import Grant, read_token
+
+__all__ = ["Handshake"]
+
+CLOSE_CODES: Final = {
+    "auth": CLOSE_AUTH,
+    "protocol": CLOSE_PROTOCOL,
+    "room-full": CLOSE_ROOM_FULL,
+}
+
+
+class Handshake:
+    """Lets clients in, or not. All of it may raise Refusal, BackendDown, and ConnectionClosed."""
+
+    def __init__(self, context: ServerContext) -> None:
+        self._settings = context.settings
+        self._backend = context.backend
+        self._metrics = context.metrics
+
+    async def receive_hello(self, socket: ws.ServerConnection) -> Hello:
+        """Wait for a client's first message."""
+        try:
+            async with asyncio.timeout(self._settings.hello_timeout):
+                hello, _ = decode_with_ack(await socket.recv())
+        except BadMessage as error:
+            raise refusal("protocol", str(error), CLOSE_PROTOCOL) from None
+        except TimeoutError:
+            raise refusal("protocol", "no hello in time", CLOSE_PROTOCOL) from None
+        if not isinstance(hello, Hello) or hello.protocol != PROTOCOL_VERSION:
+            reason = f"the first message must be a hello of {SUBPROTOCOL}"
+            raise refusal("protocol", reason, CLOSE_PROTOCOL)
+        if len(str(hello.meta)) > self._settings.max_meta:
+            reason = f"meta must not be larger than {self._settings.max_meta}"
+            raise refusal("too-large", reason, CLOSE_TOO_LARGE)
+        return hello
+
+    async def take_lease(self, hello: Hello, outlet: Outlet) -> Lease:
+        """Go on with a client's session, or begin one.
+
+        Raises:
+            Overloaded: There are too many rooms or sessions.
+        """
+        try:
+            lease = await self._resume(hello, outlet)
+            if lease is None:
+                grant = await self._authenticate(hello)
+                lease = await self._join(hello, grant, outlet)
+        except ServerError as error:
+            raise refusal(error.code, error.reason, CLOSE_CODES[error.code]) from None
+        if lease.resumed:
+            self._metrics.resumed += 1
+            return lease
+        self._metrics.joined += 1
+        if hello.resume is not None:
+            self._metrics.not_resumed += 1
+        return lease
+
+    async def _resume(self, hello: Hello, outlet: Outlet) -> Lease | None:
+        resume, room = hello.resume, hello.room
+        if resume is None:
+            return None
+        # The key says enough: a token lets in, and doesn't throw out.
+        lease = await self._backend.resume(resume.session, resume.key, resume.last, outlet, room)
+        if lease is None:
+            lease = await self._backend.readmit(resume.session, resume.key, outlet, room)
+        return lease
+
+    async def _authenticate(self, hello: Hello) -> Grant | None:
+        if self._settings.secret is None:
+            return None
+        grant = read_token(self._settings.secret, hello.token, hello.room)
+        if grant.peer is not None and hello.peer not in {None, grant.peer}:
+            raise ServerError("auth", "the token is for another peer")
+        return grant
+
+    async def _join(self, hello: Hello, grant: Grant | None, outlet: Outlet) -> Lease:
+        once = None if grant is None else grant.once
+        if grant is None or once is None:
+            return await self._backend.join(_join_request(hello, grant), outlet)
+        if not await self._backend.use_once(once, grant.expire):
+            raise ServerError("auth", "the token has been used")
+        try:
+            return await self._backend.join(_join_request(hello, grant), outlet)
+        except SignalingError:
+            # Whom it hasn't let in may try again.
+            await self._backend.give_back(once)
+            raise
+
+
+def _join_request(hello: Hello, grant: Grant | None) -> JoinRequest:
+    if grant is None:
+        # Who claims to be a peer may not be it, if it has not lost its place by a resume.
+        claim = Claim.IF_AWAY if hello.resume is None else Claim.NONE
+        return JoinRequest(hello.room, hello.peer, hello.meta, claim)
+    claim = Claim.NONE if grant.peer is None else Claim.ALWAYS
+    return JoinRequest(hello.room, grant.peer or hello.peer, hello.meta, claim, grant.rights)

@@ -1,0 +1,140 @@
+"""Logs that programs can read: an event, and fields. Tokens, keys and SDP are never logged.
+
+What a client says can't fill the disk: it is cut, and lines that come again and again are counted.
+"""
+
+import contextlib
+import copy
+import json
+import logging
+import sys
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from .log_writer import FIELDS, LogWriter
+
+__all__ = ["JsonFormatter", "Repeats", "TextFormatter", "configure", "event"]
+
+# The characters of a field, which may be what a client says.
+MAX_FIELD: Final = 200
+# In so many seconds there are so many lines of an event, and none a second time.
+WINDOW: Final = 10.0
+MAX_LINES: Final = 200
+MAX_KINDS: Final = 200
+
+
+def event(logger: logging.Logger, level: int, name: str, **fields: Any) -> None:
+    """Log an event with its fields, of which long ones are cut."""
+    if logger.isEnabledFor(level):
+        cut = {name: _cut(value) for name, value in fields.items()}
+        logger.log(level, name, extra={FIELDS: cut})
+
+
+def _cut(value: Any) -> Any:
+    if isinstance(value, str) and len(value) > MAX_FIELD:
+        return f"{value[: MAX_FIELD - 1]}…"
+    return value
+
+
+@dataclass
+class _Kind:
+    """The lines of one event since a moment."""
+
+    since: float
+    lines: set[str] = field(default_factory=set)
+    withheld: int = 0
+    last: logging.LogRecord | None = None
+
+
+class Repeats(logging.Handler):
+    """Hands on each line once in ten seconds, and not too many of an event; the rest are counted.
+
+    When the ten seconds are over, the last of them is handed on, with `repeated` as a field.
+
+    Args:
+        target: Writes the lines.
+        clock: Seconds since any moment.
+    """
+
+    def __init__(
+        self, target: logging.Handler, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        super().__init__()
+        self._target = target
+        self._clock = clock
+        # Oldest first.
+        self._kinds: OrderedDict[tuple[str, int, str], _Kind] = OrderedDict()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a line, or count it."""
+        now = self._clock()
+        self._end(lambda kind: now - kind.since >= WINDOW)
+        name = (record.name, record.levelno, str(record.msg)[:MAX_FIELD])
+        kind = self._kinds.setdefault(name, _Kind(now))
+        line = f"{record.getMessage()} {getattr(record, FIELDS, {})}"
+        if line in kind.lines or len(kind.lines) >= MAX_LINES:
+            kind.withheld += 1
+            kind.last = record
+            return
+        kind.lines.add(line)
+        self._target.handle(record)
+        if len(self._kinds) > MAX_KINDS:
+            self._end(lambda _: len(self._kinds) > MAX_KINDS)
+
+    def _end(self, is_over: Callable[[_Kind], bool]) -> None:
+        while self._kinds and is_over(next(iter(self._kinds.values()))):
+            _, kind = self._kinds.popitem(last=False)
+            if kind.last is not None:
+                told = copy.copy(kind.last)
+                setattr(told, FIELDS, {**getattr(told, FIELDS, {}), "repeated": kind.withheld})
+                self._target.handle(told)
+
+    def close(self) -> None:
+        """Write what was counted."""
+        with self.lock or contextlib.nullcontext():
+            self._end(lambda _: True)
+        super().close()
+
+
+class JsonFormatter(logging.Formatter):
+    """One JSON object a line."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line."""
+        fields = {
+            "time": round(record.created, 3),
+            "level": record.levelname.lower(),
+            "event": record.getMessage(),
+            **getattr(record, FIELDS, {}),
+        }
+        if record.exc_info:
+            fields["exception"] = self.formatException(record.exc_info)
+        return json.dumps(fields)
+
+
+class TextFormatter(logging.Formatter):
+    """A line for people."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line."""
+        fields = getattr(record, FIELDS, {})
+        line = super().format(record)
+        return " ".join([line, *(f"{name}={value!r}" for name, value in fields.items())])
+
+
+def configure(level: str, style: str) -> None:
+    """Log to the standard error output.
+
+    Args:
+        level: A level of `logging`.
+        style: `"json"` or `"text"`.
+    """
+    handler = LogWriter(sys.stderr.fileno())
+    text = TextFormatter("%(asctime)s %(levelname)s %(message)s")
+    handler.setFormatter(JsonFormatter() if style == "json" else text)
+    logging.basicConfig(level=level.upper(), handlers=[Repeats(handler)], force=True)
+    # It tells of every connection that isn't one.
+    logging.getLogger("websockets").setLevel(logging.ERROR)

@@ -1,0 +1,341 @@
+"""Sessions and rooms in Redis, shared by any number of servers. It needs the extra `redis`.
+
+Each step is one call of redis.lua, which Redis carries out as a whole. A server learns through its
+channel that one of its sessions has something waiting; that is a hint, and looking at all of them
+after each reconnection makes up for lost ones.
+"""
+
+import asyncio
+import contextlib
+import json
+import math
+import secrets
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from importlib import resources
+from typing import Any, Final
+
+import redis.asyncio
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+
+from ...cancellation import end, finish_within
+from ...errors import ServerError
+from ...protocol.close_codes import CLOSE_REPLACED, CLOSE_TOO_SLOW
+from ...protocol.messages import JsonObject, PeerInfo, encode_object
+from .interface import (
+    BackendDown,
+    BackendLimits,
+    Claim,
+    JoinRequest,
+    Lease,
+    Outcome,
+    Outlet,
+    Overloaded,
+    key_digest,
+    new_secret,
+)
+from .keeper import Keeper
+
+__all__ = ["RedisBackend"]
+
+PREFIX: Final = "rtc-signal:"
+TIMEOUT: Final = 5.0
+FULL_PAUSE: Final = 0.05
+RECONNECT_PAUSE: Final = 0.5
+REFUSALS: Final = {
+    "room-full": "the room is full",
+    "auth": "the token is for one id only",
+}
+
+
+class RedisBackend:
+    """Sessions and rooms in a Redis, 6.2 or later, that is not a cluster.
+
+    For nothing to be lost when Redis itself is restarted, it must keep what it was told:
+    `appendonly yes`, and `appendfsync always` if its machine may fail.
+
+    Args:
+        url: Such as `redis://127.0.0.1:6379/0`; see redis-py.
+        limits: How much it takes.
+        node: A name that no other server has.
+        connections: How many connections to Redis there may be.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        limits: BackendLimits | None = None,
+        *,
+        node: str | None = None,
+        connections: int = 16,
+    ) -> None:
+        self._limits = limits or BackendLimits()
+        # Another one each time: what one that was killed has left isn't looked after by the next.
+        self._node = f"{node or 'node'}-{secrets.token_hex(4)}"
+        pool = redis.asyncio.ConnectionPool.from_url(
+            url,
+            max_connections=connections,
+            decode_responses=True,
+            socket_timeout=TIMEOUT,
+            socket_connect_timeout=TIMEOUT,
+            # Clients come back by themselves; a step of theirs must not be done a second time.
+            retry=Retry(NoBackoff(), 0),
+        )
+        self._redis: Any = redis.asyncio.Redis.from_pool(pool)
+        # Who comes first is served first, which redis-py's own pool doesn't promise.
+        self._turns = asyncio.Semaphore(connections)
+        self._failed_at = -math.inf
+        # Nothing may come on it for a long time.
+        self._listener: Any = redis.asyncio.from_url(
+            url, decode_responses=True, socket_connect_timeout=TIMEOUT
+        )
+        source = resources.files(__package__).joinpath("redis.lua").read_text("utf-8")
+        self._script: Any = self._redis.register_script(source)
+        self._bounds = (
+            self._limits.max_unacknowledged,
+            self._limits.max_buffered,
+            self._limits.max_total_buffered,
+            max(1, int(self._limits.resume_window * 1000)),
+        )
+        self._keeper = Keeper(self._step, self._node, self._limits.resume_window)
+        self._seats = self._keeper.leases
+        self._task: asyncio.Task[None] | None = None
+
+    async def _step(self, name: str, *arguments: object) -> Any:
+        told = [name, *map(str, self._bounds), *map(str, arguments)]
+        return await self._ask(lambda: self._script(keys=[PREFIX], args=told))
+
+    async def _ask(self, command: Callable[[], Awaitable[Any]]) -> Any:
+        began = time.monotonic()
+        async with self._turns:
+            if self._failed_at > began:
+                # It doesn't help to let each of those who wait wait for an answer, too.
+                raise BackendDown("Redis: others have had no answer")
+            try:
+                return await command()
+            except (RedisError, OSError, TimeoutError) as error:
+                self._failed_at = time.monotonic()
+                raise BackendDown(f"Redis: {error}") from error
+
+    async def start(self) -> None:
+        """Connect, and listen on this server's channel; see Backend."""
+        pubsub = await self._subscribe()
+        try:
+            await self._keeper.sweep()
+        except BackendDown:
+            await _close(pubsub)
+            raise
+        self._task = asyncio.create_task(self._listen(pubsub))
+
+    async def _subscribe(self) -> Any:
+        pubsub = self._listener.pubsub(ignore_subscribe_messages=False)
+        try:
+            await finish_within(TIMEOUT, self._subscribe_to_ours(pubsub))
+        except (RedisError, OSError, TimeoutError) as error:
+            await _close(pubsub)
+            raise BackendDown(f"Redis: {error}") from error
+        return pubsub
+
+    async def _subscribe_to_ours(self, pubsub: Any) -> None:
+        await pubsub.subscribe(f"{PREFIX}n:{self._node}")
+        await anext(pubsub.listen())
+
+    async def _listen(self, pubsub: Any) -> None:
+        while True:
+            try:
+                async for message in pubsub.listen():
+                    if message["type"] == "message":
+                        self._take_hint(*message["data"].split(" "))
+            except (RedisError, OSError):
+                pass
+            finally:
+                await _close(pubsub)
+            pubsub = await self._subscribe_again()
+            # Hints may have been missed.
+            for lease in list(self._seats.values()):
+                lease.outlet.wake()
+
+    async def _subscribe_again(self) -> Any:
+        while True:
+            try:
+                return await self._subscribe()
+            except BackendDown:
+                await asyncio.sleep(RECONNECT_PAUSE)
+
+    def _take_hint(self, session: str, word: str = "") -> None:
+        lease = self._seats.get(session)
+        if lease is None:
+            return
+        if word == "overflow":
+            lease.outlet.dismiss(CLOSE_TOO_SLOW, "too slow")
+        elif word == "replaced" or (word.isdecimal() and int(word) > lease.epoch):
+            lease.outlet.dismiss(CLOSE_REPLACED, "replaced")
+        else:
+            lease.outlet.wake()
+
+    async def close(self) -> None:
+        """Disconnect; what is in Redis stays for those who come back, but not for ever."""
+        if self._task is not None:
+            await end([self._task])
+            with contextlib.suppress(BackendDown):
+                await self._keeper.retire()
+        for client in (self._redis, self._listener):
+            await _close(client)
+            await client.connection_pool.disconnect()
+
+    async def join(self, request: JoinRequest, outlet: Outlet) -> Lease:
+        """Let a peer into a room; see Backend."""
+        key = new_secret()
+        answer = await self._step(
+            "join",
+            request.room,
+            request.peer or "",
+            encode_object({"meta": request.meta}),
+            request.claim.value,
+            " ".join(sorted(request.rights)),
+            *self._new_session(key),
+        )
+        return self._take_new(answer, key, outlet)
+
+    def _new_session(self, key: str) -> tuple[object, ...]:
+        limits = self._limits
+        return (
+            new_secret(),
+            secrets.token_hex(6),
+            secrets.token_hex(8),
+            key_digest(key),
+            self._node,
+            limits.max_peers,
+            limits.max_rooms,
+            limits.max_sessions,
+        )
+
+    def _take_new(self, answer: list[Any] | str, key: str, outlet: Outlet) -> Lease:
+        if isinstance(answer, str):
+            if answer in REFUSALS:
+                raise ServerError(answer, REFUSALS[answer])
+            raise Overloaded("too many rooms or sessions")
+        return self._take_lease(answer, key, outlet)
+
+    async def resume(
+        self, session: str, key: str, last: int, outlet: Outlet, room: str | None = None
+    ) -> Lease | None:
+        """Go on with a session, wherever it was before; see Backend."""
+        new_key = new_secret()
+        answer = await self._step(
+            "resume", session, key_digest(key), last, key_digest(new_key), self._node, room or ""
+        )
+        if answer == "room":
+            raise ServerError("protocol", "the session is in another room")
+        return self._take_lease(answer, new_key, outlet) if answer else None
+
+    async def readmit(self, session: str, key: str, outlet: Outlet, room: str) -> Lease | None:
+        """Begin a new session in the place of one that can't be resumed; see Backend."""
+        new_key = new_secret()
+        answer = await self._step(
+            "readmit", session, key_digest(key), room, *self._new_session(new_key)
+        )
+        return self._take_new(answer, new_key, outlet) if answer else None
+
+    def _take_lease(self, answer: list[Any], key: str, outlet: Outlet) -> Lease:
+        session, epoch, room, peer, instance, rights, last, rank, others, meta, claim, resumed = (
+            answer
+        )
+        infos = tuple(
+            PeerInfo(
+                other, other_instance, int(rank) > int(other_rank), _read_meta(other_meta), state
+            )
+            for other, other_instance, other_rank, other_meta, state in others
+        )
+        lease = Lease(
+            session=session,
+            key=key,
+            epoch=int(epoch),
+            room=room,
+            peer=peer,
+            instance=instance,
+            rights=frozenset(rights.split()),
+            outlet=outlet,
+            last=int(last),
+            resumed=bool(resumed),
+            others=infos,
+            meta=_read_meta(meta),
+            claim=Claim(claim),
+        )
+        before = self._keeper.take(lease)
+        if before is not None and before.outlet is not outlet:
+            before.outlet.dismiss(CLOSE_REPLACED, "replaced")
+        return lease
+
+    async def confirm(self, lease: Lease) -> None:
+        """Void the key before; see Backend."""
+        await self._step("confirm", lease.session, lease.epoch)
+
+    async def relay(  # noqa: PLR0917
+        self, lease: Lease, seq: int, to: str | None, instance: str | None, text: str, force: bool
+    ) -> Outcome:
+        """Put a message into outboxes; see Backend."""
+        answer = await self._step(
+            "relay", lease.session, lease.epoch, seq, to or "", instance or "", text, int(force)
+        )
+        await self._keeper.look_at(lease, answer)
+        return Outcome(answer)
+
+    async def skip(self, lease: Lease, seq: int) -> None:
+        """Note a refused message; see Backend."""
+        answer = await self._step("skip", lease.session, lease.epoch, seq)
+        await self._keeper.look_at(lease, answer)
+
+    async def wait_for_room(self, timeout: float) -> None:
+        """Wait a moment; nothing tells when another server's client acknowledges."""
+        await asyncio.sleep(min(timeout, FULL_PAUSE))
+
+    async def waiting(self, lease: Lease, after: int, limit: int) -> Sequence[tuple[int, str]]:
+        """Return what a lease is to be told; see Backend."""
+        entries = await self._step("waiting", lease.session, lease.epoch, after, limit)
+        if isinstance(entries, str):
+            await self._keeper.look_at(lease, entries)
+            return []
+        return [(int(entry.partition("-")[0]), fields[1]) for entry, fields in entries]
+
+    async def acknowledge(self, lease: Lease, seq: int) -> None:
+        """Forget what was seen; see Backend."""
+        answer = await self._step("acknowledge", lease.session, lease.epoch, seq)
+        await self._keeper.look_at(lease, answer)
+
+    async def detach(self, lease: Lease) -> None:
+        """Keep a session without its connection; see Backend."""
+        await self._keeper.let_go(lease, None)
+
+    async def leave(self, lease: Lease, reason: str) -> None:
+        """End a session; see Backend."""
+        await self._keeper.let_go(lease, reason)
+
+    async def use_once(self, token: str, expire: float) -> bool:
+        """Say if a token is used for the first time; see Backend."""
+        # For longer than it holds, in case the clock of Redis is ahead, or jumps.
+        left = max(0.0, expire - time.time()) + 86_400
+        set_now = await self._ask(
+            lambda: self._redis.set(f"{PREFIX}t:{token}", "1", nx=True, px=int(left * 1000))
+        )
+        return bool(set_now)
+
+    async def give_back(self, token: str) -> None:
+        """Note that a token has let in nobody; see Backend."""
+        await self._ask(lambda: self._redis.delete(f"{PREFIX}t:{token}"))
+
+    async def sweep(self) -> None:
+        """Keep our sessions; end those of anyone whose time is over; see Backend."""
+        await self._keeper.sweep()
+
+
+def _read_meta(text: str) -> JsonObject:
+    meta: JsonObject = json.loads(text)["meta"]
+    return meta
+
+
+async def _close(client: Any) -> None:
+    with contextlib.suppress(RedisError, OSError, TimeoutError):
+        await finish_within(TIMEOUT, client.aclose())

@@ -1,0 +1,291 @@
+"""The signaling server: it listens, and keeps the time."""
+
+import asyncio
+import contextlib
+import http
+import logging
+import re
+import ssl as tls
+import time
+from collections.abc import AsyncIterator
+from typing import Any, Final, Self, cast
+
+import websockets.asyncio.server as ws
+from websockets.datastructures import Headers
+from websockets.http11 import Request, Response
+from websockets.typing import Origin, Subprotocol
+
+from ..cancellation import end, finish_within
+from ..protocol.close_codes import CLOSE_GOING_AWAY
+from ..protocol.messages import SUBPROTOCOL, GoAway
+from .connection import ServerConnection
+from .connection_limiter import ConnectionLimiter, CountedSocket
+from .context import ServerContext
+from .local_access import comes_from_elsewhere, is_loopback
+from .logs import event
+from .metrics import CONTENT_TYPE, Metrics
+from .rooms.interface import Backend, BackendDown
+from .rooms.memory import MemoryBackend
+from .settings import ServerSettings
+from .tokens import check_secret
+
+__all__ = ["SignalingServer", "serve"]
+
+logger = logging.getLogger(__name__)
+
+TICK: Final = 1.0
+CLOSE_TIMEOUT: Final = 5.0
+# How many frames of a client wait in memory for what was before them.
+READ_AHEAD: Final = 4
+THIS_MACHINE: Final = re.compile(r"https?://(localhost|127\.0\.0\.1|\[::1\])(:\d+)?")
+
+
+class SignalingServer:
+    """A running server; made by serve().
+
+    Args:
+        settings: Limits, times, and what it knows.
+        backend: Where sessions and rooms are kept; None for a `MemoryBackend`.
+
+    Raises:
+        ValueError: The secret is too short.
+    """
+
+    def __init__(self, settings: ServerSettings, backend: Backend | None = None) -> None:
+        if settings.secret is not None:
+            check_secret(settings.secret)
+        self.settings = settings
+        self._backend = backend or MemoryBackend(settings.rooms)
+        self._context = ServerContext(settings, self._backend)
+        self._limiter = ConnectionLimiter(settings, self._context.metrics)
+        self._connections: dict[ServerConnection, asyncio.Task[Any]] = {}
+        self._server: ws.Server | None = None
+        self._clock: asyncio.Task[None] | None = None
+        self._draining = False
+        self._healthy = True
+        self._secure = False
+        # Whether only this machine may join: without tokens, and nobody said that all may.
+        self._local = False
+
+    @property
+    def metrics(self) -> Metrics:
+        """The numbers that the server has counted."""
+        return self._context.metrics
+
+    @property
+    def port(self) -> int:
+        """The port that the server listens on."""
+        assert self._server is not None
+        port: int = next(iter(self._server.sockets)).getsockname()[1]
+        return port
+
+    @property
+    def url(self) -> str:
+        """The URL for clients on this machine or, if it listens on one address only, for others."""
+        assert self._server is not None
+        host: str = next(iter(self._server.sockets)).getsockname()[0]
+        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104  no binding
+        scheme = "wss" if self._secure else "ws"
+        return f"{scheme}://{f'[{host}]' if ':' in host else host}:{self.port}"
+
+    async def listen(self, host: str, port: int, ssl: tls.SSLContext | None = None) -> Self:
+        """Start to listen.
+
+        Args:
+            host: The address, or a name of it.
+            port: The port; 0 for any that is free.
+            ssl: For TLS.
+
+        Raises:
+            OSError: It can't be listened there.
+            BackendDown: What keeps the rooms can't be reached.
+
+        Returns:
+            This server.
+        """
+        await self._backend.start()
+        self._secure = ssl is not None
+        try:
+            self._server = await ws.serve(
+                self._handle,
+                host,
+                port,
+                ssl=ssl,
+                subprotocols=[Subprotocol(SUBPROTOCOL)],
+                origins=self._origins(),
+                process_request=self._process_request,
+                create_connection=cast("type[ws.ServerConnection]", self._make_connection),
+                max_size=self.settings.limits.max_message_size,
+                max_queue=READ_AHEAD,
+                open_timeout=self.settings.hello_timeout,
+                close_timeout=CLOSE_TIMEOUT,
+                # The protocol has heartbeats of its own, which browsers can send, too.
+                ping_interval=None,
+                compression=None,
+            )
+        except BaseException:
+            await self._backend.close()
+            raise
+        self._clock = asyncio.create_task(self._keep_time())
+        if self.settings.secret is None:
+            self._tell_open(host)
+        return self
+
+    def _tell_open(self, host: str) -> None:
+        self._local = is_loopback(host) and not self.settings.insecure
+        level, who = logging.WARNING, "whoever reaches it, also through a proxy,"
+        if self._local:
+            level, who = logging.INFO, "whoever is on this machine"
+        event(logger, level, "open", reason=f"without a secret, {who} may join any room")
+
+    def _origins(self) -> list[Any] | None:
+        origins = self.settings.origins
+        if origins is not None:
+            return [None if origin is None else Origin(origin) for origin in origins]
+        # Without tokens, any web site that is looked at here could join any room.
+        return [None, THIS_MACHINE] if self.settings.secret is None else None
+
+    def _make_connection(self, *args: Any, **kwargs: Any) -> ws.ServerConnection:
+        return CountedSocket(self._limiter, *args, **kwargs)
+
+    async def close(self) -> None:
+        """Ask all clients to go elsewhere, close their connections, and stop listening.
+
+        It takes as long as the settings say at most, whatever hangs.
+        """
+        if self._server is None or self._draining:
+            return
+        self._draining = True
+        started = time.monotonic()
+
+        def left(part: float) -> float:
+            """Return how much is left of a part of the time."""
+            return max(0.0, started + part * self.settings.drain_timeout - time.monotonic())
+
+        event(logger, logging.INFO, "draining", connections=len(self._connections))
+        await self._send_elsewhere(left(0.1))
+        self._context.stopping.set()
+        self._server.close(code=CLOSE_GOING_AWAY, reason="draining")
+        # They have no session that anybody would lose.
+        self._limiter.cut_pending()
+        closed = asyncio.ensure_future(self._server.wait_closed())
+        await asyncio.wait([closed], timeout=left(0.6))
+        if not closed.done():
+            event(logger, logging.WARNING, "cut", connections=self._limiter.cut_all())
+            await asyncio.wait([closed], timeout=left(0.7))
+            await end([*self._connections.values(), closed], left(0.8))
+        if self._clock is not None:
+            await end([self._clock], left(0.85))
+        try:
+            await finish_within(left(0.95), self._backend.close())
+        except TimeoutError:
+            event(logger, logging.WARNING, "backend down", reason="it didn't close in time")
+
+    async def _send_elsewhere(self, within: float) -> None:
+        goaway = GoAway(self.settings.reconnect_in)
+        farewells = [asyncio.ensure_future(c.say_last(goaway)) for c in self._connections]
+        if farewells:
+            # Those who don't read are not waited for.
+            _, unread = await asyncio.wait(farewells, timeout=within)
+            await end(unread, within)
+
+    async def _handle(self, socket: ws.ServerConnection) -> None:
+        assert isinstance(socket, CountedSocket)
+        connection = ServerConnection(self._context, socket, socket.note_hello)
+        task = asyncio.current_task()
+        assert task is not None
+        self._connections[connection] = task
+        try:
+            await connection.run()
+        finally:
+            del self._connections[connection]
+
+    async def _keep_time(self) -> None:
+        while True:
+            await asyncio.sleep(TICK)
+            now = time.monotonic()
+            for connection in list(self._connections):
+                connection.tick(now)
+            try:
+                await self._backend.sweep()
+                self._healthy = True
+            except BackendDown as error:
+                if self._healthy:
+                    event(logger, logging.ERROR, "backend down", reason=str(error))
+                self._healthy = False
+
+    # What is asked by HTTP.
+
+    def _process_request(
+        self, connection: ws.ServerConnection, request: Request
+    ) -> Response | None:
+        path = request.path.partition("?")[0]
+        if path == "/metrics":
+            self.metrics.tasks = len(asyncio.all_tasks())
+            return _answer(http.HTTPStatus.OK, self.metrics.render(), CONTENT_TYPE)
+        if path == "/healthz":
+            return self._tell_health()
+        if self._draining:
+            return connection.respond(http.HTTPStatus.SERVICE_UNAVAILABLE, "draining\n")
+        if self._local and comes_from_elsewhere(request.headers):
+            self.metrics.refused["auth"] += 1
+            reason = "without a secret, or --insecure, only this machine may join"
+            event(logger, logging.WARNING, "refused", code="auth", reason=reason)
+            return connection.respond(http.HTTPStatus.FORBIDDEN, f"{reason}\n")
+        return None
+
+    def _tell_health(self) -> Response:
+        if self._draining:
+            return _answer(http.HTTPStatus.SERVICE_UNAVAILABLE, "draining\n")
+        if not self._healthy:
+            return _answer(http.HTTPStatus.SERVICE_UNAVAILABLE, "backend down\n")
+        return _answer(http.HTTPStatus.OK, "ok\n")
+
+
+def _answer(
+    status: http.HTTPStatus, text: str, kind: str = "text/plain; charset=utf-8"
+) -> Response:
+    body = text.encode()
+    headers = Headers(
+        {
+            "Content-Type": kind,
+            "Content-Length": str(len(body)),
+            "Cache-Control": "no-store",
+            "Connection": "close",
+        }
+    )
+    return Response(status.value, status.phrase, headers, body)
+
+
+@contextlib.asynccontextmanager
+async def serve(
+    host: str = "127.0.0.1",
+    port: int = 0,
+    settings: ServerSettings | None = None,
+    *,
+    backend: Backend | None = None,
+    ssl: tls.SSLContext | None = None,
+) -> AsyncIterator[SignalingServer]:
+    """Run a signaling server as long as the `async with` block runs.
+
+    Without a secret in the settings, anyone who reaches it may join any room. On loopback, what a
+    proxy hands on from elsewhere is refused then, unless the settings say `insecure`.
+
+    Args:
+        host: The address to listen on.
+        port: The port, or 0 for any free one, which `server.port` tells.
+        settings: Limits, secret, and so on.
+        backend: Where sessions are kept; by default in memory.
+        ssl: For `wss`.
+
+    Raises:
+        OSError: The address can't be listened on.
+        ValueError: The secret is too short.
+        BackendDown: The backend can't be reached.
+    """
+    server = SignalingServer(settings or ServerSettings(), backend)
+    await server.listen(host, port, ssl)
+    try:
+        yield server
+    finally:
+        await server.close()
