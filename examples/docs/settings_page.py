@@ -6,19 +6,21 @@ import re
 from dataclasses import MISSING
 from typing import Any, Final
 
-from restartice import IceSettings
+from restartice import IceSettings, RecoverySettings
 from restartice_signaling import (
     BackendLimits,
     Heartbeat,
     Limits,
-    RecoverySettings,
     ServerSettings,
     TurnSettings,
 )
 
 CLASSES: Final[tuple[tuple[type[Any], str], ...]] = (
     (IceSettings, "Given as `RTCPeerConnection(iceSettings=IceSettings(…))`."),
-    (RecoverySettings, "Given as `Negotiator(…, recovery=RecoverySettings(…))`."),
+    (
+        RecoverySettings,
+        "Given as `AutomaticRestart(pc, RecoverySettings(…))`, or `Negotiator(…, recovery=…)`.",
+    ),
     (ServerSettings, "Given as `serve(host, port, ServerSettings(…))`, or on the command line."),
     (Limits, "Given as `ServerSettings(limits=Limits(…))`."),
     (BackendLimits, "Given as `ServerSettings(rooms=BackendLimits(…))`."),

@@ -9,6 +9,14 @@ Errors:
     └── ServerError         the server refused something; `code` says what
 """
 
+from restartice import (
+    RecoverySettings,
+    RestartEvent,
+    RestartFailed,
+    RestartStarted,
+    RestartSucceeded,
+)
+
 from .client.events import (
     CandidateReceived,
     CustomReceived,
@@ -28,13 +36,6 @@ from .errors import BadMessage, NoPeer, ServerError, SignalingClosed, SignalingE
 from .negotiator import Negotiator
 from .protocol.messages import Heartbeat, Limits
 from .protocol.parts import PeerInfo
-from .recovery import (
-    RecoverySettings,
-    RestartEvent,
-    RestartFailed,
-    RestartStarted,
-    RestartSucceeded,
-)
 from .server.rooms.interface import BackendDown, BackendLimits
 from .server.rooms.memory import MemoryBackend
 from .server.server import SignalingServer, serve

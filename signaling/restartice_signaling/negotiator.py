@@ -10,7 +10,13 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 import aiortc
 
-from restartice import RTCIceCandidate, RTCPeerConnection
+from restartice import (
+    AutomaticRestart,
+    RecoverySettings,
+    RestartEvent,
+    RTCIceCandidate,
+    RTCPeerConnection,
+)
 
 from .cancellation import end
 from .client.events import (
@@ -25,8 +31,6 @@ from .client.events import (
     Refused,
 )
 from .errors import NoPeer, SignalingClosed
-from .recoverer import Recoverer
-from .recovery import RecoverySettings, RestartEvent
 
 if TYPE_CHECKING:
     from .client.signaling import WebSocketSignaling
@@ -94,7 +98,7 @@ class Negotiator:
         self._candidates: asyncio.Queue[RTCIceCandidate | None] = asyncio.Queue()
         self._sending = asyncio.Lock()
         self._tasks: list[asyncio.Task[None]] = []
-        self._recoverer: Recoverer | None = None
+        self._recoverer: AutomaticRestart | None = None
         self._instances: set[str] = set()
         # Whether no description is being dealt with.
         self._idle = asyncio.Event()
@@ -122,14 +126,14 @@ class Negotiator:
             asyncio.create_task(self._send_candidates()),
         ]
         if self._recovery:
-            self._recoverer = Recoverer(
+            self._recoverer = AutomaticRestart(
                 self._pc,
                 self._recovery,
-                lambda: self.polite,
-                self._tell_restart,
-                self._is_alone,
+                polite=lambda: self.polite,
+                on_restart=self._tell_restart,
+                has_peer=self._has_peer,
             )
-            self._tasks.append(asyncio.create_task(self._recoverer.run()))
+            self._recoverer.start()
         return self
 
     async def __aexit__(
@@ -146,12 +150,14 @@ class Negotiator:
         self._stop_listening("signalingstatechange", self._forget_need)
         self._stop_listening("icecandidate", self._candidates.put_nowait)
         tasks, self._tasks = self._tasks, []
+        if self._recoverer is not None:
+            await self._recoverer.close()
         await end(tasks)
 
-    def _is_alone(self) -> bool:
-        """Say if there is nobody to negotiate with; a peer that is away may come back."""
+    def _has_peer(self) -> bool:
+        """Return whether there is somebody to negotiate with; a peer that is away may come back."""
         ended = not self._tasks or self._tasks[1].done()
-        return ended or not self._signaling.peers
+        return not ended and bool(self._signaling.peers)
 
     def _stop_listening(self, event: str, listener: Callable[..., None]) -> None:
         # A closed connection has no listeners any more.

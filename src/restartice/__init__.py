@@ -50,12 +50,21 @@ from .exceptions import (
 from .ice.candidate import RTCIceCandidate
 from .ice.gatherer import RTCIceGatherer
 from .ice.gathering.servers import RTCPeerConnectionIceErrorEvent
-from .ice.network import NetworkChange, NetworkMonitor
 from .ice.transport import RTCIceCandidatePair, RTCIceTransport
 from .media.parameters import RTCRtpEncodingParameters, RTCRtpSendParameters
 from .media.streams import MediaStream
 from .media.transceiver import RTCRtpReceiver, RTCRtpSender, RTCRtpTransceiver
 from .peerconnection import RTCPeerConnection
+from .recovery import (
+    AutomaticRestart,
+    NetworkChange,
+    NetworkMonitor,
+    RecoverySettings,
+    RestartEvent,
+    RestartFailed,
+    RestartStarted,
+    RestartSucceeded,
+)
 from .settings import IceSettings
 from .stats import RTCIceCandidatePairStats, RTCIceCandidateStats, RTCTransportStats
 from .transports.dtls import RTCDtlsTransport
@@ -65,6 +74,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "AudioStreamTrack",
+    "AutomaticRestart",
     "CandidateSyntaxError",
     "IceServerSyntaxError",
     "IceSettings",
@@ -121,6 +131,11 @@ __all__ = [
     "RTCSessionDescription",
     "RTCStatsReport",
     "RTCTransportStats",
+    "RecoverySettings",
+    "RestartEvent",
+    "RestartFailed",
+    "RestartStarted",
+    "RestartSucceeded",
     "SdpSyntaxError",
     "VideoStreamTrack",
 ]

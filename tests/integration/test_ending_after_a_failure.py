@@ -29,7 +29,7 @@ from restartice import (
     RTCSessionDescription,
     VideoStreamTrack,
 )
-from restartice_signaling import RecoverySettings, recoverer
+from restartice.recovery import recoverer
 
 TESTS = Path(__file__).parents[1]
 TIMINGS = {
@@ -213,12 +213,7 @@ async def test_recovery_by_itself_keeps_it_while_nobody_answers(
     near.restartIce()
     await near.setLocalDescription()
     first = end_of_time(near)
-    watching = asyncio.ensure_future(
-        recoverer.Recoverer(near, RecoverySettings(), lambda: False, lambda _: None).run()
-    )
-    async with asyncio.timeout(DEADLINE):
+    async with recoverer.AutomaticRestart(near), asyncio.timeout(DEADLINE):
         while end_of_time(near) == first:  # noqa: ASYNC110  no event tells
             await asyncio.sleep(0.01)
     assert near.signalingState == "have-local-offer"
-    watching.cancel()
-    await asyncio.wait([watching])

@@ -18,6 +18,7 @@ from connecting import (
 )
 from cutting import QUICK
 from restartice import AudioStreamTrack, IceSettings, RTCPeerConnection, RTCSessionDescription
+from restartice.recovery import recoverer
 from restartice_signaling import (
     Negotiator,
     NoPeer,
@@ -26,7 +27,6 @@ from restartice_signaling import (
     SignalingClosed,
     SignalingServer,
     WebSocketSignaling,
-    recoverer,
     serve,
 )
 

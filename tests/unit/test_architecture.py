@@ -10,6 +10,7 @@ SIGNALING = ROOT / "signaling" / "restartice_signaling"
 # room imports rooms below it only, those within one pair of brackets do not import each other.
 ROOMS = (
     ("__init__",),
+    ("recovery",),
     ("peerconnection",),
     ("negotiation",),
     ("media", "stats"),
@@ -28,6 +29,7 @@ PURE = {
     "ice.liveness",
     "negotiation.needed",
     "negotiation.signaling_state",
+    "recovery.policy",
     "transports.dcep",
     "transports.sctp_chunks",
     "transports.states",

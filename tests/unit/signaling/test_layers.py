@@ -8,8 +8,8 @@ from ..test_architecture import NO_IO, SIGNALING, imports
 FLOORS = (
     ("__init__", "__main__"),
     ("server", "negotiator"),
-    ("client", "recoverer"),
-    ("protocol", "recovery"),
+    ("client",),
+    ("protocol",),
     ("errors", "sockets", "cancellation"),
 )
 FLOOR = {room: number for number, rooms in enumerate(reversed(FLOORS)) for room in rooms}
@@ -18,7 +18,6 @@ ONLY = {
     "server": {"protocol", "errors", "sockets", "cancellation"},
     "client": {"protocol", "errors", "sockets", "cancellation"},
     "protocol": {"errors"},
-    "recoverer": {"recovery"},
 }
 PURE = {
     *(path.relative_to(SIGNALING) for path in (SIGNALING / "protocol").glob("*.py")),

@@ -6,14 +6,14 @@ from typing import Any
 
 import pytest
 
-from restartice_signaling import (
+from restartice import (
     RecoverySettings,
     RestartEvent,
     RestartFailed,
     RestartStarted,
     RestartSucceeded,
 )
-from restartice_signaling.recovery import GRACE, Observation, Recovery
+from restartice.recovery.policy import GRACE, Observation, Recovery
 
 SETTINGS = RecoverySettings()
 WIFI, LTE = "10.0.0.1", "10.1.0.1"
