@@ -2,6 +2,7 @@
 
 import asyncio
 import shutil
+import signal
 import socket
 import time
 from collections.abc import AsyncIterator, Sequence
@@ -45,6 +46,14 @@ class TurnServer:
             username=user,
             credential=PASSWORDS[user] if credential is None else credential,
         )
+
+    async def pause(self) -> None:
+        """Stop it as a debugger does: it is there, and says nothing, from when this returns."""
+        self.process.send_signal(signal.SIGSTOP)
+        stat = Path(f"/proc/{self.process.pid}/stat")
+        async with asyncio.timeout(DEADLINE):
+            while stat.read_text().rpartition(")")[2].split()[0] != "T":  # noqa: ASYNC110, ASYNC240
+                await asyncio.sleep(0.001)  # no event tells
 
     async def stop(self) -> None:
         """Kill it, which leaves its clients without an answer."""

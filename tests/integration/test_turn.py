@@ -1,7 +1,6 @@
 """Calls by way of a TURN server: coturn, which is a real one."""
 
 import asyncio
-import signal
 import socket
 import sys
 import time
@@ -287,7 +286,7 @@ async def test_closing_waits_for_dead_servers_only_as_long_as_the_settings_say(
     assert len(transports(pc)) == 3
     assert candidate_types(pc) == {"relay"}
     # It isn't gone, which would be noticed over TCP, but says nothing.
-    coturn.process.send_signal(signal.SIGSTOP)
+    await coturn.pause()
     begun = time.monotonic()
     async with asyncio.timeout(DEADLINE):
         closing = asyncio.ensure_future(pc.close())

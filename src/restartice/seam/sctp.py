@@ -78,6 +78,7 @@ for _method in (
     "_receive",
     "_receive_chunk",
     "_reconfig_timer_expired",
+    "_send",
     "_send_chunk",
     "_send_sack",
     "_set_extensions",
@@ -94,7 +95,7 @@ for _name in ("_in_flight", "_retransmit"):
     require(DataChunk, _name)
 require(rtcdtlstransport.RTCDtlsTransport, "_send_data")
 require(rtcdatachannel.RTCDataChannel, "_setReadyState")
-for _name in ("SCTP_MAX_INIT_RETRANS", "WEBRTC_BINARY"):
+for _name in ("DATA_CHANNEL_OPEN", "SCTP_MAX_INIT_RETRANS", "WEBRTC_BINARY", "WEBRTC_DCEP"):
     require(rtcsctptransport, _name)
 
 
@@ -117,6 +118,8 @@ class AiortcSctpTransport(rtcsctptransport.RTCSctpTransport):
     loop = Private[asyncio.AbstractEventLoop](_SCTP, "_loop")
     setup_task: asyncio.Task[None] | None = None
     unknown_parameters: tuple[bytes, ...] = ()
+    # The streams of channels that the other side hasn't said yet that it has opened.
+    unconfirmed: frozenset[int] = frozenset()
 
     # What a subclass overrides.
 
@@ -180,6 +183,10 @@ class AiortcSctpTransport(rtcsctptransport.RTCSctpTransport):
     def channel_on(self, stream: int) -> aiortc.RTCDataChannel | None:
         """Return the data channel of a stream, or None."""
         return self._data_channels.get(stream)
+
+    def confirm(self, stream: int) -> None:
+        """Take note that the other side has opened the channel of a stream."""
+        self.unconfirmed -= {stream}
 
     def discard(self, tsn: int) -> None:
         """Acknowledge data without taking it."""
@@ -256,6 +263,28 @@ class AiortcSctpTransport(rtcsctptransport.RTCSctpTransport):
             return super()._receive(stream_id, pp_id, data)
         return self.receive_message(stream_id, pp_id, data)
 
+    def _send(
+        self, stream_id: int, pp_id: int, user_data: bytes, *args: Any, **kwargs: Any
+    ) -> Coroutine[Any, Any, None]:
+        # No coroutine of its own, as it is called for each message.
+        if pp_id == rtcsctptransport.WEBRTC_DCEP:
+            return self.send_control(stream_id, user_data)
+        if stream_id in self.unconfirmed:
+            # "Until the other side has answered, all messages are sent ordered." (RFC 8832
+            # section 6)
+            kwargs["ordered"] = True
+        return super()._send(stream_id, pp_id, user_data, *args, **kwargs)
+
+    async def send_control(self, stream: int, message: bytes) -> None:
+        """Send a message of DCEP. A channel that it opens is open. (RFC 8832 section 6)."""
+        opens = message[:1] == bytes([rtcsctptransport.DATA_CHANNEL_OPEN])
+        if opens:
+            self.unconfirmed |= {stream}
+        await super()._send(stream, rtcsctptransport.WEBRTC_DCEP, message)
+        channel = self.channel_on(stream)
+        if opens and channel is not None and channel.readyState == "connecting":
+            channel._setReadyState("open")
+
     def _set_extensions(self, params: list[tuple[int, bytes]]) -> None:
         super()._set_extensions(params)
         params.extend((_UNRECOGNIZED, told) for told in self.unknown_parameters)
@@ -302,6 +331,7 @@ class AiortcSctpTransport(rtcsctptransport.RTCSctpTransport):
             chunk.cumulative_tsn = by_age[-1][1][1]
 
     def _data_channel_closed(self, stream_id: int) -> None:
+        self.confirm(stream_id)
         if stream_id in self._data_channels:
             super()._data_channel_closed(stream_id)
 

@@ -253,6 +253,7 @@ class RTCSctpTransport(Emitter, AiortcSctpTransport):
         elif kind == dcep.OPEN:
             await self._open(stream, message)
         elif kind == dcep.ACK and channel is not None:
+            self.confirm(stream)
             await self.deliver(stream, dcep.DCEP, message)
 
     async def _open(self, stream: int, message: bytes) -> None:
@@ -272,6 +273,8 @@ class RTCSctpTransport(Emitter, AiortcSctpTransport):
         else:
             self._opened.add(stream)
             await self.deliver(stream, dcep.DCEP, message)
+            # Fire an event named `open` at channel, in a task after that of `datachannel`.
+            self.loop.call_soon(_announce_open, self.channel_on(stream))
 
     def _check_room(self) -> None:
         if len(self._opened) >= MOST_CHANNELS:
@@ -283,3 +286,12 @@ class RTCSctpTransport(Emitter, AiortcSctpTransport):
         if channel is not None:
             self.tell_failure(message, [channel], detail="data-channel-failure")
             channel.close()
+
+
+def _announce_open(channel: aiortc.RTCDataChannel | None) -> None:
+    """Tell a channel that the other side has opened that it is open, if it still is.
+
+    Spec: https://w3c.github.io/webrtc-pc/#dom-rtcdatachannel
+    """
+    if channel is not None and channel.readyState == "open":
+        channel.emit("open")
