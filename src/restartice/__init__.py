@@ -52,8 +52,10 @@ from .ice.gatherer import RTCIceGatherer
 from .ice.gathering.servers import RTCPeerConnectionIceErrorEvent
 from .ice.transport import RTCIceCandidatePair, RTCIceTransport
 from .media.parameters import RTCRtpEncodingParameters, RTCRtpSendParameters
+from .media.receiver import RTCRtpReceiver
+from .media.sender import RTCRtpSender
 from .media.streams import MediaStream
-from .media.transceiver import RTCRtpReceiver, RTCRtpSender, RTCRtpTransceiver
+from .media.transceiver import RTCRtpTransceiver
 from .peerconnection import RTCPeerConnection
 from .recovery import (
     AutomaticRestart,

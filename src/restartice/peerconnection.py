@@ -10,8 +10,10 @@ from .configuration import RTCConfiguration, in_force, validated
 from .ice.candidate import checked
 from .ice.gatherer import RTCIceGatherer
 from .media.parameters import RTCRtpEncodingParameters, usable_encodings
+from .media.receiver import RTCRtpReceiver
+from .media.sender import RTCRtpSender
 from .media.streams import MediaStream
-from .media.transceiver import RTCRtpReceiver, RTCRtpSender, RTCRtpTransceiver
+from .media.transceiver import RTCRtpTransceiver
 from .negotiation.closing import Closing
 from .negotiation.local_description import LocalDescriptionSetter
 from .negotiation.remote_description import RemoteDescriptionSetter
@@ -338,7 +340,7 @@ class RTCPeerConnection(LocalDescriptionSetter, RemoteDescriptionSetter):
         self.home.check("addTransceiver()")
         encodings = usable_encodings(sendEncodings)
         transceiver = self.add_transceiver(trackOrKind, direction, streams)
-        transceiver.sender.encodings = encodings
+        transceiver.sender._core.encodings = encodings
         return transceiver
 
     def getTransceivers(self) -> list[RTCRtpTransceiver]:  # type: ignore[override]
@@ -353,14 +355,14 @@ class RTCPeerConnection(LocalDescriptionSetter, RemoteDescriptionSetter):
 
         Spec: https://w3c.github.io/webrtc-pc/#dom-rtcpeerconnection-getsenders
         """
-        return [t.sender for t in self.all_transceivers() if not t.stopping]
+        return [t.sender for t in self.all_transceivers() if not t._core.stopping]
 
     def getReceivers(self) -> list[RTCRtpReceiver]:  # type: ignore[override]
         """Return the receivers of the transceivers that aren't stopped.
 
         Spec: https://w3c.github.io/webrtc-pc/#dom-rtcpeerconnection-getreceivers
         """
-        return [t.receiver for t in self.all_transceivers() if not t.stopping]
+        return [t.receiver for t in self.all_transceivers() if not t._core.stopping]
 
     def createDataChannel(self, label: str, *args: Any, **kwargs: Any) -> aiortc.RTCDataChannel:
         """Create a data channel.

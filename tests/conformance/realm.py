@@ -250,7 +250,7 @@ class Realm:
     def _track_event(connection: Any, track: aiortc.MediaStreamTrack) -> dict[str, Any]:
         transceiver = next(t for t in connection.getTransceivers() if t.receiver.track is track)
         receiver = transceiver.receiver
-        streams = list(getattr(receiver, "streams", ()))
+        streams = list(getattr(track, "streams", ()))
         return {
             "receiver": receiver,
             "track": track,

@@ -115,7 +115,7 @@ async def test_a_report_that_cannot_be_sent_ends_nothing(make_pc: Factory) -> No
     async with asyncio.timeout(DEADLINE):
         for _ in range(6):
             await failures.get()
-    for task in (near.getSenders()[0].rtcp_task, far.getReceivers()[0].rtcp_task):
+    for task in (near.getSenders()[0]._core.rtcp_task, far.getReceivers()[0]._core.rtcp_task):
         assert task is not None
         assert not task.done()
     for pc in (near, far):
@@ -143,11 +143,11 @@ async def test_a_task_that_has_died_is_not_waited_for(
     await negotiate(near, far)
     sender, receiver = near.getSenders()[0], far.getReceivers()[0]
     async with asyncio.timeout(DEADLINE):
-        while sender.rtcp_task is None or receiver.rtcp_task is None:  # noqa: ASYNC110
+        while sender._core.rtcp_task is None or receiver._core.rtcp_task is None:  # noqa: ASYNC110
             await asyncio.sleep(0)  # they may have to be ended in their first turn
     for _ in range(turns):
         await asyncio.sleep(0)
-    for task in (sender.rtp_task, sender.rtcp_task, receiver.rtcp_task):
+    for task in (sender._core.rtp_task, sender._core.rtcp_task, receiver._core.rtcp_task):
         assert task is not None
         task.cancel()
     for pc in (near, far):
@@ -161,11 +161,11 @@ async def test_a_report_that_fails_to_be_made_is_told(
     near, far = make_pc(), make_pc()
     await connect_media(near, far)
     receiver = far.getReceivers()[0]
-    receiver.statistics.clear()
-    receiver.statistics[1] = None  # type: ignore[assignment]
-    assert receiver.rtcp_task is not None
+    receiver._core.statistics.clear()
+    receiver._core.statistics[1] = None  # type: ignore[assignment]
+    assert receiver._core.rtcp_task is not None
     async with asyncio.timeout(DEADLINE):
-        await asyncio.wait([receiver.rtcp_task])
+        await asyncio.wait([receiver._core.rtcp_task])
     await close_soon(far)
     assert "A task of RTP has failed" in caplog.text
 

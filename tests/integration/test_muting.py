@@ -14,7 +14,7 @@ async def test_media_unmutes_a_track_and_negotiation_mutes_it(make_pc: Factory) 
     sending = near.addTransceiver(AudioStreamTrack(), "sendonly")
     await near.setLocalDescription()
     await far.setRemoteDescription(near.localDescription)
-    track = far.getReceivers()[0].remote_track
+    track = far.getReceivers()[0]._core.track
     told: asyncio.Queue[str] = asyncio.Queue()
     track.on("mute", lambda: told.put_nowait("mute"))
     track.on("unmute", lambda: told.put_nowait("unmute"))
@@ -39,7 +39,7 @@ async def test_an_offer_mutes_a_track_before_it_is_answered(make_pc: Factory) ->
     near, far = make_pc(), make_pc()
     sender = near.addTrack(AudioStreamTrack())
     await negotiate(near, far)
-    track = far.getReceivers()[0].remote_track
+    track = far.getReceivers()[0]._core.track
     unmuted = asyncio.Event()
     track.on("unmute", unmuted.set)
     if track.muted:
@@ -55,7 +55,7 @@ async def test_a_goodbye_mutes_a_track_until_media_comes_again(make_pc: Factory)
     near, far = make_pc(), make_pc()
     sender = near.addTrack(AudioStreamTrack())
     await negotiate(near, far)
-    track = far.getReceivers()[0].remote_track
+    track = far.getReceivers()[0]._core.track
     told: asyncio.Queue[str] = asyncio.Queue()
     for event in ("mute", "unmute", "ended"):
         track.on(event, lambda event=event: told.put_nowait(event))

@@ -17,7 +17,7 @@ ROOMS = (
     ("transports",),
     ("configuration", "sdp"),
     ("ice",),
-    ("settings", "exceptions", "events", "home"),
+    ("settings", "exceptions", "events", "event_loop"),
     ("seam",),
 )
 # Modules that decide over values alone.

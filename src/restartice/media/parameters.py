@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from aiortc import rtcrtpparameters
+from aiortc import RTCRtpParameters
 
 from ..exceptions import InvalidModificationError
 
@@ -13,6 +13,7 @@ __all__ = [
     "RTCRtpEncodingParameters",
     "RTCRtpSendParameters",
     "check_modification",
+    "common_parameters",
     "usable_encodings",
 ]
 
@@ -36,7 +37,7 @@ class RTCRtpEncodingParameters:
 
 
 @dataclass
-class RTCRtpSendParameters(rtcrtpparameters.RTCRtpParameters):
+class RTCRtpSendParameters(RTCRtpParameters):
     """What a sender sends: `encodings` can be changed, and the rest is what is negotiated.
 
     Attributes:
@@ -80,3 +81,9 @@ def check_modification(before: RTCRtpSendParameters, after: RTCRtpSendParameters
     rids = [encoding.rid for encoding in after.encodings]
     if fixed != before or rids != [encoding.rid for encoding in before.encodings]:
         raise InvalidModificationError("Only what encodings say of themselves can be changed")
+
+
+def common_parameters(parameters: RTCRtpParameters) -> RTCRtpParameters:
+    """Return what parameters say that isn't about sending or receiving only."""
+    names = vars(RTCRtpParameters())
+    return RTCRtpParameters(**{name: getattr(parameters, name) for name in names})

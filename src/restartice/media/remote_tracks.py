@@ -4,13 +4,14 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from .streams import MediaStream
-from .transceiver import RECEIVING, RemoteTrack, RTCRtpTransceiver
+from .tracks import RemoteTrack, set_muted_state
+from .transceiver import RECEIVING, RTCRtpTransceiver
 
-__all__ = ["Reception", "RemoteTracks"]
+__all__ = ["RemoteMedia", "RemoteTracks"]
 
 
 @dataclass(frozen=True)
-class Reception:
+class RemoteMedia:
     """What a description says of what a transceiver receives.
 
     Attributes:
@@ -39,7 +40,7 @@ class Changes:
         """Change the streams, and fire the events."""
         # For each track in muteTracks, set the muted state of track to the value true.
         for track in self.muted:
-            track.set_muted_state(True)
+            set_muted_state(track, muted=True)
         # For each stream and track pair in removeList, remove the track from the stream.
         for stream, track in self.removed:
             stream.removeTrack(track)
@@ -62,42 +63,42 @@ class RemoteTracks:
     def __init__(self) -> None:
         self._streams: dict[str, MediaStream] = {}
 
-    def process(self, receptions: Iterable[Reception]) -> Changes:
+    def process(self, described: Iterable[RemoteMedia]) -> Changes:
         """Take what descriptions say, and return what has changed by that."""
         changes = Changes()
-        for reception in receptions:
-            self._process(reception, changes)
+        for media in described:
+            self._process(media, changes)
         return changes
 
-    def _process(self, reception: Reception, changes: Changes) -> None:
-        transceiver = reception.transceiver
-        receives = reception.direction in RECEIVING
+    def _process(self, media: RemoteMedia, changes: Changes) -> None:
+        transceiver, receiver = media.transceiver, media.transceiver.receiver._core
+        receives = media.direction in RECEIVING
         # Set the associated remote streams; those of a track that isn't sent are none.
-        more = self._set_streams(reception, changes) if receives else False
+        more = self._set_streams(media, changes) if receives else False
         if not receives:
-            self._set_streams(Reception(transceiver), changes)
-        fired = transceiver.fired_direction in RECEIVING
+            self._set_streams(RemoteMedia(transceiver), changes)
+        fired = transceiver._core.fired_direction in RECEIVING
         # If direction is "sendrecv" or "recvonly", and [[FiredDirection]] is neither, or the
         # previous step increased the length of addList, process the addition of a remote track.
         if receives:
-            transceiver.receiver.name_track(reception.track)
+            receiver.name_track(media.track)
             if not fired or more:
-                changes.tracks.append(transceiver.receiver.remote_track)
-            transceiver.receiver.expect_media()
+                changes.tracks.append(receiver.track)
+            receiver.expect_media()
         else:
-            transceiver.receiver.receptive = False
-            changes.muted.append(transceiver.receiver.remote_track)
-        transceiver.fired_direction = reception.direction
+            receiver.receptive = False
+            changes.muted.append(receiver.track)
+        transceiver._core.fired_direction = media.direction
 
-    def _set_streams(self, reception: Reception, changes: Changes) -> bool:
-        receiver = reception.transceiver.receiver
-        streams = tuple(self._stream(stream_id) for stream_id in reception.streams)
-        track, before = receiver.remote_track, receiver.streams
+    def _set_streams(self, media: RemoteMedia, changes: Changes) -> bool:
+        track = media.transceiver.receiver._core.track
+        streams = tuple(self._stream(stream_id) for stream_id in media.streams)
+        before = track.streams
         old, new = set(before), set(streams)
         added = [(stream, track) for stream in streams if stream not in old]
         changes.removed += [(stream, track) for stream in before if stream not in new]
         changes.added += added
-        receiver.streams = streams
+        track._core.streams = streams
         return bool(added)
 
     def _stream(self, stream_id: str) -> MediaStream:

@@ -51,7 +51,7 @@ class Closing:
         connection.is_closed = True
         connection.operations.close()
         for transceiver in list(connection.transceivers):
-            transceiver.close()
+            transceiver._core.close()
         connection.enter_signaling_state("closed")
         connection.update_ice_connection_state()
         connection.update_connection_state()
@@ -79,8 +79,8 @@ class Closing:
 
     async def _end_users(self) -> None:
         for transceiver in list(self._connection.transceivers):
-            await self._take(transceiver.end)
-            transceiver.owner = None
+            await self._take(transceiver._core.end)
+            transceiver._core.owner = None
         if (sctp := self._connection.sctp_transport) is not None:
             await self._take(sctp.stop)
 
@@ -119,7 +119,7 @@ def abort(connection: Session) -> None:
 
     The remote side isn't told. Without effect on what has ended.
     """
-    jobs: list[Callable[[], None]] = [t.abort for t in connection.transceivers]
+    jobs: list[Callable[[], None]] = [t._core.abort for t in connection.transceivers]
     if (sctp := connection.sctp_transport) is not None:
         jobs.append(lambda: abort_data(sctp))
     for transport in connection.made_transports:

@@ -6,8 +6,10 @@ import aiortc
 from aiortc import InvalidAccessError, InvalidStateError
 from aiortc.exceptions import InternalError
 
+from ..media.receiver import RTCRtpReceiver
+from ..media.sender import RTCRtpSender
 from ..media.streams import MediaStream, stream_ids
-from ..media.transceiver import DIRECTIONS, SENDING, RTCRtpReceiver, RTCRtpSender, RTCRtpTransceiver
+from ..media.transceiver import DIRECTIONS, SENDING, RTCRtpTransceiver
 from ..seam import pair
 from .masking import Descriptions, Shown
 from .needed_flag import NegotiationNeeded
@@ -51,11 +53,11 @@ class LocalTracks(NegotiationNeeded):
         transport, shared = self.transport_for(kind)
         sender = RTCRtpSender(sender_track or kind, transport)
         # Departure: without streams given, the track is in one of the connection's, as in aiortc.
-        sender.stream_ids = (self.stream_id,)
+        sender._core.stream_ids = (self.stream_id,)
         receiver = RTCRtpReceiver(kind, transport, self.ice_settings)
         transceiver = RTCRtpTransceiver(kind, receiver, sender, direction, self)
-        sender.transceiver = transceiver
-        pair(transceiver, receiver.remote_track, shared=shared)
+        sender._core.transceiver = transceiver
+        pair(transceiver, receiver._core.track, shared=shared)
         self.transceivers.append(transceiver)
         return transceiver
 
@@ -72,11 +74,11 @@ class LocalTracks(NegotiationNeeded):
         if transceiver is None:
             transceiver = self.create_transceiver("sendrecv", track.kind, track)
         else:
-            transceiver.sender.set_track(track)
-            wanted = transceiver.wanted_direction
-            transceiver.wanted_direction = WITH_SENDING.get(wanted, wanted)
-        transceiver.sender.stream_ids = ids
-        transceiver.added_by_track = True
+            transceiver.sender._core.set_track(track)
+            wanted = transceiver._core.wanted_direction
+            transceiver._core.wanted_direction = WITH_SENDING.get(wanted, wanted)
+        transceiver.sender._core.stream_ids = ids
+        transceiver._core.added_by_track = True
         self.update_negotiation_needed_flag()
         return transceiver.sender
 
@@ -98,7 +100,7 @@ class LocalTracks(NegotiationNeeded):
         self._check_addition(kind, track)
         transceiver = self.create_transceiver(direction, kind, track)
         if ids is not None:
-            transceiver.sender.stream_ids = ids
+            transceiver.sender._core.stream_ids = ids
         self.update_negotiation_needed_flag()
         return transceiver
 
@@ -110,17 +112,17 @@ class LocalTracks(NegotiationNeeded):
         if self.is_closed:
             raise InvalidStateError("RTCPeerConnection is closed")
         # If sender was not created by connection, throw an InvalidAccessError.
-        transceiver = sender.transceiver if isinstance(sender, RTCRtpSender) else None
-        if transceiver is None or transceiver.owner is not self:
+        transceiver = sender._core.transceiver if isinstance(sender, RTCRtpSender) else None
+        if transceiver is None or transceiver._core.owner is not self:
             raise InvalidAccessError("The sender is another connection's")
         # If sender is not in the connection's set, which a rollback may have done, or its
         # transceiver is stopped, or it has no track, abort these steps.
-        known = transceiver in self.all_transceivers() and not transceiver.stopping
+        known = transceiver in self.all_transceivers() and not transceiver._core.stopping
         if not known or sender.track is None:
             return
-        transceiver.sender.set_track(None)
-        wanted = transceiver.wanted_direction
-        transceiver.wanted_direction = WITHOUT_SENDING.get(wanted, wanted)
+        transceiver.sender._core.set_track(None)
+        wanted = transceiver._core.wanted_direction
+        transceiver._core.wanted_direction = WITHOUT_SENDING.get(wanted, wanted)
         self.update_negotiation_needed_flag()
 
     def _check_addition(self, kind: str, track: aiortc.MediaStreamTrack | None) -> None:
@@ -128,7 +130,7 @@ class LocalTracks(NegotiationNeeded):
             raise InvalidStateError("RTCPeerConnection is closed")
         if kind not in KINDS:
             raise InternalError(f'Invalid track kind "{kind}"')
-        senders = [t.sender for t in self.all_transceivers() if not t.stopping]
+        senders = [t.sender for t in self.all_transceivers() if not t._core.stopping]
         if track is not None and any(sender.track is track for sender in senders):
             raise InvalidAccessError("Track already has a sender")
 
@@ -139,8 +141,8 @@ class LocalTracks(NegotiationNeeded):
         never been used to send."
         """
         for transceiver in self.all_transceivers():
-            free = transceiver.sender.track is None and not transceiver.stopping
-            unused = not transceiver.has_sent and transceiver.negotiated_direction not in SENDING
+            free = transceiver.sender.track is None and not transceiver._core.stopping
+            unused = not transceiver._core.has_sent and transceiver.currentDirection not in SENDING
             if transceiver.kind == kind and free and unused:
                 return transceiver
         return None

@@ -85,13 +85,13 @@ class Shown:
         if self._described_only:
             seen = [t for t in self._transceivers if mline_index(t) in positions]
         else:
-            seen = [t for t in self._transceivers if not t.stopping]
+            seen = [t for t in self._transceivers if not t._core.stopping]
         set_places(connection, {positions[n]: u for n, u in self._users.items() if n in positions})
         self._shown = list(seen)
         connection.transceivers = seen
         self.descriptions.only(positions).restore(connection)
         for transceiver in seen:
-            transceiver.shown = True
+            transceiver._core.shown = True
         return self
 
     def __exit__(
@@ -107,7 +107,7 @@ class Shown:
         if self._left:
             return
         for transceiver in self._shown:
-            transceiver.shown = False
+            transceiver._core.shown = False
         self._connection.transceivers = self.transceivers
         self._left = True
         self.descriptions.restore(self._connection)

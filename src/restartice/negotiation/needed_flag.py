@@ -16,6 +16,7 @@ from .signaling_state import SignalingState
 
 if TYPE_CHECKING:
     from ..ice.credentials import IceCredentials
+    from ..media.transceiver import RTCRtpTransceiver
 
 __all__ = ["NegotiationNeeded"]
 
@@ -80,14 +81,16 @@ class NegotiationNeeded(CandidateAnnouncer):
             # the request waits for the next offer that has another reason.
             restart_requested=replace and not self.restart_ignored,
             data_channel_created=self.data_channel_created,
-            transceivers=tuple(
-                TransceiverSnapshot(t.mid, t.wanted_direction, t.stopping, t.sender.stream_ids)
-                for t in self.transceivers
-            ),
+            transceivers=tuple(map(_snapshot, self.transceivers)),
             local=sections(self.current_local),
             remote=sections(self.current_remote),
             we_offered=self.we_offered,
         )
+
+
+def _snapshot(transceiver: "RTCRtpTransceiver") -> TransceiverSnapshot:
+    core, streams = transceiver._core, transceiver.sender._core.stream_ids
+    return TransceiverSnapshot(transceiver.mid, core.wanted_direction, core.stopping, streams)
 
 
 def _running_loop() -> asyncio.AbstractEventLoop | None:

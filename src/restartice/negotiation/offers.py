@@ -129,7 +129,7 @@ class DescriptionCreator(LocalTracks):
     def active_users(self) -> list[User]:
         """Return what can have a media section that isn't rejected."""
         sctp = [] if self.sctp_transport is None else [self.sctp_transport]
-        return [*(t for t in self.transceivers if not t.stopping), *sctp]
+        return [*(t for t in self.transceivers if not t._core.stopping), *sctp]
 
     def show(self, places: Collection[int], *, described_only: bool = False) -> Shown:
         """Show aiortc only the sections at some places, for the time of a with statement."""
@@ -229,8 +229,8 @@ def _announce(transceiver: RTCRtpTransceiver, media: MediaDescription) -> None:
     That counts, and not whether the other side agrees. (RFC 9429 section 5.2.1 and 5.3.1)
     """
     track_id = (media.msid or "").split()[-1]
-    sends = transceiver.wanted_direction in SENDING
-    streams = transceiver.sender.stream_ids
+    sends = transceiver._core.wanted_direction in SENDING
+    streams = transceiver.sender._core.stream_ids
     media.msid = streams_as_msid(streams, track_id) if sends else None
     if not sends:
         # Without an msid, some take each source for a track of its own, and refuse two of them.

@@ -32,7 +32,7 @@ class RejectionFollower(CandidateReceiver):
         rejected = set[str]().union(*map(sdp.rejected_mids, counting))
         for transceiver in self.transceivers:
             is_rejected = transceiver.mid is not None and transceiver.mid in rejected
-            if is_rejected or transceiver.stopped_for_good:
+            if is_rejected or transceiver._core.stopped:
                 stopped.append(transceiver)
         for transceiver in stopped:
             self._stop_for_good(transceiver)
@@ -41,16 +41,16 @@ class RejectionFollower(CandidateReceiver):
                 self._dissociate(transceiver)
         if state is SignalingState.STABLE:
             # Remove stopped transceivers from the connection's set.
-            self.transceivers[:] = [t for t in self.transceivers if not t.stopped_for_good]
+            self.transceivers[:] = [t for t in self.transceivers if not t._core.stopped]
         if (sctp := self.sctp_transport) is not None and sctp.mid in rejected:
             self.in_background(sctp.stop())
             self.sctp_transport, self.data_channel_created = None, False
         return stopped
 
     def _stop_for_good(self, transceiver: RTCRtpTransceiver) -> None:
-        if not transceiver.stopping:
-            transceiver.stop_sending_and_receiving(self)
-        transceiver.stopped_for_good = True
+        if not transceiver._core.stopping:
+            transceiver._core.stop_sending_and_receiving(self)
+        transceiver._core.stopped = True
 
     def _dissociate(self, transceiver: RTCRtpTransceiver) -> None:
         dissociate(transceiver)

@@ -177,8 +177,8 @@ class RemoteDescriptionSetter(Session):
             # "Find the first transceiver that was added by addTrack, isn't associated with any
             # section and isn't stopped."
             for transceiver in transceivers:
-                free = transceiver.mid is None and not transceiver.stopping
-                if free and transceiver.added_by_track and transceiver.kind == media.kind:
+                free = transceiver.mid is None and not transceiver._core.stopping
+                if free and transceiver._core.added_by_track and transceiver.kind == media.kind:
                     return transceiver
         made = self.create_transceiver("recvonly", media.kind)
         self.made_by_remote.add(made)
@@ -197,7 +197,7 @@ class RemoteDescriptionSetter(Session):
                 and (transceiver.kind, transceiver.mid) not in offered
             ):
                 dissociate(transceiver)
-                if transceiver in self.made_by_remote and not transceiver.added_by_track:
+                if transceiver in self.made_by_remote and not transceiver._core.added_by_track:
                     self.transceivers.remove(transceiver)
                     self.abandoned.append(transceiver)
         sctp = self.sctp_transport

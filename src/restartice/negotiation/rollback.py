@@ -46,7 +46,7 @@ class Snapshot:
         for transport, controlling in self._controlling:
             set_controlling(transport, controlling=controlling)
         added = [t for t in before if t not in connection.transceivers]
-        removed = [t for t in added if t in made_by_remote and not t.added_by_track]
+        removed = [t for t in added if t in made_by_remote and not t._core.added_by_track]
         self._keep([t for t in added if t not in removed], sctp if keep_sctp else None)
         return removed, transports - connection.dtls_transports
 

@@ -10,7 +10,7 @@ import aiortc
 from aiortc import InvalidStateError, RTCSessionDescription
 
 from ..ice.transport import RTCIceTransport
-from ..media.remote_tracks import Reception, RemoteTracks
+from ..media.remote_tracks import RemoteMedia, RemoteTracks
 from ..media.transceiver import SENDING, RTCRtpTransceiver
 from ..sdp import description as sdp
 from ..sdp.text import described_streams
@@ -126,7 +126,7 @@ class Session(RejectionFollower):
         self.last_created.clear()
         self.join_bundle()
         # What was stopped before it had a section needs none.
-        self.abandoned += [t for t in self.transceivers if t.stopping and t.mid is None]
+        self.abandoned += [t for t in self.transceivers if t._core.stopping and t.mid is None]
         if not self.restart_ignored:
             self._note_section_credentials()
             self._note_replaced_credentials()
@@ -185,8 +185,8 @@ class Session(RejectionFollower):
         stopped = self.stop_rejected(state)
         if state in CONNECTING:
             for transceiver in self.transceivers:
-                transceiver.has_sent |= transceiver.negotiated_direction in SENDING
-        changes = self.remote_tracks.process(self._receptions(state, stopped))
+                transceiver._core.has_sent |= transceiver._core.negotiated_direction in SENDING
+        changes = self.remote_tracks.process(self._remote_media(state, stopped))
         if state is SignalingState.STABLE:
             self._become_stable()
         # If connection.[[SignalingState]] changed above, fire an event named signalingstatechange.
@@ -227,27 +227,27 @@ class Session(RejectionFollower):
 
     # What is received.
 
-    def _receptions(
+    def _remote_media(
         self, state: SignalingState, stopped: Iterable[RTCRtpTransceiver]
-    ) -> list[Reception]:
+    ) -> list[RemoteMedia]:
         remote = self.pending_remote or self.current_remote
         sections = {m.rtp.muxId: m for _, m in sdp.live_sections(remote)}
-        receptions = [Reception(transceiver) for transceiver in stopped]
+        described = [RemoteMedia(transceiver) for transceiver in stopped]
         for transceiver in self.transceivers:
             media = sections.get(transceiver.mid)
-            if media is None or transceiver.stopped_for_good:
-                receptions.append(Reception(transceiver))
+            if media is None or transceiver._core.stopped:
+                described.append(RemoteMedia(transceiver))
                 continue
-            direction = transceiver.negotiated_direction or "inactive"
+            direction = transceiver._core.negotiated_direction or "inactive"
             if state is SignalingState.HAVE_REMOTE_OFFER:
                 offered = media.direction or "sendrecv"
                 direction = REVERSED.get(offered, offered)
             streams = described_streams(media.msid) or ()
             assert remote is not None
-            receptions.append(
-                Reception(transceiver, direction, streams, remote.webrtc_track_id(media))
+            described.append(
+                RemoteMedia(transceiver, direction, streams, remote.webrtc_track_id(media))
             )
-        return receptions
+        return described
 
 
 def check_type(session: RTCSessionDescription) -> None:

@@ -15,17 +15,20 @@ from aiortc.rtcrtpreceiver import RemoteStreamTrack, StreamStatistics
 from aiortc.rtcrtpsender import RTCEncodedFrame
 from aiortc.rtp import AnyRtcpPacket, RtcpByePacket, RtcpRrPacket, RtpPacket
 
-from .names import Private, require
+from .names import OfViewed, require
 
 __all__ = [
     "AiortcJitterBuffer",
     "AiortcRtpReceiver",
     "AiortcRtpSender",
-    "AiortcRtpTransceiver",
+    "ReceiverView",
     "RemoteStreamTrack",
+    "SenderView",
+    "TransceiverView",
     "end_tasks",
     "is_new_video_buffer",
     "pair",
+    "send_keyframe",
     "set_track_id",
 ]
 
@@ -85,8 +88,8 @@ class _Events:
     def __init__(self, owner: type, *names: str) -> None:
         self.names = [require(owner, name) for name in names]
 
-    def __get__(self, instance: object, owner: type) -> list[asyncio.Event]:
-        return [getattr(instance, name) for name in self.names]
+    def __get__(self, instance: Any, owner: type) -> list[asyncio.Event]:
+        return [getattr(instance.viewed, name) for name in self.names]
 
 
 async def end_tasks(
@@ -122,30 +125,52 @@ def _set_at_end(task: asyncio.Future[None] | None, *events: asyncio.Event) -> No
         task.add_done_callback(set_events)
 
 
-class AiortcRtpSender(rtcrtpsender.RTCRtpSender):
-    """aiortc's sender with what its loop calls under a name of ours, and whose end is bounded."""
+class SenderView:
+    """A sender of aiortc's with its private names under names of ours, and what its loop calls."""
 
     # What waits for the encoder.
-    loop = Private[asyncio.AbstractEventLoop](_SENDER, "__loop")
-    rtp_task = Private[asyncio.Future[None] | None](_SENDER, "__rtp_task")
-    rtcp_task = Private[asyncio.Future[None] | None](_SENDER, "__rtcp_task")
+    loop = OfViewed[asyncio.AbstractEventLoop](_SENDER, "__loop")
+    rtp_task = OfViewed[asyncio.Future[None] | None](_SENDER, "__rtp_task")
+    rtcp_task = OfViewed[asyncio.Future[None] | None](_SENDER, "__rtcp_task")
     rtp_events = _Events(_SENDER, "__rtp_started", "__rtp_exited")
     rtcp_events = _Events(_SENDER, "__rtcp_started", "__rtcp_exited")
 
+    def __init__(self, sender: "AiortcRtpSender") -> None:
+        self.viewed = sender
+
+    async def next_frame(self, codec: aiortc.RTCRtpCodecParameters) -> RTCEncodedFrame | None:
+        """Return the next frame to send, or None; what a subclass overrides."""
+        return await self.encode_frame(codec)
+
+    async def encode_frame(self, codec: aiortc.RTCRtpCodecParameters) -> RTCEncodedFrame | None:
+        """Return the next frame as aiortc does, or None if there is nothing to send."""
+        return await super(AiortcRtpSender, self.viewed)._next_encoded_frame(codec)
+
+    def set_track(self, track: aiortc.MediaStreamTrack | None) -> None:
+        """Set the track at once."""
+        super(AiortcRtpSender, self.viewed).replaceTrack(track)
+
+
+class AiortcRtpSender(rtcrtpsender.RTCRtpSender):
+    """aiortc's sender, whose core provides the frames, and whose end is bounded."""
+
+    _core: SenderView
+
     async def send(self, parameters: RTCRtpSendParameters) -> None:
         """Begin to send."""
-        begun = self.rtp_task is not None
+        core = self._core
+        begun = core.rtp_task is not None
         # It may have been made for another event loop, or before there was one.
-        self.loop = asyncio.get_running_loop()
+        core.loop = asyncio.get_running_loop()
         await super().send(parameters)
         if not begun:
-            _set_at_end(self.rtp_task, *self.rtp_events)
-            _set_at_end(self.rtcp_task, *self.rtcp_events)
+            _set_at_end(core.rtp_task, *core.rtp_events)
+            _set_at_end(core.rtcp_task, *core.rtcp_events)
 
     async def stop(self) -> None:
         """End for good; a track that doesn't end its recv() is waited for, but not for ever."""
         what = f"the sender of a track, {self.track!r}"
-        await end_tasks(super().stop(), self.rtp_task, self.rtcp_task, what=what)
+        await end_tasks(super().stop(), self._core.rtp_task, self._core.rtcp_task, what=what)
 
     async def _send_rtcp(self, packets: list[AnyRtcpPacket]) -> None:
         try:
@@ -153,20 +178,16 @@ class AiortcRtpSender(rtcrtpsender.RTCRtpSender):
         except Exception:
             logger.debug("A report couldn't be sent", exc_info=True)
 
-    async def next_encoded_frame(
-        self, codec: aiortc.RTCRtpCodecParameters
-    ) -> RTCEncodedFrame | None:
-        """Return the next frame to send, or None."""
-        return await super()._next_encoded_frame(codec)
-
-    def force_keyframe(self) -> None:
-        """Let the next picture be a keyframe."""
-        self._send_keyframe()
-
     async def _next_encoded_frame(
         self, codec: aiortc.RTCRtpCodecParameters
     ) -> RTCEncodedFrame | None:
-        return await self.next_encoded_frame(codec)
+        return await self._core.next_frame(codec)
+
+
+def send_keyframe(sender: aiortc.RTCRtpSender) -> None:
+    """Let the next picture be one that can be decoded without those before it."""
+    if sender.kind == "video":
+        sender._send_keyframe()
 
 
 def _parts(packet: AnyRtcpPacket) -> Iterator[AnyRtcpPacket]:
@@ -213,44 +234,73 @@ class _JitterBufferSlot:
     """Lets the receiver choose when a jitter buffer is set; reading it costs nothing."""
 
     def __set__(self, receiver: "AiortcRtpReceiver", buffer: JitterBuffer) -> None:
-        vars(receiver)[_JITTER_BUFFER] = receiver.choose_jitter_buffer(buffer)
+        vars(receiver)[_JITTER_BUFFER] = receiver._core.choose_jitter_buffer(buffer)
+
+
+class ReceiverView:
+    """A receiver of aiortc's with its private names under names of ours, and what it asks."""
+
+    rtcp_task = OfViewed[asyncio.Future[None] | None](_RECEIVER, "__rtcp_task")
+    rtcp_events = _Events(_RECEIVER, "__rtcp_started", "__rtcp_exited")
+    active_sources = OfViewed[dict[int, Any]](_RECEIVER, "__active_ssrc")
+    statistics = OfViewed[dict[int, StreamStatistics]](_RECEIVER, "__remote_streams")
+    estimator = OfViewed[RemoteBitrateEstimator | None](_RECEIVER, "__remote_bitrate_estimator")
+    decoder_queue = OfViewed[Queue[Any]](_RECEIVER, "__decoder_queue")
+
+    def __init__(self, receiver: "AiortcRtpReceiver") -> None:
+        self.viewed = receiver
+
+    def choose_jitter_buffer(self, buffer: JitterBuffer) -> JitterBuffer:
+        """Return the jitter buffer to use in place of one that is about to be set."""
+        return buffer
+
+    def source_left(self) -> None:
+        """Take note of an RTCP BYE, by which the other side says that a source sends no more."""
+
+    def call_at_next_packet(self, callback: Callable[[], object]) -> None:
+        """Call something, once, when an RTP packet comes; the packets after it cost nothing."""
+        receiver = self.viewed
+
+        async def handle(packet: RtpPacket, arrival_time_ms: int) -> None:
+            vars(receiver).pop("_handle_rtp_packet", None)
+            callback()
+            await receiver._handle_rtp_packet(packet, arrival_time_ms)
+
+        vars(receiver)["_handle_rtp_packet"] = handle
 
 
 class AiortcRtpReceiver(rtcrtpreceiver.RTCRtpReceiver):
-    """aiortc's receiver, which chooses its jitter buffer, and tells what comes."""
+    """aiortc's receiver, whose core chooses its jitter buffer, and is told what comes."""
 
-    rtcp_task = Private[asyncio.Future[None] | None](_RECEIVER, "__rtcp_task")
-    rtcp_events = _Events(_RECEIVER, "__rtcp_started", "__rtcp_exited")
-    active_sources = Private[dict[int, Any]](_RECEIVER, "__active_ssrc")
-    statistics = Private[dict[int, StreamStatistics]](_RECEIVER, "__remote_streams")
-    estimator = Private[RemoteBitrateEstimator | None](_RECEIVER, "__remote_bitrate_estimator")
-    decoder_queue = Private[Queue[Any]](_RECEIVER, "__decoder_queue")
+    _core: ReceiverView
 
     # aiortc sets it, and so do programs that want a larger one, as Pipecat does.
     _RTCRtpReceiver__jitter_buffer = _JitterBufferSlot()
 
     def __init__(self, kind: str, transport: aiortc.RTCDtlsTransport) -> None:
         super().__init__(kind, transport)
-        self.active_sources = Recent(SOURCES, lambda heard: heard)
-        self.statistics = Recent(SOURCES, lambda stream: stream._last_arrival)
-        if self.estimator is not None:
-            self.estimator.ssrcs = Recent(ESTIMATED_SOURCES, lambda heard: heard)
+        core = self._core
+        core.active_sources = Recent(SOURCES, lambda heard: heard)
+        core.statistics = Recent(SOURCES, lambda stream: stream._last_arrival)
+        if core.estimator is not None:
+            core.estimator.ssrcs = Recent(ESTIMATED_SOURCES, lambda heard: heard)
 
     async def receive(self, parameters: RTCRtpReceiveParameters) -> None:
         """Begin to receive."""
-        begun = self.rtcp_task is not None
+        begun = self._core.rtcp_task is not None
         await super().receive(parameters)
         if not begun:
-            _set_at_end(self.rtcp_task, *self.rtcp_events)
+            _set_at_end(self._core.rtcp_task, *self._core.rtcp_events)
 
     async def stop(self) -> None:
         """End for good."""
-        await end_tasks(super().stop(), self.rtcp_task, what="a receiver")
+        await end_tasks(super().stop(), self._core.rtcp_task, what="a receiver")
 
     def _RTCRtpReceiver__stop_decoder(self) -> None:
+        queue = self._core.decoder_queue
         # It is waited for, and nothing else goes on meanwhile.
-        while self.decoder_queue.qsize() > LAST_PICTURES:
-            self.decoder_queue.get_nowait()
+        while queue.qsize() > LAST_PICTURES:
+            queue.get_nowait()
         super()._RTCRtpReceiver__stop_decoder()  # type: ignore[misc]
 
     async def _send_rtcp(self, packet: AnyRtcpPacket) -> None:
@@ -261,27 +311,10 @@ class AiortcRtpReceiver(rtcrtpreceiver.RTCRtpReceiver):
         except Exception:
             logger.debug("A report couldn't be sent", exc_info=True)
 
-    def choose_jitter_buffer(self, buffer: JitterBuffer) -> JitterBuffer:
-        """Return the jitter buffer to use in place of one that is about to be set."""
-        return buffer
-
-    def call_at_next_packet(self, callback: Callable[[], object]) -> None:
-        """Call something, once, when an RTP packet comes; the packets after it cost nothing."""
-
-        async def handle(packet: RtpPacket, arrival_time_ms: int) -> None:
-            vars(self).pop("_handle_rtp_packet", None)
-            callback()
-            await self._handle_rtp_packet(packet, arrival_time_ms)
-
-        vars(self)["_handle_rtp_packet"] = handle
-
-    def source_left(self) -> None:
-        """Take note of an RTCP BYE, by which the other side says that a source sends no more."""
-
     async def _handle_rtcp_packet(self, packet: AnyRtcpPacket) -> None:
         # It isn't handed on, because the track would end, and never come back.
         if isinstance(packet, RtcpByePacket):
-            self.source_left()
+            self._core.source_left()
         else:
             await super()._handle_rtcp_packet(packet)
 
@@ -313,8 +346,11 @@ def set_track_id(track: aiortc.MediaStreamTrack, track_id: str) -> None:
     track._id = track_id
 
 
-class AiortcRtpTransceiver(rtcrtptransceiver.RTCRtpTransceiver):
-    """aiortc's transceiver with its private attributes under names of ours."""
+class TransceiverView:
+    """The private attributes of one of aiortc's transceivers under names of ours."""
 
-    wanted_direction = Private[str](_TRANSCEIVER, "__direction")
-    negotiated_direction = Private[str | None](_TRANSCEIVER, "__currentDirection")
+    wanted_direction = OfViewed[str](_TRANSCEIVER, "__direction")
+    negotiated_direction = OfViewed[str | None](_TRANSCEIVER, "__currentDirection")
+
+    def __init__(self, transceiver: rtcrtptransceiver.RTCRtpTransceiver) -> None:
+        self.viewed = transceiver

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 __all__ = [
     "SUPPORTED",
+    "OfViewed",
     "Private",
     "as_defined",
     "check",
@@ -124,6 +125,22 @@ def check(required: Iterable[tuple[type | ModuleType, str]]) -> None:
         raise ImportError(
             f"restartice supports {SUPPORTED}; {found} lack {', '.join(sorted(missing))}."
         )
+
+
+class OfViewed(property, Generic[T]):
+    """A private attribute of the object that a view is on, under a name of ours."""
+
+    def __init__(self, owner: type, name: str) -> None:
+        private = require(owner, name)
+        super().__init__(
+            attrgetter(f"viewed.{private}"),
+            lambda self, value: setattr(self.viewed, private, value),
+        )
+
+    if TYPE_CHECKING:
+
+        def __get__(self, instance: object, owner: type | None = None) -> T: ...  # type: ignore[override]
+        def __set__(self, instance: object, value: T) -> None: ...
 
 
 class Private(property, Generic[T]):

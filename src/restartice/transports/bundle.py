@@ -12,8 +12,8 @@ from aiortc import RTCBundlePolicy
 from aiortc.rtcrtptransceiver import RTCRtpTransceiver
 
 from ..configuration import check_change, in_force, validated
+from ..event_loop import LoopAffinity
 from ..events import Emitter, shield
-from ..home import Home, adopt
 from ..ice.gatherer import RTCIceGatherer
 from ..ice.gathering.forgotten import OpenConnections
 from ..ice.gathering.servers import RTCPeerConnectionIceErrorEvent
@@ -22,6 +22,7 @@ from ..ice.transport import RTCIceTransport
 from ..sdp.description import bundled_mids
 from ..seam import AiortcPeerConnection, mark_bundled, mline_index
 from ..settings import IceSettings
+from .data_channel import adopt
 from .dtls import RTCDtlsTransport
 from .failure_timer import FailureTimer
 from .resumption import resume
@@ -56,7 +57,7 @@ class TransportOwner(Emitter, AiortcPeerConnection):
         if configuration.certificates:
             self.certificates = list(configuration.certificates)
         self.ice_settings = settings
-        self.home = Home()
+        self.home = LoopAffinity()
         self.failure_timer = FailureTimer(settings.failed_timeout, self._end)
         # While aiortc applies a remote description its transports are incomplete.
         self.applying_remote: SessionDescription | None = None

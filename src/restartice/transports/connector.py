@@ -74,7 +74,7 @@ class Connector:
         connection = self._connection
         for transceiver in connection.transceivers:
             rides = transceiver.receiver.transport is transport
-            if rides and transceiver in connection.remote_dtls and not transceiver.stopping:
+            if rides and transceiver in connection.remote_dtls and not transceiver.stopped:
                 yield transceiver
         sctp = connection.sctp_transport
         if sctp is not None and sctp.transport is transport and sctp in connection.remote_dtls:

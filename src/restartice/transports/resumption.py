@@ -1,7 +1,7 @@
 """Letting media and data go on at once when a path works again, or another one takes over."""
 
 import asyncio
-from typing import Final, Protocol, runtime_checkable
+from typing import Final
 
 import aiortc
 
@@ -13,6 +13,7 @@ from ..seam import (
     oldest_unacknowledged,
     repeat_data,
     round_trip_of,
+    send_keyframe,
 )
 from .sctp import RTCSctpTransport
 
@@ -22,14 +23,6 @@ __all__ = ["resume"]
 # vain. In between it is ever longer.
 SHORTEST_WAIT: Final = 0.05
 LONGEST_WAIT: Final = 4.0
-
-
-@runtime_checkable
-class SendsPictures(Protocol):
-    """A sender that can be asked for a picture that needs none before it."""
-
-    def send_keyframe(self) -> None:
-        """Let the next picture be one that can be decoded without those before it."""
 
 
 def resume(connection: AiortcPeerConnection, transport: RTCIceTransport, *, lossy: bool) -> None:
@@ -48,9 +41,8 @@ def resume(connection: AiortcPeerConnection, transport: RTCIceTransport, *, loss
             sctp.repeat_setup()
     if lossy:
         for transceiver in connection.transceivers:
-            sender = transceiver.sender
-            if sender.transport.transport is transport and isinstance(sender, SendsPictures):
-                sender.send_keyframe()
+            if transceiver.sender.transport.transport is transport:
+                send_keyframe(transceiver.sender)
 
 
 def _resume_data(sctp: aiortc.RTCSctpTransport, *, lossy: bool) -> None:

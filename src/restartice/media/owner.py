@@ -1,0 +1,45 @@
+"""What transceivers need of the connection that owns them."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine, Generator
+from typing import Any, Protocol
+
+from ..event_loop import LoopAffinity
+
+__all__ = ["Done", "Operations", "Owner"]
+
+
+class Operations(Protocol):
+    """The operations chain of the connection."""
+
+    @property
+    def empty(self) -> bool:
+        """Whether no operation runs or waits."""
+
+    async def run(self, operation: Callable[[], Awaitable[None]]) -> None:
+        """Run the operation when all earlier ones have settled."""
+
+
+class Owner(Protocol):
+    """The connection."""
+
+    @property
+    def operations(self) -> Operations:
+        """The operations chain."""
+
+    is_closed: bool
+    home: LoopAffinity
+
+    def update_negotiation_needed_flag(self) -> None:
+        """Find out in a later task if negotiation is needed."""
+
+    def in_background(self, job: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Run a coroutine whose failure concerns nobody; it ends when the connection closes."""
+
+
+class Done:
+    """An awaitable that is done already."""
+
+    def __await__(self) -> Generator[Any, None, None]:
+        return
+        yield

@@ -1,0 +1,106 @@
+"""RTCRtpReceiver: aiortc's, whose track is there from the start and can be muted."""
+
+import asyncio
+import copy
+from typing import TYPE_CHECKING
+
+import aiortc
+from aiortc import RTCRtpParameters
+from aiortc.rtcrtpparameters import RTCRtpReceiveParameters
+
+from ..seam import AiortcRtpReceiver, ReceiverView, is_new_video_buffer, set_track_id
+from ..settings import IceSettings
+from .jitterbuffer import JitterBuffer
+from .parameters import common_parameters
+from .tracks import RemoteTrack, set_muted_state
+
+if TYPE_CHECKING:
+    from aiortc.jitterbuffer import JitterBuffer as AnyJitterBuffer
+
+__all__ = ["RTCRtpReceiver"]
+
+
+class ReceiverCore(ReceiverView):
+    """What the connection knows of a receiver, and changes.
+
+    Attributes:
+        track: The track that is received.
+        receptive: Whether the remote side may send, by what is negotiated.
+        negotiated: What is negotiated to be received.
+    """
+
+    def __init__(self, receiver: "RTCRtpReceiver", kind: str, settings: IceSettings) -> None:
+        super().__init__(receiver)
+        self._patience = settings.video_patience
+        self.track = RemoteTrack(kind)
+        self.receptive = False
+        self.negotiated = RTCRtpParameters()
+        self._named = False
+
+    def choose_jitter_buffer(self, buffer: "AnyJitterBuffer") -> "AnyJitterBuffer":
+        """Return one as large that doesn't wait for what will not come, if it is for video."""
+        if is_new_video_buffer(buffer):
+            return JitterBuffer(buffer.capacity, self._patience)
+        return buffer
+
+    def name_track(self, track_id: str | None) -> None:
+        """Give the track the id of the remote side's first description of it, as aiortc does."""
+        if not self._named and track_id is not None:
+            set_track_id(self.track, track_id)
+        self._named = True
+
+    def expect_media(self) -> None:
+        """Unmute the track when media comes."""
+        self.receptive = True
+        if self.track.muted:
+            loop = asyncio.get_running_loop()
+            self.call_at_next_packet(lambda: loop.call_soon(self._media_comes))
+
+    def _media_comes(self) -> None:
+        if self.receptive:
+            set_muted_state(self.track, muted=False)
+
+    def source_left(self) -> None:
+        """Mute the track until media comes again.
+
+        In aiortc the track ends. But libwebrtc says goodbye for its sources when a negotiation
+        makes it rebuild their streams, which then go on.
+
+        Spec: https://w3c.github.io/webrtc-pc/#mediastreamtrack-network-use
+        """
+        if self.receptive:
+            set_muted_state(self.track, muted=True)
+            self.expect_media()
+
+
+class RTCRtpReceiver(AiortcRtpReceiver):
+    """aiortc's receiver, which doesn't wait for packets that got lost in an outage.
+
+    Args:
+        kind: `"audio"` or `"video"`.
+        transport: The DTLS transport.
+        settings: Those of the connection, which say how long a missing packet is waited for.
+
+    Spec: https://w3c.github.io/webrtc-pc/#rtcrtpreceiver-interface
+    """
+
+    _core: ReceiverCore
+
+    def __init__(
+        self, kind: str, transport: aiortc.RTCDtlsTransport, settings: IceSettings | None = None
+    ) -> None:
+        # First, because aiortc's constructor makes the jitter buffer.
+        self._core = ReceiverCore(self, kind, settings or IceSettings())
+        super().__init__(kind, transport)
+
+    def getParameters(self) -> RTCRtpParameters:
+        """Return what is negotiated to be received.
+
+        Spec: https://w3c.github.io/webrtc-pc/#dom-rtcrtpreceiver-getparameters
+        """
+        return copy.deepcopy(self._core.negotiated)
+
+    async def receive(self, parameters: RTCRtpReceiveParameters) -> None:
+        """Begin to receive what is negotiated."""
+        self._core.negotiated = common_parameters(parameters)
+        await super().receive(parameters)

@@ -1,0 +1,208 @@
+"""RTCRtpSender: aiortc's, whose track is in streams, and which doesn't send in vain."""
+
+import asyncio
+import copy
+import uuid
+from collections.abc import Awaitable
+from typing import TYPE_CHECKING, Final
+
+import aiortc
+from aiortc import InvalidStateError, RTCRtpParameters
+from aiortc.rtcrtpparameters import RTCRtpSendParameters as NegotiatedParameters
+
+from ..ice.transport import RTCIceTransport
+from ..seam import AiortcRtpSender, SenderView, send_keyframe
+from .owner import Done, Owner
+from .parameters import (
+    RTCRtpSendParameters,
+    check_modification,
+    common_parameters,
+    usable_encodings,
+)
+from .streams import MediaStream, stream_ids
+
+if TYPE_CHECKING:
+    from aiortc.rtcrtpsender import RTCEncodedFrame
+
+    from .transceiver import RTCRtpTransceiver
+
+__all__ = ["RTCRtpSender"]
+
+# How many packets are sent on a path that seems to be lost.
+VOID_LIMIT: Final = 1 << 14
+PAUSE: Final = 0.02
+
+
+class SenderCore(SenderView):
+    """What the connection knows of a sender, and changes.
+
+    Attributes:
+        transceiver: The transceiver, or None for a sender that a program has made by itself.
+        stream_ids: The ids of the streams that the track is announced in.
+        encodings: How the track is encoded.
+        negotiated: What is negotiated to be sent.
+        last_returned: What getParameters() returned last, until something changes.
+    """
+
+    transceiver: "RTCRtpTransceiver | None" = None
+
+    def __init__(self, sender: "RTCRtpSender") -> None:
+        super().__init__(sender)
+        self.stream_ids: tuple[str, ...] = ()
+        self.encodings = usable_encodings(None)
+        self.negotiated = RTCRtpParameters()
+        self.last_returned: RTCRtpSendParameters | None = None
+        self._sent_in_vain = 0
+        self._holding = False
+
+    def owner(self, name: str) -> Owner:
+        """Return the connection, for a call of that name.
+
+        Raises:
+            InvalidStateError: The connection is closed, or there is none.
+            RuntimeError: This is not the thread of the connection's event loop.
+        """
+        if self.transceiver is None:
+            raise InvalidStateError("RTCRtpSender belongs to no RTCPeerConnection")
+        return self.transceiver._core.owner_for(name)
+
+    def raise_if_stopped(self) -> None:
+        """Raise InvalidStateError if the transceiver is stopped."""
+        if self.transceiver is not None:
+            self.transceiver._core.raise_if_stopped()
+
+    async def replace_track(self, track: aiortc.MediaStreamTrack | None) -> None:
+        """Set the track, as an operation of the connection."""
+        self.raise_if_stopped()
+        self.set_track(track)
+
+    async def next_frame(self, codec: aiortc.RTCRtpCodecParameters) -> "RTCEncodedFrame | None":
+        """Return the next frame to send, or None if the track's next one isn't to be sent."""
+        if not self._has_path() or not self.encodings[0].active:
+            self._holding = True
+            await self._skip_frame()
+            return None
+        if self._holding:
+            self._holding = False
+            send_keyframe(self.viewed)
+        frame = await self.encode_frame(codec)
+        if frame is not None:
+            self._sent_in_vain += len(frame.payloads)
+        return frame
+
+    def _has_path(self) -> bool:
+        """Return whether to send: not without a path, nor too much on one that seems to be lost.
+
+        The receiver counts how often the 16 bits of the sequence number wrap around, which goes
+        wrong when it misses 2^15 packets. (RFC 3711 section 3.3.1)
+        """
+        ice = self.viewed.transport.transport
+        if not isinstance(ice, RTCIceTransport):
+            return True  # aiortc's, made by a program: it ends when its path does
+        if not ice.path_lost:
+            self._sent_in_vain = 0
+        return ice.sendable and self._sent_in_vain < VOID_LIMIT
+
+    async def _skip_frame(self) -> None:
+        if (track := self.viewed.track) is None:
+            await asyncio.sleep(PAUSE)
+        else:
+            await track.recv()
+
+
+class RTCRtpSender(AiortcRtpSender):
+    """aiortc's sender, whose track is in streams.
+
+    While nothing can be sent it goes on reading its track, but encodes nothing.
+
+    Spec: https://w3c.github.io/webrtc-pc/#rtcrtpsender-interface
+    """
+
+    _core: SenderCore
+
+    def __init__(
+        self, trackOrKind: aiortc.MediaStreamTrack | str, transport: aiortc.RTCDtlsTransport
+    ) -> None:
+        # First, because aiortc's constructor calls replaceTrack().
+        self._core = SenderCore(self)
+        super().__init__(trackOrKind, transport)
+
+    def setStreams(self, *streams: MediaStream | str) -> None:
+        """Announce the track in other streams, given themselves or by their ids.
+
+        Raises:
+            InvalidStateError: The connection is closed.
+
+        Spec: https://w3c.github.io/webrtc-pc/#dom-rtcrtpsender-setstreams
+        """
+        owner = self._core.owner("setStreams()")
+        self._core.stream_ids = stream_ids(streams)
+        owner.update_negotiation_needed_flag()
+
+    def replaceTrack(self, track: aiortc.MediaStreamTrack | None) -> Awaitable[None]:  # type: ignore[override]
+        """Send another track, or none, without negotiation.
+
+        It has happened when this returns, as in aiortc, unless operations of the connection are
+        under way, after which it happens.
+
+        Returns:
+            Something to await, if that matters.
+
+        Raises:
+            InvalidStateError: The transceiver is stopped, or the connection is closed.
+            TypeError: The track is of another kind.
+
+        Spec: https://w3c.github.io/webrtc-pc/#dom-rtcrtpsender-replacetrack
+        """
+        core = self._core
+        if core.transceiver is None:
+            core.set_track(track)
+            return Done()
+        owner = core.owner("replaceTrack()")
+        if track is not None and track.kind != self.kind:
+            raise TypeError(f"A track of kind {track.kind} can't replace one of kind {self.kind}")
+        core.raise_if_stopped()
+        if owner.operations.empty:
+            core.set_track(track)
+            return Done()
+        return owner.in_background(owner.operations.run(lambda: core.replace_track(track)))
+
+    def getParameters(self) -> RTCRtpSendParameters:
+        """Return what is sent, of which `encodings` can be changed and given to setParameters().
+
+        Spec: https://w3c.github.io/webrtc-pc/#dom-rtcrtpsender-getparameters
+        """
+        core = self._core
+        if core.last_returned is None:
+            core.last_returned = RTCRtpSendParameters(
+                **vars(copy.deepcopy(core.negotiated)),
+                transactionId=str(uuid.uuid4()),
+                encodings=copy.deepcopy(core.encodings),
+            )
+        return copy.deepcopy(core.last_returned)
+
+    async def setParameters(self, parameters: RTCRtpSendParameters) -> None:
+        """Change how the track is sent, without negotiation.
+
+        Raises:
+            InvalidStateError: getParameters() wasn't called since the last change, or the
+                transceiver is stopped.
+            InvalidModificationError: Something has changed that may not.
+
+        Spec: https://w3c.github.io/webrtc-pc/#dom-rtcrtpsender-setparameters
+        """
+        core = self._core
+        if core.transceiver is not None:
+            core.owner("setParameters()")
+            core.raise_if_stopped()
+        if core.last_returned is None:
+            raise InvalidStateError("getParameters() comes before setParameters()")
+        check_modification(core.last_returned, parameters)
+        core.last_returned = None
+        core.encodings = copy.deepcopy(parameters.encodings)
+
+    async def send(self, parameters: NegotiatedParameters) -> None:
+        """Begin to send what is negotiated."""
+        self._core.negotiated = common_parameters(parameters)
+        self._core.last_returned = None
+        await super().send(parameters)
