@@ -284,7 +284,7 @@ class WebSocketSignaling(BaseSignaling):
         if candidate is None:
             await self._signal(Candidate(None), to)
         else:
-            await self._signal(Candidate(RTCIceCandidate.extend(candidate, None).toJSON()), to)
+            await self._signal(Candidate(RTCIceCandidate(**vars(candidate)).toJSON()), to)
 
     async def send_custom(self, value: Any, to: str | None = None) -> None:
         """Send what the application has to say; as send() does.

@@ -15,9 +15,11 @@ __all__ = [
     "RTCIceCandidate",
     "belongs_nowhere",
     "checked",
+    "end_of_candidates",
     "has_usable_port",
     "is_end",
     "is_unicode",
+    "with_ufrag",
 ]
 
 UFRAG = re.compile(r" ufrag (\S+)")
@@ -74,35 +76,17 @@ class RTCIceCandidate(AiortcCandidate, metaclass=_AnyCandidate):
 
     usernameFragment: str | None = None
 
-    @classmethod
-    def extend(cls, candidate: aiortc.RTCIceCandidate, ufrag: str | None) -> Self:
-        """Copy aiortc's candidate and add the username fragment, unless it has one already.
-
-        Args:
-            candidate: One of aiortc's, or of ours.
-            ufrag: The username fragment.
-        """
-        values = vars(candidate)
-        return cls(**{**values, "usernameFragment": values.get("usernameFragment") or ufrag})
-
-    @classmethod
-    def end(cls, ufrag: str | None, mid: str | None = None, index: int | None = None) -> Self:
-        """Make the one that stands for the end of a generation's candidates.
-
-        Args:
-            ufrag: The username fragment of the generation, None for the newest.
-            mid: Of its media section.
-            index: The place of that.
-        """
-        return cls(1, "", "", 0, 0, "udp", "", None, None, mid, index, None, ufrag)
-
     @property
     def candidate(self) -> str:
         """The value of the candidate attribute, empty if this is the end of candidates.
 
         Spec: https://w3c.github.io/webrtc-pc/#dom-rtcicecandidate-candidate
         """
-        return f"candidate:{self.to_sdp()}" if self.type else ""
+        if not self.type:
+            return ""
+        # (RFC 8839 section 5.1, RFC 8840 section 4.1)
+        extension = f" ufrag {self.usernameFragment}" if self.usernameFragment else ""
+        return f"candidate:{candidate_to_sdp(self)}{extension}"
 
     @property
     def address(self) -> str | None:
@@ -131,8 +115,10 @@ class RTCIceCandidate(AiortcCandidate, metaclass=_AnyCandidate):
         index = _typed(init, "sdpMLineIndex", int)
         ufrag = _typed(init, "usernameFragment", str)
         if not text:
-            return None if (mid, index, ufrag) == (None,) * 3 else cls.end(ufrag, mid, index)
-        candidate = cls.extend(_parse_candidate(text), ufrag)
+            if (mid, index, ufrag) == (None,) * 3:
+                return None
+            return cls(**vars(end_of_candidates(ufrag, mid, index)))
+        candidate = cls(**vars(with_ufrag(_parse_candidate(text), ufrag)))
         candidate.sdpMid = mid
         candidate.sdpMLineIndex = index
         return candidate
@@ -149,10 +135,31 @@ class RTCIceCandidate(AiortcCandidate, metaclass=_AnyCandidate):
             "usernameFragment": self.usernameFragment,
         }
 
-    def to_sdp(self) -> str:
-        """Return the value of the SDP's candidate attribute. (RFC 8839 section 5.1, RFC 8840)."""
-        text = candidate_to_sdp(self)
-        return f"{text} ufrag {self.usernameFragment}" if self.usernameFragment else text
+
+def with_ufrag(candidate: aiortc.RTCIceCandidate, ufrag: str | None) -> RTCIceCandidate:
+    """Copy a candidate and add the username fragment, unless it has one already.
+
+    Args:
+        candidate: One of aiortc's, or of ours.
+        ufrag: The username fragment.
+    """
+    values = vars(candidate)
+    return RTCIceCandidate(
+        **{**values, "usernameFragment": values.get("usernameFragment") or ufrag}
+    )
+
+
+def end_of_candidates(
+    ufrag: str | None, mid: str | None = None, index: int | None = None
+) -> RTCIceCandidate:
+    """Make the candidate that stands for the end of a generation's candidates.
+
+    Args:
+        ufrag: The username fragment of the generation, None for the newest.
+        mid: The mid of the media section.
+        index: The index of the media section.
+    """
+    return RTCIceCandidate(1, "", "", 0, 0, "udp", "", None, None, mid, index, None, ufrag)
 
 
 def is_end(candidate: aiortc.RTCIceCandidate | None) -> bool:
@@ -270,4 +277,4 @@ def _parse_candidate(text: str) -> RTCIceCandidate:
         raise CandidateSyntaxError(f"malformed candidate {text!r}") from None
     _check_ranges(candidate)
     match = UFRAG.search(value)
-    return RTCIceCandidate.extend(candidate, match.group(1) if match else None)
+    return with_ufrag(candidate, match.group(1) if match else None)

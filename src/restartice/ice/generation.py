@@ -11,7 +11,7 @@ import aiortc
 from aiortc.exceptions import OperationError
 
 from ..seam import candidate_from_aioice, candidate_to_aioice, hear_answers
-from .candidate import RTCIceCandidate
+from .candidate import RTCIceCandidate, with_ufrag
 from .connection import IceConnection
 from .credentials import IceCredentials
 from .gathering.forgotten import weakly
@@ -129,7 +129,7 @@ class IceGeneration:
 
     def _candidate_found(self, candidate: aioice.Candidate) -> None:
         ufrag = self.credentials.ufrag
-        self.found.append(RTCIceCandidate.extend(candidate_from_aioice(candidate), ufrag))
+        self.found.append(with_ufrag(candidate_from_aioice(candidate), ufrag))
         self.on_news()
 
     async def _resolve(self, candidate: aiortc.RTCIceCandidate) -> None:

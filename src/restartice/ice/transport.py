@@ -7,7 +7,7 @@ import aiortc
 from aiortc import InvalidStateError, RTCIceParameters
 
 from ..seam import CandidatePair, candidate_from_aioice
-from .candidate import RTCIceCandidate, is_end
+from .candidate import RTCIceCandidate, is_end, with_ufrag
 from .generation import IceGeneration
 from .generations import find_generation
 from .handover import GenerationSwitch
@@ -101,9 +101,9 @@ class RTCIceTransport(GenerationSwitch):
         ufrag = None if self.remote is None else self.remote.credentials.ufrag
         if generation.remote is None:
             waiting = self._early if self.remote is None else self.remote.candidates
-            return [RTCIceCandidate.extend(c, ufrag) for c in waiting]
+            return [with_ufrag(c, ufrag) for c in waiting]
         return [
-            RTCIceCandidate.extend(candidate_from_aioice(candidate), ufrag)
+            with_ufrag(candidate_from_aioice(candidate), ufrag)
             for candidate in generation.connection.remote_candidates
         ]
 
@@ -117,10 +117,8 @@ class RTCIceTransport(GenerationSwitch):
             return None
         remote = None if carrier.remote is None else carrier.remote.credentials.ufrag
         return RTCIceCandidatePair(
-            RTCIceCandidate.extend(
-                candidate_from_aioice(pair.local_candidate), carrier.credentials.ufrag
-            ),
-            RTCIceCandidate.extend(candidate_from_aioice(pair.remote_candidate), remote),
+            with_ufrag(candidate_from_aioice(pair.local_candidate), carrier.credentials.ufrag),
+            with_ufrag(candidate_from_aioice(pair.remote_candidate), remote),
         )
 
     # aiortc's interface.

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import aiortc
 from aiortc.sdp import MediaDescription
 
-from ..ice.candidate import RTCIceCandidate
+from ..ice.candidate import RTCIceCandidate, end_of_candidates
 from ..ice.gathering.servers import RTCPeerConnectionIceErrorEvent
 from ..ice.generation import IceGeneration
 from ..ice.transport import RTCIceTransport
@@ -88,7 +88,7 @@ class CandidateAnnouncer(TransportOwner):
     def _finish(self, transport: RTCIceTransport, generation: IceGeneration) -> None:
         if not generation.finished:
             return
-        end = RTCIceCandidate.end(generation.credentials.ufrag)
+        end = end_of_candidates(generation.credentials.ufrag)
         for index, section in self._sections(transport, end.usernameFragment):
             if end.sdpMid is None:
                 end.sdpMid, end.sdpMLineIndex = section.rtp.muxId, index
