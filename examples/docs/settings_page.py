@@ -40,6 +40,7 @@ UNITS: Final = {
     "port_range": "UDP ports",
     "probes": "requests",
     "drain_limit": "generations",
+    "spares": "pairs",
     "rate": "messages/s",
     "burst": "messages",
     "max_message_size": "bytes",

@@ -73,6 +73,11 @@ class IceSettings:
             kind has answered.
         release_timeout: How long a TURN server may take to confirm that it has got a relayed
             address back, which is how long close() waits for it at most.
+        spares: How many pairs between other networks are kept ready beside the one in use, to take
+            over without signaling when that fails; 0 for none. All together are asked if they
+            work every 4 s: with the answers, and what the other end asks, that is a packet each
+            second. While the traffic on the pair in use has stopped for longer than usual, for a
+            second at most, what is sent goes by the best of them, too.
         video_patience: How long a missing packet of video is waited for before its picture is
             given up and a whole one is asked for.
         port_range: The first and the last of the UDP ports that are used on this host, for host
@@ -108,6 +113,7 @@ class IceSettings:
     server_timeout: float = 10.0
     server_grace: float = 0.25
     release_timeout: float = 2.0
+    spares: int = 2
     video_patience: float = 0.6
     port_range: tuple[int, int] | None = None
     interfaces: InterfaceFilter | None = None
@@ -123,6 +129,8 @@ class IceSettings:
             value = getattr(self, name)
             if not (is_number(value) and isinstance(value, int) and value > 0):
                 raise ValueError(f"{name} must be a positive integer, not {value!r}")
+        if not (is_number(self.spares) and isinstance(self.spares, int) and self.spares >= 0):
+            raise ValueError(f"spares must be 0 or a positive integer, not {self.spares!r}")
         if not isinstance(self.loopback_candidates, bool):
             raise TypeError("loopback_candidates must be a bool")
         _check_ports(self.port_range)

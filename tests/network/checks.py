@@ -1,5 +1,6 @@
 """What the tests ask of two peers."""
 
+import asyncio
 from collections.abc import Sequence
 
 from network.namespaces import address
@@ -22,6 +23,28 @@ async def link_in_use(peers: Peers) -> int:
         links.append(next(link for link in (0, 1) if address(side, link) == local))
     assert links[0] == links[1]
     return links[0]
+
+
+async def wait_until_ready(peers: Peers, messages: int = 50, deadline: float = 30.0) -> None:
+    """Return when both have received so many messages, and know another pair that works."""
+    async with asyncio.timeout(deadline):
+        for peer in peers:
+            while True:
+                report = await peer.order(do="report")
+                if report["received"] >= messages and report["working"] > 1:
+                    break
+                await asyncio.sleep(0.1)
+
+
+async def listen(peers: Peers) -> None:
+    """Let both begin to measure how long no message comes."""
+    for peer in peers:
+        await peer.order(do="listen")
+
+
+async def longest_silence(peers: Peers) -> float:
+    """Return how long no message came to either of them, at most, in seconds."""
+    return max([float((await peer.order(do="report"))["silence"]) for peer in peers])
 
 
 async def notify(peers: Peers, after: float) -> None:

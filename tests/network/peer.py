@@ -65,6 +65,9 @@ class Peer:
         self.notify_after = float("inf")
         self.frame_after = float("inf")
         self.flow_after = float("inf")
+        # The longest time between two messages, and when the last one came.
+        self.silence = 0.0
+        self.heard_at = float("inf")
         self._channel: aiortc.RTCDataChannel | None = None
         self._tasks: set[asyncio.Task[Any]] = set()
         self._watch()
@@ -97,6 +100,8 @@ class Peer:
             if pair is not None and pair.local.usernameFragment != ufrag:
                 ufrag = pair.local.usernameFragment
                 tell("switched", ufrag=ufrag)
+            if pair is not None:
+                tell("pair", local=pair.local.ip, remote=pair.remote.ip)
 
         transport.on("selectedcandidatepairchange", tell_pair)
 
@@ -123,6 +128,8 @@ class Peer:
         number, sent_at = message.split()
         self.in_order = self.in_order and int(number) == self.received
         self.received += 1
+        self.silence = max(self.silence, time.monotonic() - self.heard_at)
+        self.heard_at = time.monotonic()
         if time.monotonic() > self.flow_after:
             self.flow_after = float("inf")
             tell("flow")
@@ -199,6 +206,10 @@ class Peer:
         """Tell what comes first after a time: a message, one that was sent then, a frame."""
         self.notify_after = self.frame_after = self.flow_after = after
 
+    def do_listen(self) -> None:
+        """Begin to measure how long no message comes, at most."""
+        self.silence, self.heard_at = 0.0, time.monotonic()
+
     def do_restart(self) -> None:
         """Restart ICE."""
         self.pc.restartIce()
@@ -213,10 +224,15 @@ class Peer:
 
     def do_report(self) -> dict[str, Any]:
         """Tell how things are."""
-        pair = self._ice_transport().getSelectedCandidatePair()
+        transport = self._ice_transport()
+        pair = transport.getSelectedCandidatePair()
+        checked = transport.generations[0].connection.check_list
         return {
             "received": self.received,
             "in_order": self.in_order,
+            "role": transport.role,
+            "working": sum(p.state.name == "SUCCEEDED" for p in checked),
+            "silence": max(self.silence, time.monotonic() - self.heard_at),
             "channel": None if self._channel is None else self._channel.readyState,
             "type": None if pair is None else pair.local.type,
             "local": None if pair is None else pair.local.ip,

@@ -31,6 +31,13 @@ def test_counts_are_positive_integers(name: str, value: Any) -> None:
         IceSettings(**{name: value})
 
 
+@pytest.mark.parametrize("value", [-1, 1.5, "2", None, True])
+def test_spares_may_be_none(value: Any) -> None:
+    assert IceSettings(spares=0).spares == 0
+    with pytest.raises(ValueError, match="spares"):
+        IceSettings(spares=value)
+
+
 def test_loopback_candidates_is_a_bool() -> None:
     with pytest.raises(TypeError, match="loopback_candidates"):
         IceSettings(loopback_candidates=1)  # type: ignore[arg-type]

@@ -15,6 +15,7 @@ from ..seam import (
     address_of,
     keep_latest,
     new_ice_connection,
+    nomination_of,
     on_top_of,
     repeat_requests,
 )
@@ -29,6 +30,7 @@ from .incoming.guarded_socket import UNREADABLE, Address
 from .incoming.new_ports import NewPorts
 from .incoming.peer_reflexive import PeerReflexive
 from .liveness import PathState, Timings
+from .paths.keeper import PathKeeper, Reason
 
 __all__ = ["IceConnection", "Observer", "consent_timings", "make_ice_connection"]
 
@@ -53,6 +55,9 @@ class Observer(Protocol):
     def role_switched(self, *, controlling: bool) -> None:
         """A conflict of roles was repaired by taking the other one."""
 
+    def send_twice(self, connection: "IceConnection", pair: CandidatePair | None) -> None:
+        """Send on a second pair, too, or on none any more."""
+
 
 class IceConnection(GatheringConnection):
     """aioice's connection, which hands over data, and reports its nomination and its path.
@@ -73,6 +78,11 @@ class IceConnection(GatheringConnection):
         self.asked = asyncio.Event()
         self.timings: Callable[[], Timings] = Timings
         self.watch: PathWatch | None = None
+        self.keeper: PathKeeper | None = None
+        self.remote_tie_breaker = 0
+        # Why the pair in use is, unless the other end has nominated it.
+        self.reason: Reason | None = None
+        self._nomination = 0
         self._checks: dict[CandidatePair, CheckCounter] = {}
         self._triggered = TriggeredChecks()
         self._dead: set[CandidatePair] = set()
@@ -136,6 +146,8 @@ class IceConnection(GatheringConnection):
     def pairs_changed(self) -> None:
         """Have the pairs sorted, once for all that are made now."""
         self.schedule.pairs_changed()
+        if self.keeper is not None:
+            self.keeper.pairs_changed()
 
     async def _insist(self) -> None:
         while True:
@@ -156,7 +168,14 @@ class IceConnection(GatheringConnection):
             self.heard = True
             if self.watch is not None:
                 self.watch.packet_came()
+            if self.keeper is not None:
+                self.keeper.packet_came()
         self.deliver(datagram)
+
+    def traffic_apart(self) -> None:
+        """Take note that traffic has come in on a pair beside the one in use."""
+        if self.keeper is not None:
+            self.keeper.traffic_came()
 
     def data_received(self, data: bytes, component: int) -> None:  # noqa: ARG002  aioice's interface
         """Drop what aioice takes for traffic: a STUN message that it could not read."""
@@ -185,6 +204,22 @@ class IceConnection(GatheringConnection):
         if self.watch is not None and self.selected_pair in pairs:
             self.watch.pair_died()
 
+    def sending_failed(self, protocol: object) -> None:
+        """Leave the pair in use at once if the system can't send on it any more."""
+        pair = self.selected_pair
+        if self.keeper is not None and pair is not None and pair.protocol is protocol:
+            self.keeper.path_gone()
+
+    def address_gone(self, address: str) -> None:
+        """Leave the pairs of one of our addresses at once, which the host has lost."""
+        if self.keeper is None:
+            return
+        gone = [pair for pair in self.check_list if pair.local_candidate.host == address]
+        for pair in gone:
+            self.keeper.pair_gone(pair)
+        if self.selected_pair in gone:
+            self.keeper.path_gone()
+
     def check_complete(self, pair: CandidatePair) -> None:
         """Report a nomination at once, not when connect() returns up to 20 ms later."""
         before = self.selected_pair
@@ -192,8 +227,52 @@ class IceConnection(GatheringConnection):
         if self.selected_pair is before:
             return
         self.gate.end_holding()
+        if self.keeper is not None:
+            self.keeper.selected_changed()
         if self.observer is not None:
             self.observer.pair_nominated(self)
+
+    # What keeps other paths ready asks for.
+
+    def in_order(self, pairs: list[CandidatePair]) -> list[CandidatePair]:
+        """Return pairs in the order in which they are checked."""
+        return self.schedule.in_order(pairs)
+
+    def append_pair(self, pair: CandidatePair) -> None:
+        """Add a pair to the check list."""
+        self.check_list.append(pair)
+        self.index_pairs()
+
+    def found_to_work(self, pair: CandidatePair, seconds: float) -> None:
+        """Take note that a pair has answered, and how long that took."""
+        self.checks_of(pair).took(seconds)
+        if pair.state is not CandidatePair.State.IN_PROGRESS:
+            pair.state = CandidatePair.State.SUCCEEDED
+
+    def use_pair(self, pair: CandidatePair, reason: Reason) -> None:
+        """Send on a pair from now on."""
+        self.reason = reason
+        pair.nominated = True
+        self.nominated[COMPONENT] = pair
+        self.heard = False
+        if self.keeper is not None:
+            self.keeper.selected_changed()
+        if self.observer is not None:
+            self.observer.pair_nominated(self)
+
+    def hedge(self, pair: CandidatePair | None) -> None:
+        """Send on a second pair, too, or on none any more."""
+        if self.observer is not None:
+            self.observer.send_twice(self, pair)
+
+    def repeat_lost(self) -> None:
+        """Send again what seems to have been lost."""
+        self._path_resumed()
+
+    def path_stays_lost(self) -> None:
+        """Report that the pair in use is lost, and that no other one works."""
+        if self.observer is not None:
+            self.observer.path_changed(self, PathState.LOST)
 
     def request_received(
         self, message: stun.Message, addr: tuple[str, int], protocol: object, *datagram: bytes
@@ -211,6 +290,7 @@ class IceConnection(GatheringConnection):
         """Answer nothing with a check of our own once the generation is given up."""
         self.asked.set()
         self._note_request(addr, protocol)
+        claims = self._number_nomination(message, addr, protocol)
         if not self.given_up:
             self._peer_reflexive.request_came(addr, protocol)
             now = asyncio.get_running_loop().time()
@@ -219,6 +299,30 @@ class IceConnection(GatheringConnection):
             super().check_incoming(message, addr, protocol)
         for pair in self._pairs_between(addr, protocol):
             self.checks_of(pair).requests_received += 1
+            if self.keeper is not None:
+                self.keeper.request_came(pair, claims=claims)
+
+    def _number_nomination(self, message: stun.Message, addr: Address, protocol: Any) -> bool:
+        """Drop a nomination that is older than another one; return if the other end claims a pair.
+
+        Both have numbers that rise; a controlled end only claims.
+        """
+        tie_breaker = message.attributes.get("ICE-CONTROLLING", 0)
+        self.remote_tie_breaker = max(self.remote_tie_breaker, tie_breaker)
+        number = nomination_of(self.gate.reading)
+        if self.keeper is None:
+            return False
+        nominates = "USE-CANDIDATE" in message.attributes
+        is_new = number is None or number > self._nomination
+        pair = self.selected_pair
+        elsewhere = pair is None or pair.protocol is not protocol or pair.remote_addr != addr
+        now = asyncio.get_running_loop().time()
+        if nominates and elsewhere and not (is_new and self.keeper.may_change(now)):
+            del message.attributes["USE-CANDIDATE"]
+        if number is None or not is_new:
+            return False
+        self._nomination = number
+        return self.ice_controlling and not nominates
 
     def _pairs_between(self, addr: tuple[str, int], protocol: object) -> list[CandidatePair]:
         """Return the pairs, hardly ever more than one, of a socket and a remote address."""
@@ -295,15 +399,23 @@ class IceConnection(GatheringConnection):
         self.watch = PathWatch(self, self.timings, self._path_changed, self._path_resumed)
         asking = NewPorts(self, self.gate.discards, self.watch.other_end_moved)
         self.gate.new_ports = asking
+        if self.settings.spares:
+            self.keeper = PathKeeper(self, self.watch, lambda: self.timings().consent_lifetime)
+            self.keeper.start()
         try:
             await self.watch.run()
         finally:
+            if self.keeper is not None:
+                self.keeper.stop()
+                self.keeper = None
             self.gate.new_ports = None
             asking.stop()
 
     def _path_changed(self, state: PathState) -> None:
         if state is PathState.EXPIRED:
             self.give_up()
+        elif state is PathState.LOST and self.keeper is not None and self.keeper.path_lost():
+            return
         if self.observer is not None:
             self.observer.path_changed(self, state)
 

@@ -7,9 +7,11 @@ from typing import Protocol
 
 from aioice import stun
 
-from ..seam import CandidatePair, forget_transaction, is_role_conflict, is_signed, send_request
+from ..seam import CandidatePair, forget_transaction, is_role_conflict, send_request
 from .counters import CheckCounter
 from .liveness import Liveness, PathState, Timings
+from .paths.requests import PendingRequest
+from .paths.round_trip import RoundTrip
 
 __all__ = ["PathWatch", "Watched"]
 
@@ -37,29 +39,6 @@ class Watched(Protocol):
         """Become controlling or controlled."""
 
 
-class PendingRequest:
-    """A request whose answer is accepted however late it is, if the right peer has signed it."""
-
-    def __init__(
-        self,
-        pair: CandidatePair,
-        request: stun.Message,
-        key: bytes,
-        asked_at: float,
-        on_response: Callable[["PendingRequest", stun.Message], None],
-    ) -> None:
-        self.pair = pair
-        self.request = request
-        self.asked_at = asked_at
-        self._key = key
-        self._on_response = on_response
-
-    def response_received(self, message: stun.Message, address: tuple[str, int]) -> None:
-        """Take a response; called by aioice."""
-        if address == self.pair.remote_addr and is_signed(message, self._key):
-            self._on_response(self, message)
-
-
 class PathWatch:
     """Sends the requests that Liveness wants, and tells it what comes in.
 
@@ -68,6 +47,10 @@ class PathWatch:
         timings: Returns the timings, which may change at any time.
         on_change: Called when the path is lost, or is back, or consent has expired.
         on_resumption: Called when something comes in again after it was missed.
+
+    Attributes:
+        heard_at: When it was seen last that something had come in on the pair.
+        answered_at: When a request was answered last.
     """
 
     def __init__(
@@ -87,12 +70,23 @@ class PathWatch:
         self._alarm: asyncio.TimerHandle | None = None
         self._expired: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._pending: dict[bytes, PendingRequest] = {}
+        self.heard_at = self.answered_at = asyncio.get_running_loop().time()
         self._liveness = self._fresh_liveness()
 
     @property
     def round_trip_time(self) -> float | None:
         """The smoothed round trip time in seconds, or None before the first answer."""
         return self._liveness.round_trip.smoothed
+
+    @property
+    def round_trip(self) -> RoundTrip:
+        """How long an answer takes."""
+        return self._liveness.round_trip
+
+    @property
+    def lost(self) -> bool:
+        """Whether nothing seems to get through on the pair."""
+        return self._state is PathState.LOST
 
     async def run(self) -> None:
         """Watch until consent has expired."""
@@ -111,7 +105,8 @@ class PathWatch:
 
     def request_came(self) -> None:
         """Take note of a valid request of the other end, on the pair that is watched."""
-        self._liveness.hear(asyncio.get_running_loop().time(), traffic=False)
+        self.heard_at = asyncio.get_running_loop().time()
+        self._liveness.hear(self.heard_at, traffic=False)
         self._report()
 
     def other_end_moved(self) -> None:
@@ -123,6 +118,23 @@ class PathWatch:
         """Take note that nothing will get through any more, unless another pair is selected."""
         self._look()
 
+    def pair_changed(self) -> None:
+        """Take note that another pair is selected."""
+        asyncio.get_running_loop().call_soon(self._look)
+
+    def note_traffic(self) -> None:
+        """Take note of what has come in since the last look."""
+        if self._connection.heard:
+            self._connection.heard = False
+            self.heard_at = asyncio.get_running_loop().time()
+            self._liveness.hear(self.heard_at)
+
+    def ask_now(self) -> None:
+        """Ask for a sign of life, beside what is asked for consent."""
+        pair = self._connection.selected_pair
+        if pair is not None and pair is self._pair and not self._expired.done():
+            self._ask(pair, asyncio.get_running_loop().time(), self._timings())
+
     def _look(self) -> None:
         if self._expired.done():
             return
@@ -133,9 +145,7 @@ class PathWatch:
             self._resumptions = 0
         if pair is not None and self._connection.is_dead(pair):
             self._liveness.lose()
-        if self._connection.heard:
-            self._connection.heard = False
-            self._liveness.hear(now)
+        self.note_traffic()
         timings = self._timings()
         if self._liveness.advance(now, timings) and pair is not None:
             self._ask(pair, now, timings)
@@ -185,6 +195,7 @@ class PathWatch:
         if response.message_class is stun.Class.RESPONSE:
             now = asyncio.get_running_loop().time()
             self._connection.checks_of(request.pair).took(now - request.asked_at)
+            self.answered_at = now
             self._liveness.answer(now, request.asked_at)
             self._look()
         elif is_role_conflict(response):

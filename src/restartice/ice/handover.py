@@ -52,6 +52,8 @@ class GenerationSwitch(Emitter, rtcicetransport.RTCIceTransport):
 
     # Of the pair that was in use last, our address and the other end's.
     _last_addresses: tuple[str, str] | None = None
+    # What is sent on, too, while the pair in use is in doubt.
+    _second: CandidatePair | None = None
 
     def __init__(
         self, gatherer: aiortc.RTCIceGatherer, settings: IceSettings | None = None
@@ -219,8 +221,14 @@ class GenerationSwitch(Emitter, rtcicetransport.RTCIceTransport):
     def role_switched(self, *, controlling: bool) -> None:
         """Take the role on all generations: it is the agent's, and so is the tie-breaker."""
         for generation in [*self._generations, *self._draining]:
+            generation.connection.tie_breaker = self._carrier.connection.tie_breaker
             if generation.connection.ice_controlling != controlling:
                 generation.connection.switch_role(controlling)
+
+    def send_twice(self, connection: IceConnection, pair: CandidatePair | None) -> None:
+        """Send on a second pair, too, while the one in use is in doubt; None ends that."""
+        if self._carrier.connection is connection:
+            self._second = pair
 
     def _take_part(self, connection: IceConnection) -> None:
         # Were the tie-breakers different, one generation could win a conflict of roles which
@@ -314,6 +322,7 @@ class GenerationSwitch(Emitter, rtcicetransport.RTCIceTransport):
     def _select(self, pair: CandidatePair | None) -> None:
         if pair is not self._selected:
             self._selected = pair
+            self._second = None
             if pair is not None:
                 self._last_addresses = pair.local_candidate.host, pair.remote_addr[0]
             self.selected_pair_changes += pair is not None
@@ -380,6 +389,14 @@ class GenerationSwitch(Emitter, rtcicetransport.RTCIceTransport):
             await pair.protocol.send_data(data, pair.remote_addr)
         except (stun.TransactionError, ConnectionError):
             pass  # a TURN server may refuse
+        if self._second is not None:
+            await self._send_again(data, self._second)
+
+    async def _send_again(self, data: bytes, pair: CandidatePair) -> None:
+        # What arrives twice is dropped by DTLS and SRTP. (RFC 6347 section 4.1.2.6, RFC 3711
+        # section 3.3.2)
+        with suppress(stun.TransactionError, ConnectionError):
+            await pair.protocol.send_data(data, pair.remote_addr)
 
 
 @asynccontextmanager

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Final
 
+from .paths.round_trip import RoundTrip
+
 __all__ = ["Liveness", "PathState", "RoundTrip", "Timings"]
 
 # The parts of Timings.silence: how often we look whether traffic came in, and how long its absence
@@ -52,28 +54,6 @@ class Timings:
     probe_timeout: float = 0.5
     probes: int = 2
     stall: float = 0.25
-
-
-class RoundTrip:
-    """The smoothed round trip time and its variation (RFC 6298 section 2)."""
-
-    def __init__(self) -> None:
-        self.smoothed: float | None = None
-        self.variation = 0.0
-
-    def measure(self, seconds: float) -> None:
-        """Take a measurement."""
-        if self.smoothed is None:
-            self.smoothed, self.variation = seconds, seconds / 2
-        else:
-            self.variation += (abs(self.smoothed - seconds) - self.variation) / 4
-            self.smoothed += (seconds - self.smoothed) / 8
-
-    def timeout(self, least: float) -> float:
-        """Return how long to wait for an answer; longer while nothing was measured."""
-        if self.smoothed is None:
-            return 3 * least
-        return max(least, self.smoothed + 4 * self.variation)
 
 
 class Liveness:

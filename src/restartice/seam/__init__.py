@@ -52,6 +52,7 @@ from .media import (
     set_track_id,
 )
 from .names import SUPPORTED, check, on_top_of, required_names
+from .nomination import nomination_of, numbered
 from .peerconnection import (
     NEGOTIATED_STATE,
     AiortcPeerConnection,
@@ -125,6 +126,8 @@ __all__ = [
     "mark_bundled",
     "mline_index",
     "new_ice_connection",
+    "nomination_of",
+    "numbered",
     "oldest_unacknowledged",
     "on_top_of",
     "open_allocation",

@@ -52,6 +52,12 @@ class IndexedConnection(Connection):
         self.index_pairs()
         return self.pair_index.get((protocol, remote_candidate))
 
+    def find_pair(
+        self, protocol: StunProtocol, candidate: aioice.Candidate
+    ) -> CandidatePair | None:
+        """Return the pair of a socket and a remote candidate, or None."""
+        return self._find_pair(protocol, candidate)
+
     def index_pairs(self) -> None:
         """Take note of the pairs that have been appended."""
         # aioice appends a pair only where it hasn't found it, and removes some only when one is

@@ -111,6 +111,13 @@ class CheckSchedule:
         if not self._arranged:
             self._arrange()
 
+    def in_order(self, pairs: list[CandidatePair]) -> list[CandidatePair]:
+        """Return pairs, which needn't be in the check list, in the order of that."""
+        if self._default is None:
+            self._default = default_sources()
+        hints = Hints(self.in_use, self._default)
+        return [pairs[place] for place in order_checks([*map(self._describe, pairs)], hints)]
+
     @property
     def unsent(self) -> bool:
         """Whether there are pairs left whose check has not been started."""
@@ -145,11 +152,7 @@ class CheckSchedule:
     def _arrange(self) -> None:
         self._arranged = True
         pairs = self._connection.check_list
-        if self._default is None:
-            self._default = default_sources()
-        hints = Hints(self.in_use, self._default)
-        order = order_checks([self._describe(pair) for pair in pairs], hints)
-        pairs[:] = [pairs[place] for place in order]
+        pairs[:] = self.in_order(pairs)
         self._unsent = deque(pair for pair in pairs if is_unsent(pair))
 
     def _describe(self, pair: CandidatePair) -> Pair:

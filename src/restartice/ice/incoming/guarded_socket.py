@@ -1,6 +1,7 @@
 """The sockets of an ICE generation, which let in only what comes from the other end."""
 
 import asyncio
+import errno
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from aioice import stun
@@ -32,6 +33,11 @@ PROVEN: Final = 512
 # How many requests may go to an address that has sent more than these itself.
 MOST_ALLOWED: Final = 4
 
+# What the system says where a socket's address or link is gone, or nothing leads to the other end.
+UNSENDABLE: Final = frozenset(
+    {errno.EADDRNOTAVAIL, errno.EHOSTUNREACH, errno.EINVAL, errno.ENETDOWN, errno.ENETUNREACH}
+)
+
 UNREADABLE: Final = "it has the shape of a STUN message, and can't be read"
 NO_USE: Final = "it is neither a check nor an answer that is waited for"
 NO_SHAPE: Final = "it is neither STUN nor DTLS, RTP or RTCP"
@@ -45,6 +51,8 @@ class Gate:
         self.allowance = Allowance()
         self._transactions = SeenTransactions()
         self._held: HeldDatagrams | None = HeldDatagrams()
+        # The STUN message that is read now, of which aioice keeps what it knows.
+        self.reading = b""
         # Once a pair is selected and watched.
         self.new_ports: NewPorts | None = None
 
@@ -78,6 +86,12 @@ class Gate:
             self._held = None
 
 
+class Apart(Protocol):
+    """A path beside the one in use."""
+
+    heard: bool
+
+
 class Receiver(Protocol):
     """The connection whose sockets are guarded."""
 
@@ -95,6 +109,12 @@ class Receiver(Protocol):
             heard: Whether it came from an address at which the other end has answered us, and not
                 only from where it has asked, which somebody may have repeated.
         """
+
+    def traffic_apart(self) -> None:
+        """Take note that traffic has come in on a path beside the one in use."""
+
+    def sending_failed(self, protocol: "GuardedProtocol") -> None:
+        """Take note that the system doesn't send what it is given to a socket."""
 
     def is_told(self, address: Address) -> bool:
         """Say if the other end has told that it has an address, by its signaling."""
@@ -118,6 +138,9 @@ class GuardedProtocol(StunProtocol):
         self._proven: dict[Address, bool] = {}
         # How many requests may go to those that have asked, haven't answered, and weren't told.
         self._allowed: dict[Address, int] = {}
+        # The paths beside the one in use, by the other end's address. What comes in there is no
+        # sign of life of that one.
+        self.apart: dict[Address, Apart] = {}
 
     def datagram_received(self, data: Any, addr: tuple[Any, ...]) -> None:
         """Take a datagram, from anyone."""
@@ -128,6 +151,9 @@ class GuardedProtocol(StunProtocol):
             answered = self._proven.get(addr)
             if answered is None:
                 self.receiver.gate.hold(self, addr, data)
+            elif self.apart and addr in self.apart:
+                self.receiver.take(data, heard=False)
+                self._note_apart(addr)
             else:
                 self.receiver.take(data, heard=answered)
         elif shape is Shape.STUN:
@@ -135,11 +161,24 @@ class GuardedProtocol(StunProtocol):
         else:
             self.receiver.gate.discards.add(NO_SHAPE, addr)
 
+    def _note_apart(self, addr: Address) -> None:
+        path = self.apart[addr]
+        if not path.heard:
+            path.heard = True
+            self.receiver.traffic_apart()
+
+    def error_received(self, exc: Exception) -> None:
+        """Take note that the system can't send from here, or not at all."""
+        super().error_received(exc)
+        if isinstance(exc, OSError) and exc.errno in UNSENDABLE:
+            self.receiver.sending_failed(self)
+
     def _read(self, data: bytes, addr: tuple[Any, ...]) -> None:
         try:
             if is_response(data) and self.receiver.gate.take_proof(addr, data):
                 return
             if self._is_of_use(data):
+                self.receiver.gate.reading = data
                 super().datagram_received(data, addr)
             # The other end may repeat an answer, and keep a NAT awake.
             elif addr not in self._proven:

@@ -1,0 +1,470 @@
+"""Keeping other paths ready beside the one in use, and going over to one without signaling."""
+
+import asyncio
+import logging
+import math
+import random
+from collections.abc import Callable
+from typing import Any, Final, Protocol
+
+from aioice import stun
+
+from ...seam import (
+    CandidatePair,
+    forget_transaction,
+    is_role_conflict,
+    send_request,
+)
+from ...settings import IceSettings
+from .announcement import Announcement, Announcing
+from .doubt import TICK, Doubt, Verdict
+from .networks import Pairing, networks_of, unknown_pairs
+from .requests import PendingRequest
+from .round_trip import RoundTrip
+from .spares import Spare, Spares
+
+__all__ = ["PathKeeper", "Reason"]
+
+# How many seconds after the nomination others are tried, which leaves the handshake its turn, and
+# how many there are from one to the next.
+BEGINNING: Final = 0.1
+PACE: Final = 0.01
+# How often all are asked while the one in use is in doubt, and while it is lost.
+URGENCY: Final = 0.1
+DISTRESS: Final = 0.25
+# How long a spare has to answer before it is told that the one in use is lost, if none has been
+# asked shortly before.
+GRACE: Final = 0.3
+# How often the pair may be changed in short order because the other end wants it so, and how many
+# seconds it takes to win one of these changes back.
+CHANGES: Final = 8
+RECOVERY: Final = 0.5
+
+logger = logging.getLogger(__name__)
+
+Reason = str
+
+
+class Watch(Protocol):
+    """What watches the pair in use."""
+
+    heard_at: float
+    answered_at: float
+
+    @property
+    def round_trip(self) -> RoundTrip:
+        """How long an answer takes."""
+
+    @property
+    def lost(self) -> bool:
+        """Whether nothing seems to get through."""
+
+    def note_traffic(self) -> None:
+        """Take note of what has come in since the last look."""
+
+    def ask_now(self) -> None:
+        """Ask the other end for a sign of life."""
+
+    def pair_changed(self) -> None:
+        """Take note that another pair is in use."""
+
+
+class Kept(Announcing, Pairing, Protocol):
+    """The connection whose paths are kept."""
+
+    settings: IceSettings
+    check_list: list[CandidatePair]
+
+    def is_dead(self, pair: CandidatePair) -> bool:
+        """Say if nothing will ever get through on a pair again."""
+
+    def in_order(self, pairs: list[CandidatePair]) -> list[CandidatePair]:
+        """Return pairs in the order in which they are checked."""
+
+    def found_to_work(self, pair: CandidatePair, seconds: float) -> None:
+        """Take note that a pair has answered, and how long that took."""
+
+    def append_pair(self, pair: CandidatePair) -> None:
+        """Add a pair to the check list."""
+
+    def use_pair(self, pair: CandidatePair, reason: Reason) -> None:
+        """Send on a pair from now on."""
+
+    def hedge(self, pair: CandidatePair | None) -> None:
+        """Send on a second pair, too, or on none any more."""
+
+    def repeat_lost(self) -> None:
+        """Send again what seems to have been lost."""
+
+    def path_stays_lost(self) -> None:
+        """Report that the pair in use is lost, and that no other one works."""
+
+
+class PathKeeper:
+    """Keeps spares of a connection's pair in use, and lets one take over when that fails.
+
+    Nothing that isn't authenticated moves it: a spare is used only if it has answered a request of
+    ours, signed, within the lifetime of consent.
+
+    Args:
+        connection: The connection.
+        watch: What watches its pair in use.
+        lifetime: Returns how long an answer gives consent, which may change at any time.
+    """
+
+    def __init__(self, connection: Kept, watch: Watch, lifetime: Callable[[], float]) -> None:
+        now = asyncio.get_running_loop().time()
+        self._connection = connection
+        self._watch = watch
+        self._lifetime = lifetime
+        self._spares: Spares[CandidatePair] = Spares(connection.settings.spares, vary=vary)
+        self._doubt = Doubt(now)
+        self._announcement = Announcement(connection)
+        self._pending: dict[bytes, PendingRequest] = {}
+        self._alarm: asyncio.TimerHandle | None = None
+        self._due_at = now
+        self._distressed = False
+        # When it is to be told that the pair in use is lost.
+        self._report_at = math.inf
+        # When all were asked last, whether what was lost was sent again in this doubt, and where it
+        # is sent to.
+        self._asked_all_at = -DISTRESS
+        self._repeated = False
+        self._hedged: CandidatePair | None = None
+        self._sync_at: float | None = now + BEGINNING
+        self._paced_until = 0.0
+        self._changes = float(CHANGES)
+        self._changed_at = now
+        self._running = False
+
+    # What the connection calls.
+
+    def start(self) -> None:
+        """Begin to keep spares."""
+        self._running = True
+        self.selected_changed()
+
+    def stop(self) -> None:
+        """Keep none any more."""
+        self._running = False
+        self._announcement.stop()
+        if self._alarm is not None:
+            self._alarm.cancel()
+            self._alarm = None
+        for transaction_id in list(self._pending):
+            self._forget(transaction_id)
+        for protocol in self._connection.protocols:
+            protocol.apart.clear()
+        self._set_hedge(None)
+
+    def packet_came(self) -> None:
+        """Take note of the first packet on the pair in use since the last look."""
+        if not self._doubt.flowing:
+            self._look_in(TICK)
+
+    def traffic_came(self) -> None:
+        """Take note that traffic has come in on a spare."""
+        self._look_in(TICK)
+
+    def pairs_changed(self) -> None:
+        """Take note that there are candidates that weren't there before."""
+        if self._sync_at is None and self._running:
+            self._sync_at = asyncio.get_running_loop().time() + PACE
+            self._look_in(PACE)
+
+    def networks_changed(self) -> None:
+        """Try all pairs again that didn't answer."""
+        self._spares.forgive(asyncio.get_running_loop().time())
+        self.pairs_changed()
+        self._look_in(0)
+
+    def selected_changed(self) -> None:
+        """Take note that another pair is in use."""
+        pair = self._connection.selected_pair
+        if pair is None or not self._running:
+            return
+        now = asyncio.get_running_loop().time()
+        before = self._spares.selected
+        if before is None or before.pair is not pair:
+            self._take_note(pair, now)
+        self._look_in(BEGINNING)
+
+    def path_lost(self) -> bool:
+        """Go over to a spare if there is one, as the pair in use seems lost.
+
+        Returns:
+            Whether that needn't be told: another one is in use, or may soon be.
+        """
+        now = asyncio.get_running_loop().time()
+        best = self._spares.best(now, self._lifetime(), now - GRACE)
+        if best is not None:
+            self._take_over(best, "silence")
+            return True
+        hopeful = self._spares.best(now, self._lifetime()) is not None
+        self._distressed = True
+        self._report_at = now + GRACE if hopeful else math.inf
+        self._asked_all_at = -DISTRESS
+        self._look_in(0)
+        return hopeful
+
+    def path_gone(self) -> bool:
+        """Go over to a spare, because the pair in use is gone for certain."""
+        now = asyncio.get_running_loop().time()
+        best = self._spares.best(now, self._lifetime())
+        if best is None:
+            return self.path_lost()
+        self._take_over(best, "gone")
+        self._connection.repeat_lost()
+        return True
+
+    def pair_gone(self, pair: CandidatePair) -> None:
+        """Take note that a spare doesn't work for now."""
+        spare = self._spares.get(pair)
+        if spare is not None:
+            spare.fail(asyncio.get_running_loop().time())
+
+    def request_came(self, pair: CandidatePair, *, claims: bool) -> None:
+        """Take note of a signed request on a pair.
+
+        Args:
+            pair: The pair.
+            claims: Whether the other end, which is controlled, says that it sends there from now
+                on, by the number of a nomination that is higher than all before.
+        """
+        now = asyncio.get_running_loop().time()
+        selected = self._connection.selected_pair
+        if pair is selected:
+            self._announcement.heard()
+        elif self._spares.get(pair) is None:
+            self.pairs_changed()
+        if not claims or pair is selected:
+            return
+        spare = self._spares.get(pair) or self._spares.add(pair, networks_of(pair))
+        spare.claimed = True
+        if spare.works(now, self._lifetime()) and self.may_change(now):
+            self._take_over(spare, "peer")
+        else:
+            self._ask(spare, now)
+
+    def may_change(self, now: float) -> bool:
+        """Say if the other end may have the pair changed once more, and count that."""
+        won = (now - self._changed_at) / RECOVERY
+        self._changes = min(float(CHANGES), self._changes + won)
+        self._changed_at = now
+        if self._changes < 1:
+            return False
+        self._changes -= 1
+        return True
+
+    # Looking.
+
+    def _look_in(self, delay: float) -> None:
+        if not self._running:
+            return
+        loop = asyncio.get_running_loop()
+        due_at = loop.time() + delay
+        if self._alarm is not None:
+            if self._alarm.when() <= due_at:
+                return
+            self._alarm.cancel()
+        self._due_at = due_at
+        self._alarm = loop.call_at(due_at, self._look)
+
+    def _look(self) -> None:
+        self._alarm = None
+        now = asyncio.get_running_loop().time()
+        self._watch.note_traffic()
+        if self._watch.heard_at > self._doubt.heard_at:
+            self._doubt.hear(self._watch.heard_at)
+            self._announcement.heard()
+        self._look_apart(now)
+        if self._doubt.look(now, now - self._due_at):
+            self._begin_doubt(now)
+        self._look_closer(now)
+        if self._sync_at is not None and now >= self._sync_at:
+            self._sync_at = None
+            self._find_others()
+        self._ask_those_due(now)
+        self._set_alarm(now)
+
+    def _set_alarm(self, now: float) -> None:
+        times = [self._spares.next_time(now)]
+        if self._sync_at is not None:
+            times.append(self._sync_at)
+        due_at = max(min(times), self._paced_until)
+        if self._doubt.flowing:
+            due_at = min(due_at, now + TICK)
+        elif self._distressed:
+            due_at = min(due_at, self._asked_all_at + DISTRESS, self._report_at)
+        if due_at < now + 3600:
+            self._look_in(due_at - now)
+
+    def _look_apart(self, now: float) -> None:
+        heard = [spare for spare in self._spares if spare.heard]
+        for spare in heard:
+            spare.heard = False
+        # The other end sends there and not here: it has its reasons.
+        if heard and now - self._doubt.heard_at > TICK and self._doubt.begin(now):
+            self._begin_doubt(now)
+
+    def _begin_doubt(self, now: float) -> None:
+        self._repeated = False
+        self._asked_all_at = now
+        self._watch.ask_now()
+        for spare in self._spares.kept(now):
+            self._ask(spare, now)
+        best = self._spares.best(now, self._lifetime())
+        self._set_hedge(None if best is None else best.pair)
+
+    def _look_closer(self, now: float) -> None:
+        if self._distressed:
+            self._look_in_distress(now)
+        since = self._doubt.since
+        if since is None:
+            self._set_hedge(None)
+            return
+        if self._watch.answered_at > since:
+            self._doubt.end()
+            self._set_hedge(None)
+            return
+        proved = self._spares.best(now, self._lifetime(), since)
+        if proved is not None:
+            self._set_hedge(proved.pair)
+            if not self._repeated:
+                self._repeated = True
+                self._connection.repeat_lost()
+        self._repeat_questions(now, since)
+        proved_at = None if proved is None else proved.answered_at
+        verdict = self._doubt.judge(now, proved_at, self._watch.round_trip.timeout(0))
+        if verdict is Verdict.SWITCH and proved is not None:
+            self._take_over(proved, "silence")
+        elif verdict is Verdict.GIVE_UP:
+            self._doubt.end()
+            self._set_hedge(None)
+
+    def _repeat_questions(self, now: float, since: float) -> None:
+        pause = TICK if now < since + 3 * TICK else URGENCY
+        if now >= self._asked_all_at + pause:
+            self._asked_all_at = now
+            self._watch.ask_now()
+            for spare in self._spares.kept(now):
+                if spare.proved_at < since:
+                    self._ask(spare, now)
+
+    def _look_in_distress(self, now: float) -> None:
+        if not self._watch.lost:
+            self._distressed = False
+            return
+        if now >= self._report_at:
+            self._report_at = math.inf
+            self._connection.path_stays_lost()
+        if now >= self._asked_all_at + DISTRESS:
+            self._asked_all_at = now
+            for spare in self._spares.kept(now):
+                self._ask(spare, now)
+
+    def _set_hedge(self, pair: CandidatePair | None) -> None:
+        if pair is not self._hedged:
+            self._hedged = pair
+            self._connection.hedge(pair)
+
+    # Spares.
+
+    def _take_note(self, pair: CandidatePair, now: float) -> None:
+        before = self._spares.selected
+        self._announcement.stop()
+        self._doubt.move(now)
+        self._distressed = False
+        self._set_hedge(None)
+        spare = self._spares.select(pair, networks_of(pair), now)
+        spare.claimed = False
+        apart_of(pair).pop(pair.remote_addr, None)
+        if before is not None and before is not spare:
+            before.fail(now)
+            apart_of(before.pair)[before.pair.remote_addr] = before
+        if self._sync_at is None:
+            self._sync_at = now + BEGINNING
+
+    def _take_over(self, spare: Spare[CandidatePair], reason: Reason) -> None:
+        logger.debug("Sending on %s from now on: %s", spare.pair, reason)
+        self._connection.use_pair(spare.pair, reason)
+        self._announcement.start(spare.pair, spare.round_trip.timeout(0))
+        self._watch.pair_changed()
+
+    def _find_others(self) -> None:
+        connection = self._connection
+        selected = connection.selected_pair
+        if selected is None:
+            return
+        listed = connection.check_list
+        self._spares.forget_others([*listed, selected])
+        others = [p for p in [*listed, *unknown_pairs(connection)] if p is not selected]
+        offered = [(p, networks_of(p)) for p in connection.in_order(others)]
+        listed_now = set(listed)
+        for pair in self._spares.offer(offered):
+            if pair not in listed_now:
+                connection.append_pair(pair)
+
+    def _ask_those_due(self, now: float) -> None:
+        if now < self._paced_until:
+            return
+        due = [s for s in self._spares.due(now) if not self._connection.is_dead(s.pair)]
+        if due:
+            self._paced_until = now + PACE
+            self._ask(due[0], now)
+
+    def _ask(self, spare: Spare[CandidatePair], now: float) -> None:
+        pair, password = spare.pair, self._connection.remote_password
+        spare.ask(now, self._spares.interval(now))
+        if password is None or self._connection.is_dead(pair) or not is_open(pair):
+            return
+        for transaction_id, pending in list(self._pending.items()):
+            if now - pending.asked_at > self._lifetime():
+                self._forget(transaction_id)
+        request = self._connection.build_request(pair, nominate=False)
+        key = password.encode()
+        pending = PendingRequest(pair, request, key, now, self._take_response)
+        self._pending[request.transaction_id] = pending
+        send_request(pair, request, key, pending)
+
+    def _take_response(self, request: PendingRequest, response: stun.Message) -> None:
+        self._forget(response.transaction_id)
+        if response.message_class is not stun.Class.RESPONSE:
+            if is_role_conflict(response):
+                controlled = "ICE-CONTROLLED" in request.request.attributes
+                self._connection.switch_role(ice_controlling=controlled)
+            return
+        pair, now = request.pair, asyncio.get_running_loop().time()
+        spare = self._spares.get(pair)
+        if spare is None or pair is self._connection.selected_pair:
+            return
+        self._connection.found_to_work(pair, now - request.asked_at)
+        spare.answer(now, request.asked_at, self._spares.interval(now))
+        apart_of(pair)[pair.remote_addr] = spare
+        if spare.claimed and self.may_change(now):
+            self._take_over(spare, "peer")
+        elif self._watch.lost:
+            self._take_over(spare, "silence")
+        elif self._doubt.since is not None:
+            self._look_closer(now)
+
+    def _forget(self, transaction_id: bytes) -> None:
+        pending = self._pending.pop(transaction_id)
+        forget_transaction(pending.pair, transaction_id)
+
+
+def apart_of(pair: CandidatePair) -> dict[tuple[str, int], Spare[CandidatePair]]:
+    """Return what a pair's socket knows of the paths beside the one in use."""
+    socket: Any = pair.protocol
+    apart: dict[tuple[str, int], Spare[CandidatePair]] = socket.apart
+    return apart
+
+
+def is_open(pair: CandidatePair) -> bool:
+    """Say if a pair's socket isn't closed."""
+    return not pair.protocol.transport.is_closing()
+
+
+def vary(interval: float) -> float:
+    """Vary an interval, so that many connections don't keep step."""
+    return interval * random.uniform(0.8, 1.2)  # noqa: S311  no secret
