@@ -34,8 +34,7 @@ from .client.events import (
 from .client.signaling import WebSocketSignaling
 from .errors import BadMessage, NoPeer, ServerError, SignalingClosed, SignalingError
 from .negotiator import Negotiator
-from .protocol.messages import Heartbeat, Limits
-from .protocol.parts import PeerInfo
+from .protocol.messages import Heartbeat, Limits, PeerInfo
 from .server.rooms.interface import BackendDown, BackendLimits
 from .server.rooms.memory import MemoryBackend
 from .server.server import SignalingServer, serve

@@ -21,7 +21,7 @@ OTHERS = (
     ("1.14.0", "0.10.2"),
 )
 PYTHONS = ("3.11", "3.12", "3.13")
-NEEDED = ("ifaddr", "pyee", "PyJWT", "websockets", "redis", "numpy", "hypothesis")
+NEEDED = ("ifaddr", "pyee", "PyJWT", "msgspec", "websockets", "redis", "numpy", "hypothesis")
 TEST_TOOLS = ("pytest>=8.3", "pytest-asyncio>=1.0", "pytest-timeout>=2.3")
 TESTS = (
     "tests/unit/seam/test_seam.py",

@@ -1,29 +1,26 @@
 """Reading the messages of rtc-signal v1.
 
 Every field is checked; BadMessage has a sentence that names the wrong one. Unknown fields are
-ignored.
+ignored; null stands for a field that isn't there.
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from dataclasses import fields as fields_of
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Final, cast
+
+import msgspec
+from msgspec import UNSET, Struct, UnsetType
 
 from ..errors import BadMessage
-from .fields import (
-    JsonObject,
-    identifier,
-    is_unicode,
-    load,
-    non_negative,
-    number,
-    one_of,
-    sequence_number,
-    take,
-)
+from .complaints import NAME_RULE, sentence
+from .fields import MAX_DEPTH, is_identifier, is_too_deep, is_unicode, load
 from .messages import (
     EVERYONE,
     Ack,
     Bye,
     Candidate,
+    Count,
     Custom,
     Data,
     Description,
@@ -33,23 +30,120 @@ from .messages import (
     Hello,
     IceRequest,
     IceServers,
+    Identifier,
+    JsonObject,
     Limits,
     Message,
+    Number,
     PeerEvent,
     PeerInfo,
     Ping,
     Pong,
-    Resume,
+    Positive,
+    SequenceNumber,
     Signal,
     Welcome,
 )
 
 __all__ = ["decode", "decode_with_ack"]
 
-DATA: Final = frozenset({"description", "candidate", "custom"})
-DESCRIPTION_TYPES: Final = frozenset({"offer", "pranswer", "answer", "rollback"})
-PEER_EVENTS: Final = frozenset({"joined", "away", "back", "left"})
-MAX_TOKEN: Final = 8192
+if TYPE_CHECKING:
+    _Limits = Limits
+else:
+    # With the names and the bounds that they have in a message.
+    _Limits = msgspec.defstruct(
+        "_Limits", [(f.name, Positive, f.default) for f in fields_of(Limits)], rename="camel"
+    )
+
+
+# What is written otherwise than the classes of messages.py say: what is required though a program
+# may leave it out, and what has another form.
+
+
+class _Wire(Struct, tag_field="type", rename="camel", kw_only=True):
+    ack: Count | None = None
+
+
+class _Hello(Hello, frozen=True, tag="hello", kw_only=True):
+    protocol: int
+
+
+class _CandidateInit(Struct):
+    candidate: str = ""
+    sdp_mid: str | None = msgspec.field(name="sdpMid", default=None)
+    sdp_m_line_index: int | None = msgspec.field(name="sdpMLineIndex", default=None)
+    username_fragment: str | None = msgspec.field(name="usernameFragment", default=None)
+
+
+class _Data(Struct):
+    description: Description | UnsetType = UNSET
+    candidate: _CandidateInit | UnsetType | None = UNSET
+    custom: Any = UNSET
+
+
+class _Signal(_Wire, tag="signal"):
+    # Whatever else is wrong, this is told first.
+    data: _Data
+    seq: SequenceNumber
+    to: Identifier | None = None
+    sender: Identifier | None = msgspec.field(name="from", default=None)
+    instance: Identifier | None = None
+
+
+class _IceServer(Struct):
+    urls: str | list[str]
+    username: str | None = None
+    credential: str | None = None
+
+
+class _Ice(_Wire, tag="ice"):
+    request: bool = False
+    ice_servers: list[_IceServer] | None = None
+    expire: Number | None = None
+
+
+class _Welcome(_Wire, tag="welcome", kw_only=True):
+    session: Identifier
+    key: str
+    peer: Identifier
+    room: Identifier
+    instance: Identifier | None = None
+    resumed: bool = False
+    last: Count = 0
+    peers: tuple[PeerInfo, ...]
+    ice_servers: list[_IceServer] | None = None
+    ice_servers_expire: Number | None = None
+    heartbeat: Heartbeat = msgspec.field(default_factory=Heartbeat)
+    resume_window: Number = 0
+    limits: _Limits | None = None
+
+
+TYPES: Final[Mapping[str, type[Any]]] = {
+    "hello": _Hello,
+    "welcome": _Welcome,
+    "signal": _Signal,
+    "peer": PeerEvent,
+    "ack": Ack,
+    "ice": _Ice,
+    "goaway": GoAway,
+    "bye": Bye,
+    "error": Error,
+    "ping": Ping,
+    "pong": Pong,
+}
+_decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(
+    _Hello | _Welcome | _Signal | PeerEvent | Ack | _Ice | GoAway | Bye | Error | Ping | Pong
+)
+# Objects in messages in which null stands for nothing.
+OBJECTS: Final = ("resume", "heartbeat", "limits")
+ARRAYS: Final = ("peers", "iceServers")
+HALVES: Final = "a message must be Unicode, without halves of characters"
+
+
+@lru_cache(maxsize=1024)
+def _is_name(name: str | None) -> bool:
+    """Say if an identifier is one, or left out; longer ones are none."""
+    return name is None or is_identifier(name)
 
 
 def decode(frame: str | bytes) -> Message:
@@ -58,7 +152,7 @@ def decode(frame: str | bytes) -> Message:
     Raises:
         BadMessage: It isn't one of the protocol's.
     """
-    return _decode(load(frame))[0]
+    return (_decode_fast(frame) or _decode_slowly(frame, whole=False))[0]
 
 
 def decode_with_ack(frame: str | bytes) -> tuple[Message, int | None]:
@@ -67,228 +161,183 @@ def decode_with_ack(frame: str | bytes) -> tuple[Message, int | None]:
     Raises:
         BadMessage: It isn't one of the protocol's, or has half of a character in it.
     """
-    fields = load(frame)
-    # Only an escape can have brought that in; the frame itself is Unicode.
-    if "\\u" in frame and not is_unicode(fields):
-        raise BadMessage("a message must be Unicode, without halves of characters", _ref(fields))
-    return _decode(fields)
+    return _decode_fast(frame) or _decode_slowly(frame, whole=True)
 
 
-def _decode(fields: JsonObject) -> tuple[Message, int | None]:
+def _decode_fast(frame: str | bytes) -> tuple[Message, int | None] | None:
+    """Read what most frames are; None if it has nulls or halves of characters, or is wrong."""
+    if not isinstance(frame, str):
+        return None
     try:
-        return _reader(fields)(fields), non_negative(fields, "ack", None)
-    except BadMessage as error:
-        raise BadMessage(str(error), _ref(fields)) from None
+        if _may_be_deep(frame) and is_too_deep(msgspec.json.decode(frame)):
+            return None
+        return _message(_decoder.decode(frame))
+    except (msgspec.MsgspecError, UnicodeEncodeError, RecursionError, BadMessage):
+        return None
 
 
-def _ref(fields: JsonObject) -> int | None:
+def _may_be_deep(frame: str) -> bool:
+    # What has no more brackets can't be nested any deeper.
+    return frame.count("{") + ("[" in frame and frame.count("[")) > MAX_DEPTH
+
+
+def _decode_slowly(frame: str | bytes, *, whole: bool) -> tuple[Message, int | None]:
+    """Read any frame, and say what is wrong with it.
+
+    Raises:
+        BadMessage: Something is.
+    """
+    fields = load(frame)
     ref = fields.get("seq")
-    return ref if isinstance(ref, int) and not isinstance(ref, bool) else None
+    try:
+        return _read(_without_nulls(fields), whole=whole)
+    except BadMessage as error:
+        raise BadMessage(str(error), ref if type(ref) is int else None) from None
 
 
-def _reader(fields: JsonObject) -> Callable[[JsonObject], Message]:
+def _read(fields: dict[str, Any], *, whole: bool) -> tuple[Message, int | None]:
+    if whole and not is_unicode(fields):
+        raise BadMessage(HALVES)
     kind = fields.get("type")
     if not isinstance(kind, str):
         raise BadMessage("type must be of type string")
-    reader = READERS.get(kind)
-    if reader is None:
+    if kind not in TYPES:
         raise BadMessage(f"unknown type {kind[:40]!r}")
-    return reader
+    try:
+        return _message(msgspec.convert(fields, TYPES[kind]))
+    except UnicodeEncodeError:
+        raise BadMessage(HALVES) from None
+    except msgspec.ValidationError as error:
+        raise BadMessage(sentence(error, fields, TYPES[kind])) from None
 
 
-def _read_hello(fields: JsonObject) -> Hello:
-    resume = take(fields, "resume", dict, None)
-    token = take(fields, "token", str, None)
-    if token is not None and len(token) > MAX_TOKEN:
-        raise BadMessage(f"token must not be longer than {MAX_TOKEN}")
-    return Hello(
-        room=identifier(fields, "room"),
-        protocol=take(fields, "protocol", int),
-        peer=identifier(fields, "peer", None),
-        meta=take(fields, "meta", dict, {}),
-        token=token,
-        resume=None if resume is None else _read_resume(resume),
-    )
+def _without_nulls(fields: JsonObject) -> dict[str, Any]:
+    """Return an object without nulls, but for those in what an application has put into it."""
+    found = {name: value for name, value in fields.items() if value is not None}
+    for name in OBJECTS:
+        if isinstance(found.get(name), dict):
+            found[name] = _present(found[name])
+    for name in ARRAYS:
+        if isinstance(found.get(name), list):
+            found[name] = [_present(e) if isinstance(e, dict) else e for e in found[name]]
+    data = found.get("data")
+    if isinstance(data, dict):
+        found["data"] = {
+            name: _present(value)
+            if isinstance(value, dict) and name in {"description", "candidate"}
+            else value
+            for name, value in data.items()
+        }
+    return found
 
 
-def _read_resume(fields: JsonObject) -> Resume:
-    return Resume(
-        session=identifier(fields, "session"),
-        key=take(fields, "key", str),
-        last=non_negative(fields, "last"),
-    )
+def _present(fields: JsonObject) -> JsonObject:
+    return {name: value for name, value in fields.items() if value is not None}
 
 
-def _read_welcome(fields: JsonObject) -> Welcome:
+def _message(wire: Any) -> tuple[Message, int | None]:
+    make = _MAKERS.get(type(wire))
+    return (wire if make is None else make(wire)), wire.ack
+
+
+def _check_names(names: Mapping[str, str | None]) -> None:
+    for field, name in names.items():
+        if not _is_name(name):
+            raise BadMessage(f"{field} {NAME_RULE}")
+
+
+def _make_hello(wire: _Hello) -> Hello:
+    _check_names({"room": wire.room, "peer": wire.peer})
+    if wire.resume is not None:
+        _check_names({"session": wire.resume.session})
+    return Hello(wire.room, wire.protocol, wire.peer, wire.meta, wire.token, wire.resume)
+
+
+def _make_welcome(wire: _Welcome) -> Welcome:
+    names = {"session": wire.session, "peer": wire.peer, "room": wire.room}
+    _check_names({**names, "instance": wire.instance})
+    for info in wire.peers:
+        if not (_is_name(info.peer) and _is_name(info.instance)):
+            _check_names({"peer": info.peer, "instance": info.instance})
+    limits = Limits()
+    if wire.limits is not None:
+        limits = Limits(**msgspec.structs.asdict(cast("Any", wire.limits)))
     return Welcome(
-        session=identifier(fields, "session"),
-        key=take(fields, "key", str),
-        peer=identifier(fields, "peer"),
-        room=identifier(fields, "room"),
-        instance=identifier(fields, "instance", None) or "",
-        resumed=take(fields, "resumed", bool, False),
-        last=non_negative(fields, "last", 0),
-        peers=tuple(_read_peer_info(entry) for entry in _objects(fields, "peers")),
-        ice=_read_welcome_ice(fields),
-        heartbeat=_read_heartbeat(take(fields, "heartbeat", dict, {})),
-        resume_window=number(fields, "resumeWindow", 0),
-        limits=_read_limits(take(fields, "limits", dict, {})),
+        wire.session,
+        wire.key,
+        wire.peer,
+        wire.room,
+        wire.instance or "",
+        wire.resumed,
+        wire.last,
+        wire.peers,
+        None
+        if wire.ice_servers is None
+        else _make_servers(wire.ice_servers, wire.ice_servers_expire),
+        wire.heartbeat,
+        wire.resume_window,
+        limits,
     )
 
 
-def _read_welcome_ice(fields: JsonObject) -> IceServers | None:
-    if fields.get("iceServers") is None:
-        return None
-    servers = tuple(_read_ice_server(entry) for entry in _objects(fields, "iceServers"))
-    return IceServers(servers, number(fields, "iceServersExpire", None))
+def _make_servers(servers: list[_IceServer], expire: Number | None) -> IceServers:
+    found = []
+    for server in servers:
+        urls = [server.urls] if isinstance(server.urls, str) else server.urls
+        secrets = {"username": server.username, "credential": server.credential}
+        found.append({"urls": urls, **_present(secrets)})
+    return IceServers(tuple(found), expire)
 
 
-def _read_heartbeat(fields: JsonObject) -> Heartbeat:
-    return Heartbeat(
-        interval=_positive(fields, "interval", Heartbeat.interval),
-        timeout=_positive(fields, "timeout", Heartbeat.timeout),
-    )
+def _make_ice(wire: _Ice) -> IceServers | IceRequest:
+    if wire.request:
+        return IceRequest()
+    if wire.ice_servers is None:
+        raise BadMessage("iceServers must be of type array, and is missing")
+    return _make_servers(wire.ice_servers, wire.expire)
 
 
-def _read_limits(fields: JsonObject) -> Limits:
-    return Limits(
-        max_message_size=_positive(fields, "maxMessageSize", Limits.max_message_size),
-        max_unacknowledged=_positive(fields, "maxUnacknowledged", Limits.max_unacknowledged),
-        max_buffered=_positive(fields, "maxBuffered", Limits.max_buffered),
-        rate=_positive(fields, "rate", Limits.rate),
-        burst=_positive(fields, "burst", Limits.burst),
-    )
-
-
-def _positive(fields: JsonObject, name: str, default: float) -> Any:
-    value = number(fields, name, default)
-    if value <= 0:
-        raise BadMessage(f"{name} must be more than 0")
-    return value
-
-
-def _objects(fields: JsonObject, name: str) -> list[JsonObject]:
-    entries: list[JsonObject] = take(fields, name, list)
-    if not all(isinstance(entry, dict) for entry in entries):
-        raise BadMessage(f"{name} must contain objects")
-    return entries
-
-
-def _read_peer_info(entry: JsonObject) -> PeerInfo:
-    return PeerInfo(
-        peer=identifier(entry, "peer"),
-        instance=identifier(entry, "instance"),
-        polite=take(entry, "polite", bool),
-        meta=take(entry, "meta", dict, {}),
-        state=take(entry, "state", str, "joined"),
-    )
-
-
-def _read_signal(fields: JsonObject) -> Signal:
-    data = _read_data(take(fields, "data", dict))
-    everyone = fields.get("to") == EVERYONE
-    if everyone and not isinstance(data, Custom):
+def _make_signal(wire: _Signal) -> Signal:
+    data = _make_data(wire.data)
+    if wire.to == EVERYONE and not isinstance(data, Custom):
         raise BadMessage("only custom data may be sent to everyone")
-    return Signal(
-        seq=sequence_number(fields),
-        data=data,
-        to=EVERYONE if everyone else identifier(fields, "to", None),
-        sender=identifier(fields, "from", None),
-        instance=identifier(fields, "instance", None),
-    )
+    to = None if wire.to == EVERYONE else wire.to
+    if not (_is_name(to) and _is_name(wire.sender) and _is_name(wire.instance)):
+        _check_names({"to": to, "from": wire.sender, "instance": wire.instance})
+    return Signal(wire.seq, data, wire.to, wire.sender, wire.instance)
 
 
-def _read_data(data: JsonObject) -> Data:
-    if len(data.keys() & DATA) != 1:
+def _make_peer_event(wire: PeerEvent) -> PeerEvent:
+    if not (_is_name(wire.peer) and _is_name(wire.instance)):
+        _check_names({"peer": wire.peer, "instance": wire.instance})
+    return wire
+
+
+def _make_data(data: _Data) -> Data:
+    absent = (data.description is UNSET) + (data.candidate is UNSET) + (data.custom is UNSET)
+    if absent != 2:
         raise BadMessage("data must have one of description, candidate, custom")
-    if "custom" in data:
-        return Custom(data["custom"])
-    return _read_description(data) if "description" in data else _read_candidate(data)
-
-
-def _read_description(data: JsonObject) -> Description:
-    fields = take(data, "description", dict)
-    kind = one_of(fields, "type", DESCRIPTION_TYPES)
-    return Description(kind, take(fields, "sdp", str, "" if kind == "rollback" else ...))
-
-
-def _read_candidate(data: JsonObject) -> Candidate:
-    fields = take(data, "candidate", dict, None)
-    if fields is None:
+    if data.custom is not UNSET:
+        return Custom(data.custom)
+    if isinstance(data.description, Description):
+        return data.description
+    init = data.candidate
+    if not isinstance(init, _CandidateInit):
         return Candidate(None)
     return Candidate(
         {
-            "candidate": take(fields, "candidate", str, ""),
-            "sdpMid": take(fields, "sdpMid", str, None),
-            "sdpMLineIndex": take(fields, "sdpMLineIndex", int, None),
-            "usernameFragment": take(fields, "usernameFragment", str, None),
+            "candidate": init.candidate,
+            "sdpMid": init.sdp_mid,
+            "sdpMLineIndex": init.sdp_m_line_index,
+            "usernameFragment": init.username_fragment,
         }
     )
 
 
-def _read_peer_event(fields: JsonObject) -> PeerEvent:
-    return PeerEvent(
-        seq=sequence_number(fields),
-        event=one_of(fields, "event", PEER_EVENTS),
-        peer=identifier(fields, "peer"),
-        instance=identifier(fields, "instance"),
-        polite=take(fields, "polite", bool),
-        meta=take(fields, "meta", dict, {}),
-        reason=take(fields, "reason", str, ""),
-    )
-
-
-def _read_ice(fields: JsonObject) -> IceServers | IceRequest:
-    if take(fields, "request", bool, False):
-        return IceRequest()
-    servers = tuple(_read_ice_server(entry) for entry in _objects(fields, "iceServers"))
-    return IceServers(servers, number(fields, "expire", None))
-
-
-def _read_ice_server(entry: JsonObject) -> JsonObject:
-    """Read an RTCIceServer, whose `urls` may be one string or several."""
-    urls = entry.get("urls")
-    urls = [urls] if isinstance(urls, str) else urls
-    if not isinstance(urls, list) or not all(isinstance(url, str) for url in urls):
-        raise BadMessage("urls must be a string or strings")
-    secrets = {name: take(entry, name, str, None) for name in ("username", "credential")}
-    return {"urls": urls, **{name: value for name, value in secrets.items() if value is not None}}
-
-
-def _read_goaway(fields: JsonObject) -> GoAway:
-    ends = take(fields, "reconnectIn", list)
-    if len(ends) != 2:
-        raise BadMessage("reconnectIn must be two numbers")
-    low, high = (number({"reconnectIn": end}, "reconnectIn") for end in ends)
-    if not 0 <= low <= high:
-        raise BadMessage("reconnectIn must be two numbers, the smaller one first")
-    return GoAway((low, high), take(fields, "reason", str, ""))
-
-
-def _read_bye(fields: JsonObject) -> Bye:
-    return Bye(take(fields, "reason", str, ""))
-
-
-def _read_error(fields: JsonObject) -> Error:
-    return Error(
-        code=take(fields, "code", str),
-        message=take(fields, "message", str),
-        ref=take(fields, "ref", int, None),
-        fatal=take(fields, "fatal", bool, False),
-        retry_after=number(fields, "retryAfter", None),
-    )
-
-
-READERS: Final[Mapping[str, Callable[[JsonObject], Message]]] = {
-    "hello": _read_hello,
-    "welcome": _read_welcome,
-    "signal": _read_signal,
-    "peer": _read_peer_event,
-    "ack": lambda fields: Ack(sequence_number(fields)),
-    "ice": _read_ice,
-    "goaway": _read_goaway,
-    "bye": _read_bye,
-    "error": _read_error,
-    "ping": lambda fields: Ping(number(fields, "t")),
-    "pong": lambda fields: Pong(number(fields, "t")),
+_MAKERS: Final[Mapping[type[Any], Callable[[Any], Message]]] = {
+    _Hello: _make_hello,
+    _Welcome: _make_welcome,
+    _Signal: _make_signal,
+    PeerEvent: _make_peer_event,
+    _Ice: _make_ice,
 }

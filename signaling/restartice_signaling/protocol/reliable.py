@@ -75,10 +75,6 @@ class Outbox:
         """Say if everything after a number is still here, so that nothing would be missing."""
         return self.acknowledged <= seq <= self.last
 
-    def clear(self) -> None:
-        """Forget everything, as if it had been acknowledged."""
-        self.acknowledge(self.last)
-
 
 class Inbox:
     """What has come, what of it has been dealt with, and when that is to be acknowledged.

@@ -182,7 +182,7 @@ class SignalingServer:
             event(logger, logging.WARNING, "backend down", reason="it didn't close in time")
 
     async def _send_elsewhere(self, within: float) -> None:
-        goaway = GoAway(self.settings.reconnect_in)
+        goaway = GoAway(self.settings.reconnect_in, "draining")
         farewells = [asyncio.ensure_future(c.say_last(goaway)) for c in self._connections]
         if farewells:
             # Those who don't read are not waited for.

@@ -40,7 +40,7 @@ def test_is_bounded_in_count_and_size() -> None:
     assert not outbox.has_room("123")
     outbox.append("1")
     assert not outbox.has_room("")
-    outbox.clear()
+    outbox.acknowledge(outbox.last)
     assert outbox.has_room("12345678")
 
 
