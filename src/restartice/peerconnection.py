@@ -351,18 +351,18 @@ class RTCPeerConnection(LocalDescriptionSetter, RemoteDescriptionSetter):
         return list(self.all_transceivers())
 
     def getSenders(self) -> list[RTCRtpSender]:  # type: ignore[override]
-        """Return the senders of the transceivers that aren't stopped.
+        """Return the senders of the transceivers whose stop isn't negotiated.
 
         Spec: https://w3c.github.io/webrtc-pc/#dom-rtcpeerconnection-getsenders
         """
-        return [t.sender for t in self.all_transceivers() if not t._core.stopping]
+        return [t.sender for t in self.all_transceivers() if not t._core.stopped]
 
     def getReceivers(self) -> list[RTCRtpReceiver]:  # type: ignore[override]
-        """Return the receivers of the transceivers that aren't stopped.
+        """Return the receivers of the transceivers whose stop isn't negotiated.
 
         Spec: https://w3c.github.io/webrtc-pc/#dom-rtcpeerconnection-getreceivers
         """
-        return [t.receiver for t in self.all_transceivers() if not t._core.stopping]
+        return [t.receiver for t in self.all_transceivers() if not t._core.stopped]
 
     def createDataChannel(self, label: str, *args: Any, **kwargs: Any) -> aiortc.RTCDataChannel:
         """Create a data channel.

@@ -1,4 +1,4 @@
-"""What getStats() reports."""
+"""What getStats() reports. (W28)."""
 
 import asyncio
 from typing import Any
@@ -18,8 +18,10 @@ from restartice import (
     IceSettings,
     RTCIceCandidatePairStats,
     RTCIceCandidateStats,
+    RTCInboundRtpStreamStats,
     RTCPeerConnection,
     RTCTransportStats,
+    VideoStreamTrack,
 )
 
 
@@ -131,3 +133,34 @@ async def test_before_and_after_a_connection(make_pc: Factory) -> None:
     assert (transport.iceState, transport.selectedCandidatePairId) == ("new", None)
     await pc.close()
     await pc.getStats()
+
+
+async def sources_of(pc: RTCPeerConnection) -> dict[int, RTCInboundRtpStreamStats]:
+    """Return the statistics of what is received, by the source, each under its own id."""
+    report = await pc.getReceivers()[0].getStats()
+    received = {s.id: s for s in report.values() if isinstance(s, RTCInboundRtpStreamStats)}
+    complete = await pc.getStats()
+    assert received.keys() == {s.id for s in complete.values() if s.type == "inbound-rtp"}
+    return {s.ssrc: s for s in received.values()}
+
+
+async def test_repeated_packets_are_counted_beside_those_of_the_video(make_pc: Factory) -> None:
+    near, far = make_pc(), make_pc()
+    sender: Any = near.addTrack(VideoStreamTrack())
+    await negotiate(near, far)
+    await wait_connected(near, far)
+    video, repeated = sender._ssrc, sender._rtx_ssrc
+    async with asyncio.timeout(DEADLINE):
+        await far.getReceivers()[0].track.recv()
+        assert set(await sources_of(far)) == {video}
+        (sent, *_) = vars(sender)["_RTCRtpSender__rtp_history"].values()
+        await sender._retransmit(sent.sequence_number)
+        while repeated not in (sources := await sources_of(far)):  # noqa: ASYNC110  no event tells
+            await asyncio.sleep(0.01)
+        before = sources[video].packetsReceived
+        while (sources := await sources_of(far))[video].packetsReceived == before:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+    assert set(sources) == {video, repeated}
+    assert sources[repeated].packetsReceived == 1
+    assert {s.kind for s in sources.values()} == {"video"}
+    assert sources[video].id != sources[repeated].id

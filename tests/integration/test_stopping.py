@@ -52,6 +52,30 @@ async def test_what_the_remote_side_stops_is_associated_until_the_answer(make_pc
     assert near.getTransceivers() == [kept]
 
 
+async def test_what_one_side_stops_is_listed_until_both_know(make_pc: Factory) -> None:
+    near, far = make_pc(), make_pc()
+    stopped, kept = near.addTransceiver("audio"), near.addTransceiver("video")
+    await negotiate(near, far)
+    theirs, _ = far.getTransceivers()
+    stopped.stop()
+    assert near.getSenders() == [stopped.sender, kept.sender]
+    assert near.getReceivers() == [stopped.receiver, kept.receiver]
+    await near.setLocalDescription()
+    assert near.getSenders() == [stopped.sender, kept.sender]
+    await far.setRemoteDescription(near.localDescription)
+    # What the remote side has stopped is stopped at once.
+    assert theirs in far.getTransceivers()
+    assert theirs.sender not in far.getSenders()
+    assert theirs.receiver not in far.getReceivers()
+    await far.setLocalDescription()
+    await near.setRemoteDescription(far.localDescription)
+    assert near.getSenders() == [kept.sender]
+    assert near.getReceivers() == [kept.receiver]
+    await near.close()
+    assert near.getSenders() == []
+    assert near.getReceivers() == []
+
+
 async def test_what_is_stopped_during_the_handshake_is_never_started(make_pc: Factory) -> None:
     near, far = make_pc(), make_pc()
     near.createDataChannel("chat")

@@ -294,7 +294,7 @@ async def test_a_stop_is_negotiated(make_pc: Factory) -> None:
         "sendonly",
         "0",
     )
-    assert near.getSenders() == [other.sender]
+    assert near.getSenders() == [stopped.sender, other.sender]
     with pytest.raises(InvalidStateError):
         stopped.direction = "sendrecv"
     with pytest.raises(InvalidStateError):
@@ -303,6 +303,7 @@ async def test_a_stop_is_negotiated(make_pc: Factory) -> None:
     assert media_lines(near)[0] == "m=audio 0"
     assert "a=group:BUNDLE 1\r\n" in near.localDescription.sdp
     assert near.getTransceivers() == [other]
+    assert near.getSenders() == [other.sender]
     assert len(far.getTransceivers()) == 1
     for transceiver in (stopped, far_stopped):
         assert (transceiver.currentDirection, transceiver.mid) == ("stopped", None)

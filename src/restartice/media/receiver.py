@@ -2,10 +2,11 @@
 
 import asyncio
 import copy
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import aiortc
-from aiortc import RTCRtpParameters
+from aiortc import RTCInboundRtpStreamStats, RTCRtpParameters, RTCStatsReport
 from aiortc.rtcrtpparameters import RTCRtpReceiveParameters
 
 from ..seam import AiortcRtpReceiver, ReceiverView, is_new_video_buffer, set_track_id
@@ -42,6 +43,26 @@ class ReceiverCore(ReceiverView):
         if is_new_video_buffer(buffer):
             return JitterBuffer(buffer.capacity, self._patience)
         return buffer
+
+    def with_each_source(self, report: RTCStatsReport) -> RTCStatsReport:
+        """Copy a report of aiortc's, with an entry for each source that is received."""
+        complete = RTCStatsReport()
+        for stats in report.values():
+            if not isinstance(stats, RTCInboundRtpStreamStats):
+                complete.add(stats)
+                continue
+            # What differs from source to source.
+            for ssrc, counted in self.statistics.items():
+                source = replace(
+                    stats,
+                    id=f"{stats.id}_{ssrc}",
+                    ssrc=ssrc,
+                    packetsReceived=counted.packets_received,
+                    packetsLost=counted.packets_lost,
+                    jitter=counted.jitter,
+                )
+                complete.add(source)
+        return complete
 
     def name_track(self, track_id: str | None) -> None:
         """Give the track the id of the remote side's first description of it, as aiortc does."""
@@ -99,6 +120,17 @@ class RTCRtpReceiver(AiortcRtpReceiver):
         Spec: https://w3c.github.io/webrtc-pc/#dom-rtcrtpreceiver-getparameters
         """
         return copy.deepcopy(self._core.negotiated)
+
+    async def getStats(self) -> RTCStatsReport:
+        """Return statistics of what is received, for each source, and of the transport.
+
+        In aiortc all sources have the same `id`, so that only the last one is reported: that of
+        repeated packets in place of the video's.
+
+        Spec: https://w3c.github.io/webrtc-pc/#rtcrtpreceiver-interface
+        """
+        report = await super().getStats()
+        return self._core.with_each_source(report)
 
     async def receive(self, parameters: RTCRtpReceiveParameters) -> None:
         """Begin to receive what is negotiated."""
