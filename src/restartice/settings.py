@@ -29,6 +29,7 @@ OPTIONAL_TIMES: Final = ("consent_interval", "consent_lifetime", "failed_timeout
 
 
 COUNTS: Final = ("probes", "drain_limit")
+SWITCHES: Final = ("loopback_candidates", "follow_networks")
 
 
 @dataclass(frozen=True)
@@ -78,6 +79,10 @@ class IceSettings:
             work every 4 s: with the answers, and what the other end asks, that is a packet each
             second. While the traffic on the pair in use has stopped for longer than usual, for a
             second at most, what is sent goes by the best of them, too.
+        follow_networks: Whether a pair is left at once when this host loses its address, and an
+            address that the host gets joins the candidates in use, without a restart. All
+            connections of an event loop watch the host together. Without effect where there are no
+            spares.
         video_patience: How long a missing packet of video is waited for before its picture is
             given up and a whole one is asked for.
         port_range: The first and the last of the UDP ports that are used on this host, for host
@@ -114,6 +119,7 @@ class IceSettings:
     server_grace: float = 0.25
     release_timeout: float = 2.0
     spares: int = 2
+    follow_networks: bool = True
     video_patience: float = 0.6
     port_range: tuple[int, int] | None = None
     interfaces: InterfaceFilter | None = None
@@ -131,8 +137,9 @@ class IceSettings:
                 raise ValueError(f"{name} must be a positive integer, not {value!r}")
         if not (is_number(self.spares) and isinstance(self.spares, int) and self.spares >= 0):
             raise ValueError(f"spares must be 0 or a positive integer, not {self.spares!r}")
-        if not isinstance(self.loopback_candidates, bool):
-            raise TypeError("loopback_candidates must be a bool")
+        for name in SWITCHES:
+            if not isinstance(getattr(self, name), bool):
+                raise TypeError(f"{name} must be a bool")
         _check_ports(self.port_range)
         _check_interfaces(self.interfaces)
 

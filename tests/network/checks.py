@@ -25,13 +25,15 @@ async def link_in_use(peers: Peers) -> int:
     return links[0]
 
 
-async def wait_until_ready(peers: Peers, messages: int = 50, deadline: float = 30.0) -> None:
-    """Return when both have received so many messages, and know another pair that works."""
+async def wait_until_ready(
+    peers: Peers, messages: int = 50, working: int = 2, deadline: float = 30.0
+) -> None:
+    """Return when both have received so many messages, and know of so many pairs that work."""
     async with asyncio.timeout(deadline):
         for peer in peers:
             while True:
                 report = await peer.order(do="report")
-                if report["received"] >= messages and report["working"] > 1:
+                if report["received"] >= messages and report["working"] >= working:
                     break
                 await asyncio.sleep(0.1)
 

@@ -21,7 +21,7 @@ from network.checks import (
     wait_until_ready,
 )
 from network.fixtures import Connect
-from network.namespaces import Network
+from network.namespaces import SIDES, Network, address, interface
 
 pytestmark = pytest.mark.network
 
@@ -124,3 +124,44 @@ async def test_without_spares(network: Network, start_peers: Connect) -> None:
     for peer in peers:
         await peer.wait_for("iceConnectionState", since=cut_at, state="failed")
     assert not [event for event in events_of(peers, "pair") if event["at"] > cut_at]
+
+
+@pytest.mark.parametrize("side", SIDES)
+async def test_an_interface_is_removed(network: Network, start_peers: Connect, side: str) -> None:
+    """Each side leaves it at once, whichever controls; the other one comes along."""
+    peers = await start_peers()
+    await send_numbers(peers)
+    await wait_until_ready(peers)
+    link = await link_in_use(peers)
+    await listen(peers)
+    cut_at = time.monotonic()
+    network.remove_interface(side, link)
+    for peer in peers:
+        await peer.wait_for("pair", since=cut_at)
+    await notify(peers, time.monotonic())
+    await seconds_until(peers, "data", cut_at)
+    assert await longest_silence(peers) < SOON
+    assert await link_in_use(peers) != link
+    check_nobody_was_disconnected(peers)
+    await check_nothing_is_lost(peers)
+
+
+async def test_a_network_that_comes_up_with_the_cut(network: Network, start_peers: Connect) -> None:
+    """A new address joins, and takes over from the one that is cut silently."""
+    place = (f"{address('left', 1)}/24", "dev", interface(1))
+    network.ip("left", "addr", "del", *place)
+    peers = await start_peers()
+    await send_numbers(peers)
+    await wait_until_ready(peers, working=1)
+    assert await link_in_use(peers) == 0
+    await listen(peers)
+    cut_at = time.monotonic()
+    await network.set_link(0, loss=1.0)
+    network.ip("left", "addr", "add", *place)
+    for peer in peers:
+        await peer.wait_for("pair", since=cut_at)
+    await notify(peers, time.monotonic())
+    await seconds_until(peers, "data", cut_at)
+    assert await longest_silence(peers) < 2 * SOON
+    assert await link_in_use(peers) == 1
+    await check_nothing_is_lost(peers)

@@ -38,9 +38,11 @@ def test_spares_may_be_none(value: Any) -> None:
         IceSettings(spares=value)
 
 
-def test_loopback_candidates_is_a_bool() -> None:
-    with pytest.raises(TypeError, match="loopback_candidates"):
-        IceSettings(loopback_candidates=1)  # type: ignore[arg-type]
+@pytest.mark.parametrize("name", ["loopback_candidates", "follow_networks"])
+def test_switches_are_bools(name: str) -> None:
+    one: Any = 1
+    with pytest.raises(TypeError, match=name):
+        IceSettings(**{name: one})
 
 
 @pytest.mark.parametrize("value", [(0, 5), (6, 5), (1, 65536), (-1, 1)])

@@ -30,7 +30,9 @@ from .incoming.guarded_socket import UNREADABLE, Address
 from .incoming.new_ports import NewPorts
 from .incoming.peer_reflexive import PeerReflexive
 from .liveness import PathState, Timings
-from .paths.keeper import PathKeeper, Reason
+from .local_addresses import LocalAddresses
+from .paths.keeper import PathKeeper
+from .paths.kept import Reason
 
 __all__ = ["IceConnection", "Observer", "consent_timings", "make_ice_connection"]
 
@@ -82,7 +84,6 @@ class IceConnection(GatheringConnection):
         self.remote_tie_breaker = 0
         # Why the pair in use is, unless the other end has nominated it.
         self.reason: Reason | None = None
-        self._nomination = 0
         self._checks: dict[CandidatePair, CheckCounter] = {}
         self._triggered = TriggeredChecks()
         self._dead: set[CandidatePair] = set()
@@ -210,16 +211,6 @@ class IceConnection(GatheringConnection):
         if self.keeper is not None and pair is not None and pair.protocol is protocol:
             self.keeper.path_gone()
 
-    def address_gone(self, address: str) -> None:
-        """Leave the pairs of one of our addresses at once, which the host has lost."""
-        if self.keeper is None:
-            return
-        gone = [pair for pair in self.check_list if pair.local_candidate.host == address]
-        for pair in gone:
-            self.keeper.pair_gone(pair)
-        if self.selected_pair in gone:
-            self.keeper.path_gone()
-
     def check_complete(self, pair: CandidatePair) -> None:
         """Report a nomination at once, not when connect() returns up to 20 ms later."""
         before = self.selected_pair
@@ -233,15 +224,6 @@ class IceConnection(GatheringConnection):
             self.observer.pair_nominated(self)
 
     # What keeps other paths ready asks for.
-
-    def in_order(self, pairs: list[CandidatePair]) -> list[CandidatePair]:
-        """Return pairs in the order in which they are checked."""
-        return self.schedule.in_order(pairs)
-
-    def append_pair(self, pair: CandidatePair) -> None:
-        """Add a pair to the check list."""
-        self.check_list.append(pair)
-        self.index_pairs()
 
     def found_to_work(self, pair: CandidatePair, seconds: float) -> None:
         """Take note that a pair has answered, and how long that took."""
@@ -290,7 +272,7 @@ class IceConnection(GatheringConnection):
         """Answer nothing with a check of our own once the generation is given up."""
         self.asked.set()
         self._note_request(addr, protocol)
-        claims = self._number_nomination(message, addr, protocol)
+        claims = self._admit_nomination(message, addr, protocol)
         if not self.given_up:
             self._peer_reflexive.request_came(addr, protocol)
             now = asyncio.get_running_loop().time()
@@ -302,27 +284,20 @@ class IceConnection(GatheringConnection):
             if self.keeper is not None:
                 self.keeper.request_came(pair, claims=claims)
 
-    def _number_nomination(self, message: stun.Message, addr: Address, protocol: Any) -> bool:
-        """Drop a nomination that is older than another one; return if the other end claims a pair.
-
-        Both have numbers that rise; a controlled end only claims.
-        """
+    def _admit_nomination(self, message: stun.Message, addr: Address, protocol: Any) -> bool:
+        """Drop a nomination that must not be followed; return if the other end claims a pair."""
         tie_breaker = message.attributes.get("ICE-CONTROLLING", 0)
         self.remote_tie_breaker = max(self.remote_tie_breaker, tie_breaker)
-        number = nomination_of(self.gate.reading)
         if self.keeper is None:
             return False
-        nominates = "USE-CANDIDATE" in message.attributes
-        is_new = number is None or number > self._nomination
         pair = self.selected_pair
-        elsewhere = pair is None or pair.protocol is not protocol or pair.remote_addr != addr
-        now = asyncio.get_running_loop().time()
-        if nominates and elsewhere and not (is_new and self.keeper.may_change(now)):
+        here = pair is not None and pair.protocol is protocol and pair.remote_addr == addr
+        nominates = "USE-CANDIDATE" in message.attributes
+        number = nomination_of(self.gate.reading)
+        admitted = self.keeper.admits(number, nominates=nominates, elsewhere=not here)
+        if nominates and not admitted:
             del message.attributes["USE-CANDIDATE"]
-        if number is None or not is_new:
-            return False
-        self._nomination = number
-        return self.ice_controlling and not nominates
+        return admitted and number is not None and self.ice_controlling and not nominates
 
     def _pairs_between(self, addr: tuple[str, int], protocol: object) -> list[CandidatePair]:
         """Return the pairs, hardly ever more than one, of a socket and a remote address."""
@@ -402,12 +377,17 @@ class IceConnection(GatheringConnection):
         if self.settings.spares:
             self.keeper = PathKeeper(self, self.watch, lambda: self.timings().consent_lifetime)
             self.keeper.start()
+        addresses = None
+        if self.keeper is not None and self.settings.follow_networks:
+            addresses = LocalAddresses(self, self.keeper)
         try:
             await self.watch.run()
         finally:
             if self.keeper is not None:
                 self.keeper.stop()
                 self.keeper = None
+            if addresses is not None:
+                addresses.stop()
             self.gate.new_ports = None
             asking.stop()
 

@@ -4,10 +4,12 @@ import asyncio
 import math
 import socket
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Final, Self
+from typing import ClassVar, Final, Self
+from weakref import WeakKeyDictionary
 
 import ifaddr
 
@@ -17,7 +19,9 @@ from ..seam import host_addresses
 if sys.platform == "linux":
     import fcntl
 
-__all__ = ["NetworkChange", "NetworkMonitor"]
+__all__ = ["NetworkChange", "NetworkMonitor", "SharedMonitor"]
+
+Follower = Callable[["NetworkChange"], None]
 
 POLL_INTERVAL: Final = 2.0
 # What wakes us up: links, addresses and routes. (rtnetlink(7))
@@ -108,6 +112,11 @@ class NetworkMonitor(Emitter):
 
     async def close(self) -> None:
         """Watch no more. May be called twice."""
+        if (polling := self._end()) is not None:
+            await asyncio.wait([polling])
+
+    def _end(self) -> asyncio.Task[None] | None:
+        """Watch no more; return what has yet to end."""
         netlink, self._netlink = self._netlink, None
         polling, self._polling = self._polling, None
         if netlink is not None:
@@ -115,7 +124,7 @@ class NetworkMonitor(Emitter):
             netlink.close()
         if polling is not None:
             polling.cancel()
-            await asyncio.wait([polling])
+        return polling
 
     def _wake_up(self) -> None:
         # What the messages say isn't read: the list of addresses is the truth.
@@ -134,6 +143,44 @@ class NetworkMonitor(Emitter):
         if now != before:
             self._addresses = now
             self.emit("change", NetworkChange(now, now - before, before - now))
+
+
+class SharedMonitor:
+    """A NetworkMonitor for all connections of an event loop, while there are any.
+
+    Made by follow().
+    """
+
+    _of_loops: ClassVar[WeakKeyDictionary[asyncio.AbstractEventLoop, "SharedMonitor"]] = (
+        WeakKeyDictionary()
+    )
+
+    def __init__(self) -> None:
+        self._monitor = NetworkMonitor()
+        self._followers: list[Follower] = []
+        self._monitor.on("change", self._tell)
+
+    @classmethod
+    def follow(cls, follower: Follower) -> Callable[[], None]:
+        """Have a function called with each change from now on; return what ends that."""
+        loop = asyncio.get_running_loop()
+        shared = cls._of_loops.get(loop)
+        if shared is None:
+            shared = cls._of_loops[loop] = cls()
+            shared._monitor.start()
+        shared._followers.append(follower)
+
+        def leave() -> None:
+            shared._followers.remove(follower)
+            if not shared._followers:
+                cls._of_loops.pop(loop, None)
+                shared._monitor._end()  # noqa: SLF001
+
+        return leave
+
+    def _tell(self, change: NetworkChange) -> None:
+        for follower in list(self._followers):
+            follower(change)
 
 
 def usable_addresses() -> frozenset[str]:

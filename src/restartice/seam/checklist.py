@@ -58,6 +58,11 @@ class IndexedConnection(Connection):
         """Return the pair of a socket and a remote candidate, or None."""
         return self._find_pair(protocol, candidate)
 
+    def append_pair(self, pair: CandidatePair) -> None:
+        """Add a pair to the check list."""
+        self.check_list.append(pair)
+        self.index_pairs()
+
     def index_pairs(self) -> None:
         """Take note of the pairs that have been appended."""
         # aioice appends a pair only where it hasn't found it, and removes some only when one is

@@ -136,6 +136,19 @@ class GatheringConnection(AioiceConnection):
             put_on_guard(protocol)
         return candidates
 
+    async def gather_at(self, address: str) -> None:
+        """Gather a host candidate at an address that the host didn't have before.
+
+        Raises:
+            OperationError: No port in the range of the settings is free.
+            OSError: There is no such address.
+        """
+        if self.relay_only or self.ended:
+            return
+        for candidate in await self.get_component_candidates(COMPONENT, [address]):
+            self.add_local_candidate(candidate)
+            self.on_candidate(candidate)
+
     async def close(self) -> None:
         """Close the sockets. TURN servers are told in the background, by `releases`."""
         self.ended = True

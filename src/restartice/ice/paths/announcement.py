@@ -4,16 +4,8 @@ import asyncio
 import secrets
 from typing import Final, Protocol
 
-from aioice import stun
-
-from ...seam import (
-    CandidatePair,
-    forget_transaction,
-    is_role_conflict,
-    numbered,
-    send_request,
-)
-from .requests import PendingRequest
+from ...seam import CandidatePair
+from .requests import Asking, Questions
 
 __all__ = ["Announcement", "Announcing"]
 
@@ -21,6 +13,8 @@ __all__ = ["Announcement", "Announcing"]
 # how often at most.
 REPETITION: Final = 0.05
 TRIES: Final = 7
+# For how long an answer is waited for.
+LIFETIME: Final = 10.0
 # How long a side that is controlled waits for the other one to come along, beside two round trips,
 # before it takes the role.
 DEFERENCE: Final = 0.06
@@ -29,10 +23,9 @@ FIRST_NUMBER: Final = 2
 LARGEST_TIE_BREAKER: Final = 2**64 - 1
 
 
-class Announcing(Protocol):
+class Announcing(Asking, Protocol):
     """The connection that announces its pair."""
 
-    remote_password: str | None
     ice_controlling: bool
     tie_breaker: int
     # The largest tie-breaker that the other end has been seen to have as the controlling side.
@@ -41,12 +34,6 @@ class Announcing(Protocol):
     @property
     def selected_pair(self) -> CandidatePair | None:
         """The pair in use."""
-
-    def build_request(self, pair: CandidatePair, nominate: bool) -> stun.Message:
-        """Make a binding request."""
-
-    def switch_role(self, ice_controlling: bool) -> None:
-        """Become controlling or controlled."""
 
 
 class Announcement:
@@ -61,13 +48,14 @@ class Announcement:
         self._connection = connection
         self._number = FIRST_NUMBER - 1
         self._pair: CandidatePair | None = None
-        self._began_at = 0.0
+        # When the announcement began, and when it did in the present role.
+        self._began_at = self._told_at = 0.0
         self._round_trip = 0.0
         self._tries = 0
         self._answered = False
         self._followed = False
         self._timer: asyncio.TimerHandle | None = None
-        self._pending: dict[bytes, PendingRequest] = {}
+        self._questions = Questions(connection, self._take_answer)
 
     def start(self, pair: CandidatePair, round_trip: float) -> None:
         """Announce a pair.
@@ -78,7 +66,7 @@ class Announcement:
         """
         self.stop()
         self._pair = pair
-        self._began_at = asyncio.get_running_loop().time()
+        self._began_at = self._told_at = asyncio.get_running_loop().time()
         self._round_trip = round_trip
         self._tries = 0
         self._answered = self._followed = False
@@ -91,8 +79,7 @@ class Announcement:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        for transaction_id in list(self._pending):
-            self._forget(transaction_id)
+        self._questions.stop()
 
     def heard(self) -> None:
         """Take note that the other end sends on the pair, too."""
@@ -111,7 +98,7 @@ class Announcement:
         patience = DEFERENCE + 2 * self._round_trip
         if not controlling and not self._followed and loop.time() >= self._began_at + patience:
             self._take_role()
-        self._send(pair)
+        self._questions.ask(pair, loop.time(), LIFETIME, self._number)
         self._tries += 1
         if self._tries < TRIES:
             delay = max(REPETITION, self._round_trip) * 2 ** (self._tries - 1)
@@ -128,29 +115,8 @@ class Announcement:
         connection.switch_role(ice_controlling=True)
         self._number += 1
         self._answered = False
+        self._told_at = asyncio.get_running_loop().time()
         self._tries = 0
 
-    def _send(self, pair: CandidatePair) -> None:
-        password = self._connection.remote_password
-        if password is None or pair.protocol.transport.is_closing():
-            return
-        request = numbered(self._connection.build_request(pair, nominate=True), self._number)
-        key = password.encode()
-        now = asyncio.get_running_loop().time()
-        pending = PendingRequest(pair, request, key, now, self._take_response)
-        self._pending[request.transaction_id] = pending
-        send_request(pair, request, key, pending)
-
-    def _take_response(self, request: PendingRequest, response: stun.Message) -> None:
-        self._forget(response.transaction_id)
-        if response.message_class is stun.Class.RESPONSE:
-            was_nominated = "USE-CANDIDATE" in request.request.attributes
-            if was_nominated == self._connection.ice_controlling:
-                self._answered = True
-        elif is_role_conflict(response):
-            controlled = "ICE-CONTROLLED" in request.request.attributes
-            self._connection.switch_role(ice_controlling=controlled)
-
-    def _forget(self, transaction_id: bytes) -> None:
-        pending = self._pending.pop(transaction_id)
-        forget_transaction(pending.pair, transaction_id)
+    def _take_answer(self, pair: CandidatePair, asked_at: float) -> None:
+        self._answered = self._answered or (pair is self._pair and asked_at >= self._told_at)

@@ -5,25 +5,17 @@ import logging
 import math
 import random
 from collections.abc import Callable
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
-from aioice import stun
-
-from ...seam import (
-    CandidatePair,
-    forget_transaction,
-    is_role_conflict,
-    send_request,
-)
-from ...settings import IceSettings
-from .announcement import Announcement, Announcing
+from ...seam import CandidatePair
+from .announcement import Announcement
 from .doubt import TICK, Doubt, Verdict
-from .networks import Pairing, networks_of, unknown_pairs
-from .requests import PendingRequest
-from .round_trip import RoundTrip
+from .kept import Kept, Reason, Watch
+from .networks import networks_of, unknown_pairs
+from .requests import Questions
 from .spares import Spare, Spares
 
-__all__ = ["PathKeeper", "Reason"]
+__all__ = ["PathKeeper"]
 
 # How many seconds after the nomination others are tried, which leaves the handshake its turn, and
 # how many there are from one to the next.
@@ -41,63 +33,6 @@ CHANGES: Final = 8
 RECOVERY: Final = 0.5
 
 logger = logging.getLogger(__name__)
-
-Reason = str
-
-
-class Watch(Protocol):
-    """What watches the pair in use."""
-
-    heard_at: float
-    answered_at: float
-
-    @property
-    def round_trip(self) -> RoundTrip:
-        """How long an answer takes."""
-
-    @property
-    def lost(self) -> bool:
-        """Whether nothing seems to get through."""
-
-    def note_traffic(self) -> None:
-        """Take note of what has come in since the last look."""
-
-    def ask_now(self) -> None:
-        """Ask the other end for a sign of life."""
-
-    def pair_changed(self) -> None:
-        """Take note that another pair is in use."""
-
-
-class Kept(Announcing, Pairing, Protocol):
-    """The connection whose paths are kept."""
-
-    settings: IceSettings
-    check_list: list[CandidatePair]
-
-    def is_dead(self, pair: CandidatePair) -> bool:
-        """Say if nothing will ever get through on a pair again."""
-
-    def in_order(self, pairs: list[CandidatePair]) -> list[CandidatePair]:
-        """Return pairs in the order in which they are checked."""
-
-    def found_to_work(self, pair: CandidatePair, seconds: float) -> None:
-        """Take note that a pair has answered, and how long that took."""
-
-    def append_pair(self, pair: CandidatePair) -> None:
-        """Add a pair to the check list."""
-
-    def use_pair(self, pair: CandidatePair, reason: Reason) -> None:
-        """Send on a pair from now on."""
-
-    def hedge(self, pair: CandidatePair | None) -> None:
-        """Send on a second pair, too, or on none any more."""
-
-    def repeat_lost(self) -> None:
-        """Send again what seems to have been lost."""
-
-    def path_stays_lost(self) -> None:
-        """Report that the pair in use is lost, and that no other one works."""
 
 
 class PathKeeper:
@@ -120,10 +55,12 @@ class PathKeeper:
         self._spares: Spares[CandidatePair] = Spares(connection.settings.spares, vary=vary)
         self._doubt = Doubt(now)
         self._announcement = Announcement(connection)
-        self._pending: dict[bytes, PendingRequest] = {}
+        self._questions = Questions(connection, self._take_answer)
         self._alarm: asyncio.TimerHandle | None = None
         self._due_at = now
         self._distressed = False
+        # Whether nothing will get through on the pair in use, for certain.
+        self._gone = False
         # When it is to be told that the pair in use is lost.
         self._report_at = math.inf
         # When all were asked last, whether what was lost was sent again in this doubt, and where it
@@ -133,6 +70,8 @@ class PathKeeper:
         self._hedged: CandidatePair | None = None
         self._sync_at: float | None = now + BEGINNING
         self._paced_until = 0.0
+        # The highest number of a nomination of the other end.
+        self._nomination = 0
         self._changes = float(CHANGES)
         self._changed_at = now
         self._running = False
@@ -151,8 +90,7 @@ class PathKeeper:
         if self._alarm is not None:
             self._alarm.cancel()
             self._alarm = None
-        for transaction_id in list(self._pending):
-            self._forget(transaction_id)
+        self._questions.stop()
         for protocol in self._connection.protocols:
             protocol.apart.clear()
         self._set_hedge(None)
@@ -207,15 +145,23 @@ class PathKeeper:
         self._look_in(0)
         return hopeful
 
-    def path_gone(self) -> bool:
-        """Go over to a spare, because the pair in use is gone for certain."""
+    def path_gone(self) -> None:
+        """Go over to a spare, or to the next pair that answers: the one in use is gone for certain.
+
+        Without effect if that was the case a short while ago, too.
+        """
         now = asyncio.get_running_loop().time()
+        if self._gone or not self.may_change(now):
+            return
         best = self._spares.best(now, self._lifetime())
-        if best is None:
-            return self.path_lost()
-        self._take_over(best, "gone")
-        self._connection.repeat_lost()
-        return True
+        if best is not None:
+            self._take_over(best, "gone")
+            self._connection.repeat_lost()
+            return
+        self._gone = True
+        if self._doubt.begin(now):
+            self._begin_doubt(now)
+            self._look_in(TICK)
 
     def pair_gone(self, pair: CandidatePair) -> None:
         """Take note that a spare doesn't work for now."""
@@ -245,6 +191,22 @@ class PathKeeper:
             self._take_over(spare, "peer")
         else:
             self._ask(spare, now)
+
+    def admits(self, number: int | None, *, nominates: bool, elsewhere: bool) -> bool:
+        """Say if a signed request of the other end counts that nominates a pair, or claims it.
+
+        Args:
+            number: The number of the nomination, if it has one. These rise: what comes late, or is
+                sent again by a stranger, is dropped.
+            nominates: Whether the other end controls.
+            elsewhere: Whether it isn't the pair in use.
+        """
+        if number is not None:
+            if number <= self._nomination:
+                return False
+            self._nomination = number
+        now = asyncio.get_running_loop().time()
+        return not (nominates and elsewhere) or self.may_change(now)
 
     def may_change(self, now: float) -> bool:
         """Say if the other end may have the pair changed once more, and count that."""
@@ -374,7 +336,7 @@ class PathKeeper:
         before = self._spares.selected
         self._announcement.stop()
         self._doubt.move(now)
-        self._distressed = False
+        self._distressed = self._gone = False
         self._set_hedge(None)
         spare = self._spares.select(pair, networks_of(pair), now)
         spare.claimed = False
@@ -399,7 +361,7 @@ class PathKeeper:
         listed = connection.check_list
         self._spares.forget_others([*listed, selected])
         others = [p for p in [*listed, *unknown_pairs(connection)] if p is not selected]
-        offered = [(p, networks_of(p)) for p in connection.in_order(others)]
+        offered = [(p, networks_of(p)) for p in connection.schedule.in_order(others)]
         listed_now = set(listed)
         for pair in self._spares.offer(offered):
             if pair not in listed_now:
@@ -414,43 +376,25 @@ class PathKeeper:
             self._ask(due[0], now)
 
     def _ask(self, spare: Spare[CandidatePair], now: float) -> None:
-        pair, password = spare.pair, self._connection.remote_password
         spare.ask(now, self._spares.interval(now))
-        if password is None or self._connection.is_dead(pair) or not is_open(pair):
-            return
-        for transaction_id, pending in list(self._pending.items()):
-            if now - pending.asked_at > self._lifetime():
-                self._forget(transaction_id)
-        request = self._connection.build_request(pair, nominate=False)
-        key = password.encode()
-        pending = PendingRequest(pair, request, key, now, self._take_response)
-        self._pending[request.transaction_id] = pending
-        send_request(pair, request, key, pending)
+        if not self._connection.is_dead(spare.pair):
+            self._questions.ask(spare.pair, now, self._lifetime())
 
-    def _take_response(self, request: PendingRequest, response: stun.Message) -> None:
-        self._forget(response.transaction_id)
-        if response.message_class is not stun.Class.RESPONSE:
-            if is_role_conflict(response):
-                controlled = "ICE-CONTROLLED" in request.request.attributes
-                self._connection.switch_role(ice_controlling=controlled)
-            return
-        pair, now = request.pair, asyncio.get_running_loop().time()
+    def _take_answer(self, pair: CandidatePair, asked_at: float) -> None:
+        now = asyncio.get_running_loop().time()
         spare = self._spares.get(pair)
         if spare is None or pair is self._connection.selected_pair:
             return
-        self._connection.found_to_work(pair, now - request.asked_at)
-        spare.answer(now, request.asked_at, self._spares.interval(now))
+        self._connection.found_to_work(pair, now - asked_at)
+        spare.answer(now, asked_at, self._spares.interval(now))
         apart_of(pair)[pair.remote_addr] = spare
         if spare.claimed and self.may_change(now):
             self._take_over(spare, "peer")
-        elif self._watch.lost:
-            self._take_over(spare, "silence")
+        elif self._watch.lost or self._gone:
+            self._take_over(spare, "gone" if self._gone else "silence")
+            self._connection.repeat_lost()
         elif self._doubt.since is not None:
             self._look_closer(now)
-
-    def _forget(self, transaction_id: bytes) -> None:
-        pending = self._pending.pop(transaction_id)
-        forget_transaction(pending.pair, transaction_id)
 
 
 def apart_of(pair: CandidatePair) -> dict[tuple[str, int], Spare[CandidatePair]]:
@@ -458,11 +402,6 @@ def apart_of(pair: CandidatePair) -> dict[tuple[str, int], Spare[CandidatePair]]
     socket: Any = pair.protocol
     apart: dict[tuple[str, int], Spare[CandidatePair]] = socket.apart
     return apart
-
-
-def is_open(pair: CandidatePair) -> bool:
-    """Say if a pair's socket isn't closed."""
-    return not pair.protocol.transport.is_closing()
 
 
 def vary(interval: float) -> float:

@@ -1,12 +1,20 @@
 """Requests whose answers are waited for without a task of their own."""
 
 from collections.abc import Callable
+from typing import Protocol
 
 from aioice import stun
 
-from ...seam import CandidatePair, is_signed
+from ...seam import (
+    CandidatePair,
+    forget_transaction,
+    is_role_conflict,
+    is_signed,
+    numbered,
+    send_request,
+)
 
-__all__ = ["PendingRequest"]
+__all__ = ["Asking", "PendingRequest", "Questions"]
 
 
 class PendingRequest:
@@ -30,3 +38,73 @@ class PendingRequest:
         """Take a response; called by aioice."""
         if address == self.pair.remote_addr and is_signed(message, self._key):
             self._on_response(self, message)
+
+
+class Asking(Protocol):
+    """The connection whose other end is asked."""
+
+    remote_password: str | None
+
+    def build_request(self, pair: CandidatePair, nominate: bool) -> stun.Message:
+        """Make a binding request."""
+
+    def switch_role(self, ice_controlling: bool) -> None:
+        """Become controlling or controlled."""
+
+
+class Questions:
+    """Asks the other end on pairs, once each time, and takes its answers however late they are.
+
+    Args:
+        connection: The connection.
+        on_answer: Called with the pair of an answer, and when it was asked.
+    """
+
+    def __init__(
+        self, connection: Asking, on_answer: Callable[[CandidatePair, float], None]
+    ) -> None:
+        self._connection = connection
+        self._on_answer = on_answer
+        self._pending: dict[bytes, PendingRequest] = {}
+
+    def ask(
+        self, pair: CandidatePair, now: float, lifetime: float, nomination: int | None = None
+    ) -> None:
+        """Send a request, unless the socket is closed.
+
+        Args:
+            pair: The pair.
+            now: The time.
+            lifetime: For how long an answer is waited for.
+            nomination: The number of a nomination, or None if the request is none.
+        """
+        password = self._connection.remote_password
+        if password is None or pair.protocol.transport.is_closing():
+            return
+        for transaction_id, pending in list(self._pending.items()):
+            if now - pending.asked_at > lifetime:
+                self._forget(transaction_id)
+        request = self._connection.build_request(pair, nominate=nomination is not None)
+        if nomination is not None:
+            request = numbered(request, nomination)
+        key = password.encode()
+        pending = PendingRequest(pair, request, key, now, self._take_response)
+        self._pending[request.transaction_id] = pending
+        send_request(pair, request, key, pending)
+
+    def stop(self) -> None:
+        """Take no more answers."""
+        for transaction_id in list(self._pending):
+            self._forget(transaction_id)
+
+    def _take_response(self, request: PendingRequest, response: stun.Message) -> None:
+        self._forget(response.transaction_id)
+        if response.message_class is stun.Class.RESPONSE:
+            self._on_answer(request.pair, request.asked_at)
+        elif is_role_conflict(response):
+            controlled = "ICE-CONTROLLED" in request.request.attributes
+            self._connection.switch_role(ice_controlling=controlled)
+
+    def _forget(self, transaction_id: bytes) -> None:
+        pending = self._pending.pop(transaction_id)
+        forget_transaction(pending.pair, transaction_id)
