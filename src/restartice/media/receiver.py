@@ -33,7 +33,7 @@ class ReceiverCore(ReceiverView):
     def __init__(self, receiver: "RTCRtpReceiver", kind: str, settings: IceSettings) -> None:
         super().__init__(receiver)
         self._patience = settings.video_patience
-        self.track = RemoteTrack(kind)
+        self.track = RemoteTrack(kind, receiver)
         self.receptive = False
         self.negotiated = RTCRtpParameters()
         self._named = False

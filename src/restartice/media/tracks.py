@@ -14,10 +14,12 @@ class TrackState:
     """What the remote side says of a track.
 
     Attributes:
+        source: What receives it, which lives as long as a program has the track.
         muted: Whether no media comes.
         streams: The streams that it is in.
     """
 
+    source: object
     muted: bool = True
     streams: tuple[MediaStream, ...] = ()
 
@@ -27,12 +29,16 @@ class RemoteTrack(Emitter, RemoteStreamTrack):
 
     It emits `unmute` when media comes, and `mute` when the remote side says that none is sent.
 
+    Args:
+        kind: `"audio"` or `"video"`.
+        source: What receives it.
+
     Spec: https://w3c.github.io/mediacapture-main/#track-muted
     """
 
-    def __init__(self, kind: str) -> None:
+    def __init__(self, kind: str, source: object) -> None:
         super().__init__(kind)
-        self._core = TrackState()
+        self._core = TrackState(source)
 
     @property
     def muted(self) -> bool:
