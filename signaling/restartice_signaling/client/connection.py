@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 import random
 import time
 from collections import deque
@@ -36,6 +37,8 @@ from .reconnecting import CLOSE_TIMEOUT, OPEN_TIMEOUT, Dialer, server_error
 from .session import ClientSession
 
 __all__ = ["Connection"]
+
+logger = logging.getLogger(__name__)
 
 TICK: Final = 1.0
 # A server keeps twice its limits for a session that takes nothing, and a session that is over
@@ -103,6 +106,7 @@ class Connection:
             is_final = code in FINAL_CODES and not (code == CLOSE_REPLACED and young)
             if is_final or not again:
                 raise SignalingClosed(f"the connection to the server is lost: {reason}")
+            logger.info("%s: lost the connection, close code %s", self._session.label, code)
             self._events.put(Disconnected(reason))
             self._use(*await self._dialer.dial_again())
 
@@ -110,6 +114,8 @@ class Connection:
         """Go on with a socket on which the welcome has come."""
         self._socket = socket
         self._connected_at = time.monotonic() if self._session.resumed else -OPEN_TIMEOUT
+        how = "resumed its session" if self._session.resumed else "began a session"
+        logger.info("%s: connected, and %s", self._session.label, how)
         self._sent = self._session.outbox.acknowledged
         self._asides.clear()
         # Whatever is heard from us says that the welcome has arrived.

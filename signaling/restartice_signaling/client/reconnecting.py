@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import itertools
+import logging
 import random
 import ssl as tls
 import time
@@ -16,12 +17,22 @@ from websockets.typing import Subprotocol
 from ..cancellation import end, finish_within
 from ..errors import BadMessage, ServerError, SignalingClosed
 from ..protocol.decoding import decode_with_ack
-from ..protocol.messages import SUBPROTOCOL, Error, Welcome, encode
+from ..protocol.messages import ERROR_CODES, SUBPROTOCOL, Error, Welcome, encode
 from ..sockets import ClientSocket
 from .events import Event
 from .session import ClientSession
 
-__all__ = ["CLOSE_TIMEOUT", "OPEN_TIMEOUT", "Dialer", "TokenSource", "pauses", "server_error"]
+__all__ = [
+    "CLOSE_TIMEOUT",
+    "OPEN_TIMEOUT",
+    "Dialer",
+    "TokenSource",
+    "failure",
+    "pauses",
+    "server_error",
+]
+
+logger = logging.getLogger(__name__)
 
 TokenSource = str | Callable[[], Awaitable[str]]
 
@@ -86,14 +97,19 @@ class Dialer:
             try:
                 if (opened := await self._dial_unless_hurried()) is not None:
                     return opened
-            except SignalingClosed:
+            except SignalingClosed as error:
+                self._log_retry(error)
                 self._url = next(self._urls)
             except ServerError as error:
                 if error.code in FINAL_ERRORS:
                     raise
+                self._log_retry(error)
                 self.wait_at_least((error.retry_after or 0) * random.random())
                 self._url = next(self._urls)
         raise AssertionError
+
+    def _log_retry(self, error: SignalingClosed | ServerError) -> None:
+        logger.info("%s: trying again: %s", self._session.label, failure(error))
 
     async def _pause(self, seconds: float) -> None:
         with contextlib.suppress(TimeoutError):
@@ -189,6 +205,15 @@ async def _receive_welcome(socket: ClientConnection) -> Welcome:
     if not isinstance(message, Welcome):
         raise BadMessage("the first message must be a welcome")
     return message
+
+
+def failure(error: SignalingClosed | ServerError) -> str:
+    """Return what went wrong, without a text that may have a token or a URL in it."""
+    if isinstance(error, ServerError):
+        code = error.code if error.code in ERROR_CODES else "unknown code"
+        return f"the server refused ({code})"
+    cause = "" if error.__cause__ is None else f" ({type(error.__cause__).__name__})"
+    return f"no connection to the server{cause}"
 
 
 def server_error(error: Error) -> ServerError:

@@ -23,6 +23,7 @@ from ..protocol.messages import (
     Resume,
     Signal,
     Welcome,
+    addressed,
     encode,
 )
 from ..protocol.reliable import Inbox, Outbox
@@ -65,6 +66,11 @@ class ClientSession:
     def peer(self) -> str | None:
         """Our own id, or None before the first welcome."""
         return None if self._welcome is None else self._welcome.peer
+
+    @property
+    def label(self) -> str:
+        """Room and peer, as logs name the session."""
+        return f"{self._room}/{self.peer or self._wanted or '?'}"
 
     @property
     def resumed(self) -> bool:
@@ -117,16 +123,27 @@ class ClientSession:
             *(PeerJoined(info.peer, info) for info in joined),
         ]
 
-    def prepare(self, data: Data, to: str | None, instance: str | None) -> str:
-        """Return the text of a signal without its number.
+    def prepare(self, data: Data) -> str:
+        """Return the text of a signal without its number and its address.
 
         Raises:
             ValueError: It isn't JSON, no Unicode, or larger than the server takes.
             TypeError: It isn't JSON.
         """
-        text = encode(Signal(0, data, to=to, instance=instance))
+        text = encode(Signal(0, data))
         if "\\u" in text and not is_unicode(data.to_json()):
             raise ValueError("text must be Unicode, without halves of characters")
+        return self._check_size(text)
+
+    def address(self, text: str, to: str, instance: str | None = None) -> str:
+        """Return the text of a prepared signal with its address.
+
+        Raises:
+            ValueError: It is larger than the server takes.
+        """
+        return self._check_size(addressed(text, to, instance))
+
+    def _check_size(self, text: str) -> str:
         if len(text) + ENVELOPE > self.limits.max_message_size:
             raise ValueError(f"the server takes messages up to {self.limits.max_message_size}")
         return text

@@ -2,6 +2,7 @@
 
 import asyncio
 import ipaddress
+import logging
 import ssl as tls
 from collections.abc import AsyncIterator, Mapping, Sequence
 from types import TracebackType
@@ -17,38 +18,13 @@ from ..errors import NoPeer, ServerError, SignalingClosed, SignalingError
 from ..protocol.messages import EVERYONE, Candidate, Custom, Data, Description, PeerInfo
 from .connection import Connection
 from .event_queue import EventQueue
-from .events import (
-    CandidateReceived,
-    CustomReceived,
-    DescriptionReceived,
-    Disconnected,
-    Event,
-    IceServersReceived,
-    PeerAway,
-    PeerBack,
-    PeerJoined,
-    PeerLeft,
-    Reconnected,
-    Refused,
-)
-from .reconnecting import Dialer, TokenSource
+from .events import CandidateReceived, DescriptionReceived, Event, PeerLeft
+from .reconnecting import Dialer, TokenSource, failure
 from .session import ClientSession
 
-__all__ = [
-    "CandidateReceived",
-    "CustomReceived",
-    "DescriptionReceived",
-    "Disconnected",
-    "Event",
-    "IceServersReceived",
-    "PeerAway",
-    "PeerBack",
-    "PeerJoined",
-    "PeerLeft",
-    "Reconnected",
-    "Refused",
-    "WebSocketSignaling",
-]
+__all__ = ["WebSocketSignaling"]
+
+logger = logging.getLogger(__name__)
 
 
 class WebSocketSignaling(BaseSignaling):
@@ -166,6 +142,7 @@ class WebSocketSignaling(BaseSignaling):
                 await self._connection.run(again=self._reconnects)
         except (SignalingClosed, ServerError) as error:
             self._lost = error
+            logger.info("%s: gave up: %s", self._session.label, failure(error))
             self._end(SignalingClosed(str(error)))
         finally:
             self._end(SignalingClosed("the signaling is closed"))
@@ -308,7 +285,8 @@ class WebSocketSignaling(BaseSignaling):
             TypeError: It isn't JSON.
         """
         self._check_open()
-        await self._enqueue(self._session.prepare(Custom(value), EVERYONE, None))
+        text = self._session.prepare(Custom(value))
+        await self._enqueue(self._session.address(text, EVERYONE))
 
     async def wait_for_peer(self, peer: str | None = None) -> PeerInfo:
         """Return the other peer, or the one with that id; waits until it is there.
@@ -340,10 +318,10 @@ class WebSocketSignaling(BaseSignaling):
 
     async def _signal(self, data: Data, to: str | None) -> None:
         # What can't be sent is refused at once.
-        self._session.prepare(data, to, None)
+        text = self._session.prepare(data)
         info = await self.wait_for_peer(to)
         # The instance keeps an answer from reaching a peer that was born again meanwhile.
-        await self._enqueue(self._session.prepare(data, info.peer, info.instance))
+        await self._enqueue(self._session.address(text, info.peer, info.instance))
 
     async def _enqueue(self, text: str) -> None:
         """Give a message to the session, when it has room: at once and for good, or not at all."""

@@ -43,6 +43,7 @@ __all__ = [
     "SequenceNumber",
     "Signal",
     "Welcome",
+    "addressed",
     "encode",
     "encode_object",
     "numbered",
@@ -395,6 +396,12 @@ def told(data: Data, sender: str, instance: str) -> str:
     # As encode() would, which takes longer.
     fields = {"type": "signal", "from": sender, "instance": instance, "data": data.to_json()}
     return _encoder.encode(fields)
+
+
+def addressed(text: str, to: str, instance: str | None = None) -> str:
+    """Return the text of a signal that has been encoded without its address."""
+    fields = {"to": to} if instance is None else {"to": to, "instance": instance}
+    return f"{_encoder.encode(fields)[:-1]},{text[1:]}"
 
 
 def numbered(text: str, seq: int, ack: int | None = None) -> str:

@@ -92,9 +92,9 @@ def test_the_limits_of_the_server_hold() -> None:
     limits = Limits(max_message_size=200, max_unacknowledged=2, max_buffered=100)
     session, _ = welcomed(limits=limits)
     assert (session.outbox.max_count, session.outbox.max_bytes) == (2, 100)
-    session.prepare(Custom("x" * 50), "b", None)
+    session.prepare(Custom("x" * 50))
     with pytest.raises(ValueError, match="up to 200"):
-        session.prepare(Custom("x" * 200), "b", None)
+        session.prepare(Custom("x" * 200))
 
 
 def test_presence_is_told_once_and_of_the_right_instance() -> None:
@@ -154,6 +154,6 @@ def test_urls_that_are_none_are_left_out_and_told() -> None:
 def test_half_of_a_character_is_not_sent(value: object) -> None:
     session, _ = welcomed()
     with pytest.raises(ValueError, match="Unicode"):
-        session.prepare(Custom(value), "b", None)
+        session.prepare(Custom(value))
     # What only looks so is text like any other.
-    assert session.prepare(Custom("\\ud800 \U0001f600"), "b", None)
+    assert session.prepare(Custom("\\ud800 \U0001f600"))
