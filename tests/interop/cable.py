@@ -37,16 +37,16 @@ class Cable:
             run_ip("netns", "del", name)
         self._made.clear()
 
-    def cut(self) -> None:
-        """Lose all that goes over the cable, either way. No interface takes notice of that."""
+    def cut(self, cable: str = CABLE) -> None:
+        """Lose all that goes over a cable, either way. No interface takes notice of that."""
         for side in SIDES:
-            neighbor = (address(other(side)), "lladdr", NOBODY, "dev", CABLE, "nud", "permanent")
-            self._ip(side, "neigh", "replace", *neighbor)
+            place = (address(other(side), cable), "lladdr", NOBODY, "dev", cable)
+            self._ip(side, "neigh", "replace", *place, "nud", "permanent")
 
-    def mend(self) -> None:
+    def mend(self, cable: str = CABLE) -> None:
         """Undo cut()."""
         for side in SIDES:
-            self._ip(side, "neigh", "flush", "dev", CABLE, "nud", "permanent")
+            self._ip(side, "neigh", "flush", "dev", cable, "nud", "permanent")
 
     def lay_spare(self) -> None:
         """Lay another cable, and let the default route lead over it."""

@@ -282,7 +282,8 @@ class IceConnection(GatheringConnection):
         for pair in self._pairs_between(addr, protocol):
             self.checks_of(pair).requests_received += 1
             if self.keeper is not None:
-                self.keeper.request_came(pair, claims=claims)
+                nominates = "USE-CANDIDATE" in message.attributes
+                self.keeper.request_came(pair, claims=claims, nominates=nominates)
 
     def _admit_nomination(self, message: stun.Message, addr: Address, protocol: Any) -> bool:
         """Drop a nomination that must not be followed; return if the other end claims a pair."""

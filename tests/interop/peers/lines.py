@@ -44,6 +44,49 @@ async def answer(handle: Callable[[Order], Awaitable[Any]], order: Order) -> Non
         tell(answer=order["number"], error={"name": str(name), "message": str(error)})
 
 
+class Flow:
+    """Numbered messages that go both ways, and the longest time in which none came."""
+
+    def __init__(self) -> None:
+        self.sent = self.received = 0
+        self.in_order = True
+        self.counter = Counter()
+        self._task: asyncio.Task[None] | None = None
+
+    def begin(self, send: Callable[[str], Any], interval: float) -> None:
+        """Send a message every so many seconds."""
+        self._task = asyncio.create_task(self._send(send, interval))
+
+    def end(self) -> None:
+        """Send no more."""
+        if self._task is not None:
+            self._task.cancel()
+
+    def takes(self, text: object) -> bool:
+        """Take a message; return whether it is one of these."""
+        if not isinstance(text, str) or not text.startswith("flow "):
+            return False
+        self.in_order = self.in_order and text == f"flow {self.received}"
+        self.received += 1
+        self.counter.add()
+        return True
+
+    def take(self) -> dict[str, Any]:
+        """Return the counts, and the longest time without a message since this was asked last."""
+        return {
+            "sent": self.sent,
+            "received": self.received,
+            "inOrder": self.in_order,
+            "gap": self.counter.take()["gap"],
+        }
+
+    async def _send(self, send: Callable[[str], Any], interval: float) -> None:
+        while True:
+            send(f"flow {self.sent}")
+            self.sent += 1
+            await asyncio.sleep(interval)
+
+
 class Counter:
     """Counts what arrives, and remembers the longest time in between."""
 

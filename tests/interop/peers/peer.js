@@ -29,6 +29,10 @@ globalThis.createPeer = (platform, tell) => {
       this.senders = {};
       this.counters = {};
       this.stops = [];
+      // Numbered messages, and the longest time in which none came.
+      this.sent = this.received = 0;
+      this.inOrder = true;
+      this.flowCounter = new Counter();
       for (const state of STATES) {
         const event = state.toLowerCase() + "change";
         this.pc.addEventListener(event, () => this.tell({ event, state: this.pc[state] }));
@@ -52,7 +56,7 @@ globalThis.createPeer = (platform, tell) => {
     use(channel) {
       this.channelInUse = channel;
       const opened = () => this.tell({ event: "channel", state: "open" });
-      channel.addEventListener("message", ({ data }) => this.tell({ event: "message", text: data }));
+      channel.addEventListener("message", ({ data }) => this.receive(data));
       channel.addEventListener("close", () => this.tell({ event: "channel", state: "closed" }));
       if (channel.readyState === "open") opened();
       else channel.addEventListener("open", opened);
@@ -101,6 +105,31 @@ globalThis.createPeer = (platform, tell) => {
 
     send({ text }) {
       this.channelInUse.send(text);
+    }
+
+    receive(text) {
+      if (typeof text !== "string" || !text.startsWith("flow ")) {
+        this.tell({ event: "message", text });
+        return;
+      }
+      this.inOrder &&= text === `flow ${this.received}`;
+      this.received += 1;
+      this.flowCounter.add();
+    }
+
+    flow({ interval }) {
+      clearInterval(this.flowTimer);
+      if (!interval) return;
+      this.flowTimer = setInterval(() => {
+        this.channelInUse.send(`flow ${this.sent}`);
+        this.sent += 1;
+      }, interval * 1000);
+      this.stops.push(() => clearInterval(this.flowTimer));
+    }
+
+    flowed() {
+      const { sent, received, inOrder } = this;
+      return { sent, received, inOrder, gap: this.flowCounter.take().gap };
     }
 
     media() {

@@ -12,7 +12,7 @@ import aiortc
 import av
 from aiortc.sdp import candidate_from_sdp
 from cryptography.hazmat.primitives.asymmetric import rsa
-from lines import Counter, Order, obey, tell
+from lines import Counter, Flow, Order, obey, tell
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -58,6 +58,7 @@ class Connection:
         self.pc = pc
         self._number = number
         self._channel: Any = None
+        self._flow = Flow()
         self._senders: dict[str, Any] = {}
         self._counters: dict[str, Counter] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -111,6 +112,17 @@ class Connection:
         """Send a message."""
         self._channel.send(text)
 
+    async def flow(self, interval: float, **_: Any) -> None:
+        """Send numbered messages every so many seconds; 0 ends that."""
+        if interval:
+            self._flow.begin(self._channel.send, interval)
+        else:
+            self._flow.end()
+
+    async def flowed(self, **_: Any) -> Any:
+        """Tell how many messages have come and gone, and the longest time without any."""
+        return self._flow.take()
+
     async def media(self, **_: Any) -> Any:
         """Tell how many frames have been decoded, and the longest time without any."""
         return {kind: counter.take() for kind, counter in self._counters.items()}
@@ -129,6 +141,7 @@ class Connection:
 
     async def close(self, **_: Any) -> None:
         """Close the connection."""
+        self._flow.end()
         await self.pc.close()
 
     def _tell(self, **values: Any) -> None:
@@ -143,12 +156,16 @@ class Connection:
 
     def _use(self, channel: Any) -> None:
         self._channel = channel
-        channel.on("message", lambda text: self._tell(event="message", text=text))
+        channel.on("message", self._receive)
         channel.on("close", lambda: self._tell(event="channel", state="closed"))
         if channel.readyState == "open":
             self._tell(event="channel", state="open")
         else:
             channel.on("open", lambda: self._tell(event="channel", state="open"))
+
+    def _receive(self, text: Any) -> None:
+        if not self._flow.takes(text):
+            self._tell(event="message", text=text)
 
     def _watch(self, track: Any) -> None:
         self._tell(event="track", kind=track.kind)
@@ -191,6 +208,7 @@ def transport_state(pc: Any) -> dict[str, Any]:
         "ufrag": transport.getLocalParameters().usernameFragment,
         "sendingUfrag": pair and pair.local.usernameFragment,
         "sendingTo": pair and pair.remote.ip,
+        "role": transport.role,
         "remoteCandidates": [c.ip for c in transport.getRemoteCandidates()],
         "dtls": users[0].transport.state,
         "certificate": certificate_kind(users[0].transport.tls),
@@ -208,7 +226,11 @@ def certificate_kind(tls: Any) -> str | None:
 def main() -> None:
     """Carry out orders."""
     if path := os.environ.get("INTEROP_LOG"):
-        logging.basicConfig(level=logging.DEBUG, filename=f"{path}-{sys.argv[1]}")
+        logging.basicConfig(
+            level=logging.DEBUG,
+            format="%(asctime)s %(name)s %(message)s",
+            filename=f"{path}-{sys.argv[1]}",
+        )
     nowhere = aiortc.RTCConfiguration(iceServers=[])
     peer_connection: Callable[..., Any] = importlib.import_module(sys.argv[1]).RTCPeerConnection
     connections: dict[int, Connection] = {}

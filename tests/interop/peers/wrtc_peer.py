@@ -5,7 +5,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import webrtc
-from lines import Counter, Order, obey, tell
+from lines import Counter, Flow, Order, obey, tell
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -23,6 +23,7 @@ class Connection:
         self.pc = pc = webrtc.RTCPeerConnection()
         self._number = number
         self._channel: Any = None
+        self._flow = Flow()
         self._senders: dict[str, Any] = {}
         self._counters: dict[str, Counter] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -76,6 +77,17 @@ class Connection:
         """Send a message."""
         self._channel.send(text)
 
+    async def flow(self, interval: float, **_: Any) -> None:
+        """Send numbered messages every so many seconds; 0 ends that."""
+        if interval:
+            self._flow.begin(self._channel.send, interval)
+        else:
+            self._flow.end()
+
+    async def flowed(self, **_: Any) -> Any:
+        """Tell how many messages have come and gone, and the longest time without any."""
+        return self._flow.take()
+
     async def media(self, **_: Any) -> Any:
         """Tell how many frames have been decoded, and the longest time without any."""
         return {kind: counter.take() for kind, counter in self._counters.items()}
@@ -86,6 +98,7 @@ class Connection:
 
     async def close(self, **_: Any) -> None:
         """Close the connection."""
+        self._flow.end()
         self.pc.close()
         for task in self._tasks:
             task.cancel()
@@ -99,12 +112,16 @@ class Connection:
 
     def _use(self, channel: Any) -> None:
         self._channel = channel
-        channel.on("message", lambda event: self._tell(event="message", text=event.data))
+        channel.on("message", lambda event: self._receive(event.data))
         channel.on("close", lambda _: self._tell(event="channel", state="closed"))
         if channel.readyState == "open":
             self._tell(event="channel", state="open")
         else:
             channel.on("open", lambda _: self._tell(event="channel", state="open"))
+
+    def _receive(self, text: Any) -> None:
+        if not self._flow.takes(text):
+            self._tell(event="message", text=text)
 
     def _watch(self, track: Any) -> None:
         self._tell(event="track", kind=str(track.kind))

@@ -102,6 +102,8 @@ class Announcement:
         self._tries += 1
         if self._tries < TRIES:
             delay = max(REPETITION, self._round_trip) * 2 ** (self._tries - 1)
+            if not controlling and self._tries == 1:
+                delay = patience
             self._timer = loop.call_later(delay, self._announce)
 
     def _take_role(self) -> None:

@@ -18,10 +18,12 @@ TICK: Final = 0.02
 # How long a silence is, at least, before there is doubt, and at most; where traffic usually has
 # longer gaps, its absence says little.
 SHORTEST: Final = 0.06
-LONGEST: Final = 0.6
+LONGEST: Final = 1.0
 # How many gaps there must have been before it is known what is usual, and for how long the longest
 # one counts.
 ENOUGH: Final = 10
+# By which factor a gap differs from all before where one stream ends and another one begins.
+OUTLIER: Final = 4
 MEMORY: Final = 10.0
 # For how long the path is asked before it may be left, and another one must have been heard alone.
 ASKING: Final = 0.05
@@ -76,7 +78,8 @@ class Doubt:
         gap = at - self.heard_at
         self.heard_at = at
         self.since = None
-        if gap > LONGEST:
+        beginning = self._gaps < ENOUGH
+        if gap > LONGEST or (beginning and gap > OUTLIER * max(self._usual, TICK)):
             # One stream of packets has ended, and another one begins.
             self._gaps = 1
             return

@@ -169,18 +169,21 @@ class PathKeeper:
         if spare is not None:
             spare.fail(asyncio.get_running_loop().time())
 
-    def request_came(self, pair: CandidatePair, *, claims: bool) -> None:
+    def request_came(self, pair: CandidatePair, *, claims: bool, nominates: bool) -> None:
         """Take note of a signed request on a pair.
 
         Args:
             pair: The pair.
             claims: Whether the other end, which is controlled, says that it sends there from now
                 on, by the number of a nomination that is higher than all before.
+            nominates: Whether it nominates the pair.
         """
         now = asyncio.get_running_loop().time()
         selected = self._connection.selected_pair
         if pair is selected:
-            self._announcement.heard()
+            # Checks alone say nothing: others check what they don't use, too.
+            if nominates:
+                self._announcement.heard()
         elif self._spares.get(pair) is None:
             self.pairs_changed()
         if not claims or pair is selected:
@@ -270,6 +273,7 @@ class PathKeeper:
             self._begin_doubt(now)
 
     def _begin_doubt(self, now: float) -> None:
+        logger.debug("Nothing comes in on %s", self._connection.selected_pair)
         self._repeated = False
         self._asked_all_at = now
         self._watch.ask_now()

@@ -1,7 +1,7 @@
 """Requests whose answers are waited for without a task of their own."""
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import Any, Protocol
 
 from aioice import stun
 
@@ -100,6 +100,9 @@ class Questions:
     def _take_response(self, request: PendingRequest, response: stun.Message) -> None:
         self._forget(response.transaction_id)
         if response.message_class is stun.Class.RESPONSE:
+            # What comes from there is the other end's from now on.
+            socket: Any = request.pair.protocol
+            socket.prove(request.pair.remote_addr)
             self._on_answer(request.pair, request.asked_at)
         elif is_role_conflict(response):
             controlled = "ICE-CONTROLLED" in request.request.attributes

@@ -46,8 +46,16 @@ def test_a_few_packets_say_nothing() -> None:
 
 def test_traffic_with_long_gaps_raises_none() -> None:
     doubt = Doubt(0.0)
-    heard = flow(doubt, 0.0, 10.0, gap=0.5)
+    heard = flow(doubt, 0.0, 10.0, gap=0.6)
     assert silence_until_doubt(doubt, heard) == math.inf
+
+
+def test_a_handshake_before_the_traffic_says_nothing() -> None:
+    doubt = Doubt(0.0)
+    heard = flow(doubt, 0.0, 0.1)
+    doubt.hear(heard + 0.4)
+    heard = flow(doubt, heard + 0.4, 1.0)
+    assert silence_until_doubt(doubt, heard) < 0.15
 
 
 def test_a_pause_that_heals_makes_patient_for_a_while() -> None:
@@ -57,10 +65,10 @@ def test_a_pause_that_heals_makes_patient_for_a_while() -> None:
     now = heard + 0.4
     doubt.hear(now)
     assert doubt.since is None
-    now = flow(doubt, now, 2.0)
-    assert silence_until_doubt(doubt, now) == math.inf
-    doubt.hear(now + 1.0)
-    now = flow(doubt, now + 1.0, 60.0)
+    now = flow(doubt, now, 1.0)
+    assert silence_until_doubt(doubt, now) > 0.7
+    doubt.hear(now + 1.2)
+    now = flow(doubt, now + 1.2, 60.0)
     assert silence_until_doubt(doubt, now) < 0.15
 
 
