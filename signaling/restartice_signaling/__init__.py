@@ -1,4 +1,4 @@
-"""WebSocket signaling for restartice: a server, a client, and perfect negotiation.
+"""Perfect negotiation over any signaling, and a WebSocket server and client to carry it.
 
 Errors:
 
@@ -33,7 +33,9 @@ from .client.events import (
 )
 from .client.signaling import WebSocketSignaling
 from .errors import BadMessage, NoPeer, ServerError, SignalingClosed, SignalingError
-from .negotiator import Negotiator
+from .negotiation.callable_channel import CallableChannel
+from .negotiation.channel import SignalingChannel
+from .negotiation.negotiator import Negotiator
 from .protocol.messages import Heartbeat, Limits, PeerInfo
 from .server.rooms.interface import BackendDown, BackendLimits
 from .server.rooms.memory import MemoryBackend
@@ -46,6 +48,7 @@ __all__ = [
     "BackendDown",
     "BackendLimits",
     "BadMessage",
+    "CallableChannel",
     "CandidateReceived",
     "CustomReceived",
     "DescriptionReceived",
@@ -71,6 +74,7 @@ __all__ = [
     "RestartSucceeded",
     "ServerError",
     "ServerSettings",
+    "SignalingChannel",
     "SignalingClosed",
     "SignalingError",
     "SignalingServer",

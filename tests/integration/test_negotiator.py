@@ -45,6 +45,7 @@ class Peer:
 
     def __init__(self, pc: RTCPeerConnection, signaling: WebSocketSignaling, polite: bool) -> None:
         self.pc = pc
+        self.signaling = signaling
         self.errors: list[Exception] = []
         self.customs: asyncio.Queue[object] = asyncio.Queue()
         self.negotiator = Negotiator(
@@ -156,7 +157,7 @@ async def test_a_track_and_a_restart_at_once(peers: tuple[Peer, Peer]) -> None:
 @BOTH_WAYS
 async def test_hands_custom_messages_on(peers: tuple[Peer, Peer]) -> None:
     first, second = peers
-    await second.negotiator._signaling.send_custom({"say": "hello"})
+    await second.signaling.send_custom({"say": "hello"})
     async with asyncio.timeout(DEADLINE):
         assert await first.customs.get() == {"say": "hello"}
 

@@ -214,7 +214,7 @@ async def test_an_offer_comes_in_before_the_need_is_acted_on(
 @BOTH
 async def test_an_offer_that_fails_does_not_swallow_the_need(scene: Scene) -> None:
     near = scene.near
-    job = scene.negotiator._report(
+    job = scene.negotiator._callbacks.report(
         scene.negotiator._handle_alone(RTCSessionDescription("garbage", "offer"))
     )
     near.createDataChannel("chat")

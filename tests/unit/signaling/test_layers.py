@@ -7,7 +7,7 @@ from ..test_architecture import NO_IO, SIGNALING, imports
 # From top to bottom: a room imports rooms below it only, and none beside it.
 FLOORS = (
     ("__init__", "__main__"),
-    ("server", "negotiator"),
+    ("server", "negotiation"),
     ("client",),
     ("protocol",),
     ("errors", "sockets", "cancellation"),
@@ -17,10 +17,12 @@ FLOOR = {room: number for number, rooms in enumerate(reversed(FLOORS)) for room 
 ONLY = {
     "server": {"protocol", "errors", "sockets", "cancellation"},
     "client": {"protocol", "errors", "sockets", "cancellation"},
+    "negotiation": {"client", "protocol", "errors", "cancellation"},
     "protocol": {"errors"},
 }
 PURE = {
     *(path.relative_to(SIGNALING) for path in (SIGNALING / "protocol").glob("*.py")),
+    Path("negotiation/politeness.py"),
     Path("server/admission.py"),
     Path("server/rooms/fleet.py"),
 }
@@ -63,8 +65,12 @@ def test_rooms_import_rooms_below_only() -> None:
 
 
 def test_the_negotiator_needs_the_events_of_a_client_only() -> None:
-    client = {path for path in graph()[Path("negotiator.py")] if room_of(path) == "client"}
-    assert client == {Path("client/events.py")}
+    modules = graph()
+    negotiation = {path for path in modules if room_of(path) == "negotiation"}
+    used = set[Path]().union(*(modules[path] for path in negotiation))
+    assert {path for path in used if room_of(path) == "client"} == {Path("client/events.py")}
+    for path in negotiation:
+        assert not {name.partition(".")[0] for name in imports(SIGNALING / path)} & {"websockets"}
 
 
 def test_modules_and_folders_import_one_way() -> None:

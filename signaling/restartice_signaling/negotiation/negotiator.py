@@ -2,13 +2,13 @@
 
 import asyncio
 import logging
-import re
 from collections import deque
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import Final, Self
 
 import aiortc
+from aiortc.contrib.signaling import BaseSignaling
 
 from restartice import (
     AutomaticRestart,
@@ -18,11 +18,12 @@ from restartice import (
     RTCPeerConnection,
 )
 
-from .cancellation import end
-from .client.events import (
+from ..cancellation import end
+from ..client.events import (
     CandidateReceived,
     CustomReceived,
     DescriptionReceived,
+    Disconnected,
     IceServersReceived,
     PeerAway,
     PeerJoined,
@@ -30,16 +31,19 @@ from .client.events import (
     Reconnected,
     Refused,
 )
-from .errors import NoPeer, SignalingClosed
-
-if TYPE_CHECKING:
-    from .client.signaling import WebSocketSignaling
+from ..errors import NoPeer
+from .aiortc_channel import as_channel
+from .callbacks import Callbacks
+from .channel import RoomChannel, SignalingChannel
+from .collisions import Politeness
+from .open_offer import OpenOffer
+from .outgoing import Outgoing
+from .politeness import ufrags_in
 
 __all__ = ["Negotiator"]
 
 logger = logging.getLogger(__name__)
 
-UFRAG: Final = re.compile(r"^a=ice-ufrag:(\S+)", re.MULTILINE)
 # How many of the other peer's generations are remembered, to tell late candidates from wrong ones.
 REMEMBERED: Final = 32
 
@@ -47,17 +51,25 @@ REMEMBERED: Final = 32
 class Negotiator:
     """Negotiates whenever that is needed, and answers the other peer, whatever both do at once.
 
-    Use it as an async context manager around a connected signaling, for a room of two. Make it
+    Use it as an async context manager around a connected signaling, for two peers. Make it
     before adding tracks and channels, whose `negotiationneeded` it waits for:
 
         async with WebSocketSignaling(url, room="robot") as signaling:
             async with Negotiator(pc, signaling):
                 ...
 
+    An offer that has no answer after 10 s is sent again, and later ever less often. If the other
+    side's offers were ignored meanwhile, ours is taken back then.
+
     Args:
         pc: The connection.
-        signaling: Where the other peer is. The Negotiator is the one that reads its events.
-        polite: Whether we give way when both make an offer; None for what the server says.
+        signaling: What leads to the other peer: a `WebSocketSignaling`, one of aiortc's
+            signalings, a `CallableChannel`, or any other `SignalingChannel`. Only the Negotiator
+            reads its events.
+        polite: Whether we give way when both make an offer; None for what the signaling says. If
+            that doesn't know, the side whose offer was answered first is impolite, and before, the
+            one whose certificate has the lower fingerprint, which both sides can tell. Give it if
+            the other side isn't a Negotiator, but makes offers.
         on_custom: Called with what the other peer's application sent. An error that it raises goes
             to `on_error`.
         on_error: Called with what went wrong, such as a description that can't be applied; what
@@ -69,13 +81,16 @@ class Negotiator:
         on_restart: Called when a restart of ICE starts, succeeds or fails. An error that it raises
             goes to `on_error`.
 
+    Raises:
+        TypeError: pc is not a `restartice.RTCPeerConnection`, or the signaling is none of these.
+
     Spec: https://w3c.github.io/webrtc-pc/#perfect-negotiation-example
     """
 
     def __init__(
         self,
         pc: RTCPeerConnection,
-        signaling: "WebSocketSignaling",
+        signaling: SignalingChannel | BaseSignaling,
         *,
         polite: bool | None = None,
         on_custom: Callable[[object], None] | None = None,
@@ -83,54 +98,58 @@ class Negotiator:
         recovery: RecoverySettings | bool = True,
         on_restart: Callable[[RestartEvent], None] | None = None,
     ) -> None:
+        if not isinstance(pc, RTCPeerConnection):
+            raise TypeError(f"pc must be a restartice.RTCPeerConnection, not {pc!r}")
         self._pc = pc
-        self._signaling = signaling
-        self._polite = polite
-        self._on_custom = on_custom or _ignore
-        self._error_taker = on_error or _log_error
+        self._signaling = as_channel(signaling, polite)
+        self._room = self._signaling if isinstance(self._signaling, RoomChannel) else None
+        self._politeness = Politeness(pc, self._signaling, polite)
+        self._callbacks = Callbacks(on_custom, on_error, on_restart)
         self._recovery = RecoverySettings() if recovery is True else recovery
-        self._on_restart = on_restart or _log_restart
         self._needed = asyncio.Event()
         # Set when somebody goes, after which it may be clear whom to make offers to.
         self._fewer = asyncio.Event()
         # Whether our offer couldn't be sent, because it wasn't clear to whom.
         self._unsent = False
-        self._candidates: asyncio.Queue[RTCIceCandidate | None] = asyncio.Queue()
-        self._sending = asyncio.Lock()
+        self._outgoing = Outgoing(pc, self._signaling, self._has_peer)
         self._tasks: list[asyncio.Task[None]] = []
         self._recoverer: AutomaticRestart | None = None
         self._instances: set[str] = set()
         # Whether no description is being dealt with.
         self._idle = asyncio.Event()
         self._idle.set()
+        self._turn = asyncio.Lock()
+        self._open_offer = OpenOffer()
+        # Whether the connection to the signaling server is lost for now.
+        self._offline = False
         self._described: deque[str] = deque(maxlen=REMEMBERED)
         # The three variables of the specification's program.
         self.making_offer = False
         self.ignore_offer = False
         self.is_setting_remote_answer_pending = False
         pc.on("negotiationneeded", self._needed.set)
-        pc.on("signalingstatechange", self._forget_need)
-        pc.on("icecandidate", self._candidates.put_nowait)
+        pc.on("signalingstatechange", self._follow_state)
 
     @property
     def polite(self) -> bool:
-        """Whether we give way when both make an offer."""
-        polite = self._signaling.polite if self._polite is None else self._polite
-        return bool(polite)
+        """Whether we give way when both make an offer; False while that is open."""
+        return bool(self._politeness.known)
 
     async def __aenter__(self) -> Self:
-        self._use_ice_servers(self._signaling.ice_servers)
+        if self._room is not None:
+            self._use_ice_servers(self._room.ice_servers)
         self._tasks = [
             asyncio.create_task(self._make_offers()),
             asyncio.create_task(self._handle_events()),
             asyncio.create_task(self._send_candidates()),
+            asyncio.create_task(self._mind_open_offer()),
         ]
         if self._recovery:
             self._recoverer = AutomaticRestart(
                 self._pc,
                 self._recovery,
                 polite=lambda: self.polite,
-                on_restart=self._tell_restart,
+                on_restart=self._callbacks.tell_restart,
                 has_peer=self._has_peer,
             )
             self._recoverer.start()
@@ -147,8 +166,8 @@ class Negotiator:
     async def close(self) -> None:
         """Stop negotiating. Neither the connection nor the signaling is closed."""
         self._stop_listening("negotiationneeded", self._needed.set)
-        self._stop_listening("signalingstatechange", self._forget_need)
-        self._stop_listening("icecandidate", self._candidates.put_nowait)
+        self._stop_listening("signalingstatechange", self._follow_state)
+        self._outgoing.close()
         tasks, self._tasks = self._tasks, []
         if self._recoverer is not None:
             await self._recoverer.close()
@@ -157,7 +176,7 @@ class Negotiator:
     def _has_peer(self) -> bool:
         """Return whether there is somebody to negotiate with; a peer that is away may come back."""
         ended = not self._tasks or self._tasks[1].done()
-        return not ended and bool(self._signaling.peers)
+        return not ended and (self._room is None or bool(self._room.peers))
 
     def _stop_listening(self, event: str, listener: Callable[..., None]) -> None:
         # A closed connection has no listeners any more.
@@ -185,21 +204,24 @@ class Negotiator:
             needed = self._needed.is_set() and self._pc.signalingState == "stable"
             self._needed.clear()
             if needed:
-                await self._report(self._make_offer())
+                await self._callbacks.report(self._make_offer())
 
     async def _wait_for_peer(self) -> None:
         while True:
             self._fewer.clear()
             try:
-                await self._signaling.wait_for_peer()
+                if self._room is not None:
+                    await self._room.wait_for_peer()
             except NoPeer as error:
-                self._on_error(error)
+                self._callbacks.tell_error(error)
                 await self._fewer.wait()
             else:
                 return
 
-    def _forget_need(self) -> None:
-        # On its way back to stable the connection finds out anew if negotiation is needed.
+    def _follow_state(self) -> None:
+        if self._pc.signalingState != "have-local-offer":
+            self._open_offer.settle()
+        # On its way back to stable the connection finds out again if negotiation is needed.
         if self._pc.signalingState == "stable":
             self._needed.clear()
 
@@ -215,29 +237,34 @@ class Negotiator:
     async def _handle_events(self) -> None:
         async for event in self._signaling.events():
             if isinstance(event, DescriptionReceived):
-                await self._report(self._handle_alone(event.description))
+                await self._callbacks.report(self._handle_alone(event.description))
             elif isinstance(event, CandidateReceived):
-                await self._report(self._handle_candidate(event))
+                await self._callbacks.report(self._handle_candidate(event))
             elif isinstance(event, PeerJoined | PeerLeft | PeerAway):
-                await self._report(self._regroup(event))
-            elif isinstance(event, Reconnected) and not event.resumed:
-                await self._report(self._begin_anew())
+                await self._callbacks.report(self._regroup(event))
+            elif isinstance(event, Disconnected | Reconnected):
+                await self._callbacks.report(self._follow_server(event))
             elif isinstance(event, IceServersReceived):
-                self._tell(self._use_ice_servers, event.servers)
+                self._callbacks.call(self._use_ice_servers, event.servers)
             elif isinstance(event, CustomReceived):
-                self._tell(self._on_custom, event.value)
+                self._callbacks.tell_custom(event.value)
             elif isinstance(event, Refused):
-                self._on_error(event.error)
+                self._callbacks.tell_error(event.error)
 
-    async def _handle_alone(self, description: aiortc.RTCSessionDescription) -> None:
-        self._described.extend(set(UFRAG.findall(description.sdp)))
-        self._idle.clear()
-        try:
-            await self._handle_description(description)
-        finally:
-            self._idle.set()
+    async def _handle_alone(
+        self, description: aiortc.RTCSessionDescription, *, give_way: bool = False
+    ) -> None:
+        async with self._turn:
+            self._described.extend(ufrags_in(description.sdp))
+            self._idle.clear()
+            try:
+                await self._handle_description(description, give_way=give_way)
+            finally:
+                self._idle.set()
 
-    async def _handle_description(self, description: aiortc.RTCSessionDescription) -> None:
+    async def _handle_description(
+        self, description: aiortc.RTCSessionDescription, *, give_way: bool
+    ) -> None:
         # signaler.onmessage, with a description.
         pc = self._pc
         # An offer may come in while we are busy processing the answer to ours. It is processed
@@ -246,18 +273,37 @@ class Negotiator:
             pc.signalingState == "stable" or self.is_setting_remote_answer_pending
         )
         offer_collision = description.type == "offer" and not ready_for_offer
-        self.ignore_offer = not self.polite and offer_collision
+        give_way = give_way or not offer_collision or self._politeness.gives_way_to(description)
+        self.ignore_offer = not give_way
         if self.ignore_offer:
+            logger.info("Ignored an offer that collided with ours, which is to be answered first")
+            self._open_offer.ignored = description
+        elif description.type == "offer":
+            await self._handle_offer(description, collides=offer_collision)
+        else:
+            await self._handle_answer(description)
+
+    async def _handle_offer(self, offer: aiortc.RTCSessionDescription, *, collides: bool) -> None:
+        if collides:
+            logger.info("Took our offer back, because it collided with the other side's")
+            self._open_offer.withdraw()
+        self.is_setting_remote_answer_pending = False
+        # Rolls back our own offer as needed.
+        await self._pc.setRemoteDescription(offer)
+        await self._pc.setLocalDescription()
+        await self._outgoing.send_description(lambda: self._pc.currentLocalDescription)
+        self._politeness.note_answer(ours=True)
+
+    async def _handle_answer(self, answer: aiortc.RTCSessionDescription) -> None:
+        if not self._open_offer.takes(answer.sdp, self._pc.signalingState):
+            logger.info("Ignored an answer, because its offer was answered before")
             return
-        self.is_setting_remote_answer_pending = description.type == "answer"
+        self.is_setting_remote_answer_pending = True
         try:
-            # Rolls back our own offer as needed.
-            await pc.setRemoteDescription(description)
+            await self._pc.setRemoteDescription(answer)
         finally:
             self.is_setting_remote_answer_pending = False
-        if description.type == "offer":
-            await pc.setLocalDescription()
-            await self._send(lambda: pc.currentLocalDescription)
+        self._politeness.note_answer(ours=False)
 
     async def _handle_candidate(self, event: CandidateReceived) -> None:
         # signaler.onmessage, with a candidate.
@@ -275,7 +321,7 @@ class Negotiator:
         """
         ufrag = None if candidate is None else candidate.usernameFragment
         in_use = (self._pc.remoteDescription, self._pc.currentRemoteDescription)
-        ufrags = {found for d in in_use if d is not None for found in UFRAG.findall(d.sdp)}
+        ufrags = {found for d in in_use if d is not None for found in ufrags_in(d.sdp)}
         return ufrag in self._described and ufrag not in ufrags
 
     async def _regroup(self, event: PeerJoined | PeerLeft | PeerAway) -> None:
@@ -295,13 +341,18 @@ class Negotiator:
         if newcomer and not self.making_offer and self._pc.signalingState == "have-local-offer":
             await self._send_offer()
 
+    async def _follow_server(self, event: Disconnected | Reconnected) -> None:
+        self._offline = isinstance(event, Disconnected)
+        if isinstance(event, Reconnected) and not event.resumed:
+            await self._begin_anew()
+
     async def _begin_anew(self) -> None:
         # What was under way may or may not have arrived, in either direction.
         pc = self._pc
         if pc.signalingState == "have-local-offer" and not self.making_offer:
             await self._send_offer()
         unwell = pc.connectionState not in {"connected", "new", "closed"}
-        if unwell and self._signaling.peers:
+        if unwell and self._has_peer():
             pc.restartIce()
 
     def _use_ice_servers(self, servers: Sequence[aiortc.RTCIceServer]) -> None:
@@ -313,63 +364,44 @@ class Negotiator:
 
     async def _send_offer(self) -> None:
         self._unsent = True
-        await self._send(lambda: self._pc.pendingLocalDescription)
-        self._unsent = False
+        try:
+            await self._outgoing.send_description(lambda: self._pc.pendingLocalDescription)
+            self._unsent = False
+        finally:
+            self._open_offer.sent()
 
-    async def _send(self, find: Callable[[], aiortc.RTCSessionDescription | None]) -> None:
-        # An operation that came in between may have taken the description back.
-        async with self._sending:
-            if (description := find()) is not None:
-                await self._signaling.send_description(description)
+    async def _mind_open_offer(self) -> None:
+        while True:
+            await self._open_offer.wait_overdue()
+            await self._callbacks.report(self._repeat_offer())
+
+    async def _repeat_offer(self) -> None:
+        """Send the offer again, or give way if both sides seem to wait for each other's answer."""
+        offer = self._open_offer
+        if self._pc.signalingState != "have-local-offer":
+            return
+        if not self._is_reachable():
+            offer.sent()
+        elif (theirs := offer.ignored) is not None and offer.repeats >= self._patience(theirs):
+            logger.info("Neither side answers the other's offer: answering theirs")
+            await self._handle_alone(theirs, give_way=True)
+        else:
+            logger.info("No answer to our offer for %g s: sending it again", offer.timeout)
+            offer.repeat()
+            await self._send_offer()
+
+    def _patience(self, offer: aiortc.RTCSessionDescription) -> int:
+        """Return how often to repeat our offer before theirs is answered after all."""
+        # Not both sides at the same time, if the other one is a Negotiator, too.
+        return 1 if self._politeness.loses_to(offer) else 3
+
+    def _is_reachable(self) -> bool:
+        if self._offline or not self._has_peer():
+            return False
+        peers = () if self._room is None else self._room.peers.values()
+        return self._room is None or any(info.state == "joined" for info in peers)
 
     async def _send_candidates(self) -> None:
-        # pc.onicecandidate
         while True:
-            candidate = await self._candidates.get()
-            if candidate is not None:
-                await self._report(self._send_candidate(candidate))
-
-    async def _send_candidate(self, candidate: RTCIceCandidate) -> None:
-        # The other side needs the description first, and none of one that was taken back. Whoever
-        # comes later gets a description with all candidates.
-        async with self._sending:
-            description = self._pc.localDescription if self._signaling.peers else None
-            if description and f"a=ice-ufrag:{candidate.usernameFragment}\r" in description.sdp:
-                await self._signaling.send_candidate(candidate)
-
-    async def _report(self, step: Coroutine[Any, Any, None]) -> None:
-        try:
-            await step
-        except SignalingClosed:
-            raise
-        except Exception as error:  # noqa: BLE001  whatever the remote side did
-            self._on_error(error)
-
-    # What the program has given must not end the tasks by its errors.
-
-    def _tell(self, callback: Callable[[Any], None], value: object) -> None:
-        try:
-            callback(value)
-        except Exception as error:  # noqa: BLE001  whatever the program did
-            self._on_error(error)
-
-    def _tell_restart(self, event: RestartEvent) -> None:
-        self._tell(self._on_restart, event)
-
-    def _on_error(self, error: Exception) -> None:
-        try:
-            self._error_taker(error)
-        except Exception:
-            logger.exception("What was given as on_error has failed")
-
-
-def _ignore(_value: object) -> None:
-    """Do nothing with what an application sends."""
-
-
-def _log_restart(event: RestartEvent) -> None:
-    logger.info("ICE restart: %s", event)
-
-
-def _log_error(error: Exception) -> None:
-    logger.warning("Negotiation: %s: %s", type(error).__name__, error)
+            candidate = await self._outgoing.next_candidate()
+            await self._callbacks.report(self._outgoing.send_candidate(candidate))

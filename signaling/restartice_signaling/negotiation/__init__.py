@@ -1,0 +1,1 @@
+"""Perfect negotiation between a peer connection and whatever carries its descriptions."""

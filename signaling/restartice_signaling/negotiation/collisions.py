@@ -1,0 +1,57 @@
+"""Who of the two sides gives way when their offers collide."""
+
+import aiortc
+
+from restartice import RTCPeerConnection
+
+from .channel import RoomChannel, SignalingChannel
+from .politeness import gives_way
+
+__all__ = ["Politeness"]
+
+
+class Politeness:
+    """What is known of who is polite.
+
+    Args:
+        pc: The connection.
+        channel: Its signaling, which may know.
+        polite: What the program says, or None.
+    """
+
+    def __init__(
+        self, pc: RTCPeerConnection, channel: SignalingChannel, polite: bool | None
+    ) -> None:
+        self._pc = pc
+        self._channel = channel
+        self._given = polite
+        # A room says who is polite towards whom as soon as it is clear who is meant.
+        self._is_room = isinstance(channel, RoomChannel)
+        # Whether the other side's offer was answered first.
+        self._answered_first: bool | None = None
+
+    @property
+    def known(self) -> bool | None:
+        """Whether we are polite, or None as long as nothing says so."""
+        if self._given is not None:
+            return self._given
+        polite = self._channel.polite
+        return self._answered_first if polite is None and not self._is_room else polite
+
+    def note_answer(self, *, ours: bool) -> None:
+        """Note that an offer was answered. The side whose offer was answered first is impolite."""
+        if self._answered_first is None:
+            self._answered_first = ours
+
+    def gives_way_to(self, offer: aiortc.RTCSessionDescription) -> bool:
+        """Return whether we take our offer back for one that collides with it."""
+        polite = self.known
+        if polite is not None or self._is_room:
+            return bool(polite)
+        return self.loses_to(offer)
+
+    def loses_to(self, offer: aiortc.RTCSessionDescription) -> bool:
+        """Return what the certificates of both sides say, where nothing else does."""
+        certificates = self._pc.getConfiguration().certificates or ()
+        fingerprints = [f for made in certificates for f in made.getFingerprints()]
+        return gives_way([f.value for f in fingerprints if f.algorithm == "sha-256"], offer.sdp)

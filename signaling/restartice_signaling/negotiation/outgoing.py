@@ -1,0 +1,83 @@
+"""What the Negotiator sends: descriptions, and the candidates that belong to them."""
+
+import asyncio
+from collections.abc import Callable
+
+import aiortc
+
+from restartice import RTCIceCandidate, RTCPeerConnection
+
+from .channel import SignalingChannel, TrickleChannel
+from .politeness import ufrags_in
+
+__all__ = ["Outgoing"]
+
+EVENTS = ("icegatheringstatechange", "signalingstatechange")
+
+
+class Outgoing:
+    """Sends descriptions and candidates in an order that the other side can use.
+
+    Args:
+        pc: The connection.
+        channel: Carries them. Where it can't carry candidates, a description waits for its own.
+        has_peer: Returns whether there is somebody to send candidates to.
+    """
+
+    def __init__(
+        self, pc: RTCPeerConnection, channel: SignalingChannel, has_peer: Callable[[], bool]
+    ) -> None:
+        self._pc = pc
+        self._channel = channel
+        self._has_peer = has_peer
+        self._trickle = channel if isinstance(channel, TrickleChannel) else None
+        self._candidates: asyncio.Queue[RTCIceCandidate | None] = asyncio.Queue()
+        self._sending = asyncio.Lock()
+        self._changed = asyncio.Event()
+        self._listeners: dict[str, Callable[..., None]] = dict.fromkeys(EVENTS, self._changed.set)
+        if self._trickle is not None:
+            self._listeners["icecandidate"] = self._candidates.put_nowait
+        for event, listener in self._listeners.items():
+            pc.on(event, listener)
+
+    def close(self) -> None:
+        """Stop listening to the connection."""
+        for event, listener in self._listeners.items():
+            # A closed connection has no listeners any more.
+            if listener in self._pc.listeners(event):
+                self._pc.remove_listener(event, listener)
+
+    async def send_description(
+        self, find: Callable[[], aiortc.RTCSessionDescription | None]
+    ) -> None:
+        """Send the description that is found when its turn comes, if there is one still."""
+        # An operation that came in between may have taken the description back.
+        async with self._sending:
+            if self._trickle is None:
+                await self._gathered()
+            if (description := find()) is not None:
+                await self._channel.send_description(description)
+
+    async def next_candidate(self) -> RTCIceCandidate:
+        """Return the next candidate that was gathered."""
+        # pc.onicecandidate
+        while (candidate := await self._candidates.get()) is None:
+            pass
+        return candidate
+
+    async def send_candidate(self, candidate: RTCIceCandidate) -> None:
+        """Send a candidate, if its description is still of use to somebody."""
+        # The other side needs the description first, and none of one that was taken back. Whoever
+        # comes later gets a description with all candidates.
+        async with self._sending:
+            description = self._pc.localDescription if self._has_peer() else None
+            if self._trickle is None or description is None:
+                return
+            if candidate.usernameFragment in ufrags_in(description.sdp):
+                await self._trickle.send_candidate(candidate)
+
+    async def _gathered(self) -> None:
+        """Return when all candidates are in the local description."""
+        while self._pc.iceGatheringState == "gathering" and self._pc.signalingState != "closed":
+            self._changed.clear()
+            await self._changed.wait()

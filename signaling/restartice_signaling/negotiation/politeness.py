@@ -1,0 +1,44 @@
+"""Who gives way when two offers collide, and which answers were received before."""
+
+import re
+from collections.abc import Iterable
+from typing import Final
+
+__all__ = ["content_of", "fingerprints_in", "gives_way", "ufrags_in"]
+
+UFRAG: Final = re.compile(r"^a=ice-ufrag:(\S+)", re.MULTILINE)
+FINGERPRINT: Final = re.compile(r"^a=fingerprint:sha-256 (\S+)", re.MULTILINE | re.IGNORECASE)
+# What may differ in two answers to the same offer.
+VARIABLE: Final = re.compile(
+    r"^(o=.*|c=.*|a=candidate:.*|a=end-of-candidates|a=rtcp:.*)\r?\n|(?<=^m=)(\w+ \d+)",
+    re.MULTILINE,
+)
+
+
+def ufrags_in(sdp: str) -> set[str]:
+    """Return the username fragments in a description."""
+    return set(UFRAG.findall(sdp))
+
+
+def fingerprints_in(sdp: str) -> set[str]:
+    """Return the SHA-256 fingerprints of certificates in a description, in upper case."""
+    return {value.upper() for value in FINGERPRINT.findall(sdp)}
+
+
+def gives_way(ours: Iterable[str], offer: str) -> bool:
+    """Return whether we give way to an offer, where nothing else says who is polite.
+
+    Both sides know both certificates, so both come to the same result: the higher one is polite.
+
+    Args:
+        ours: The SHA-256 fingerprints of our certificates.
+        offer: The other side's offer.
+    """
+    return max((value.upper() for value in ours), default="") > max(
+        fingerprints_in(offer), default=""
+    )
+
+
+def content_of(sdp: str) -> str:
+    """Return a description without what may differ when the same answer is made again."""
+    return VARIABLE.sub("", sdp)
