@@ -80,5 +80,30 @@ def look_at(pc: RTCPeerConnection, transport: RTCIceTransport) -> None:
         assert_type(transceiver.receiver.track, MediaStreamTrack)
 
 
+class Member(RTCPeerConnection):
+    """A connection with attributes of the program's own, of whatever names."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self.name = name
+        self.users: list[str] = []
+        self.configuration = {"room": 7}
+        self.state: int | None = None
+        self.transceivers = 0
+        self.origin = ("127.0.0.1", 80)
+
+    def operations(self) -> int:
+        """Count what there is to do."""
+        assert_type(self.users, list[str])
+        assert_type(self.configuration, dict[str, int])
+        return len(self.users) + self.transceivers
+
+    async def enter(self, room: str) -> None:
+        """Enter a room."""
+        self.users.append(room)
+        assert_type(await self.createOffer(iceRestart=True), RTCSessionDescription)
+        assert_type(self.createDataChannel("chat", maxRetransmits=3), RTCDataChannel)
+
+
 if __name__ == "__main__":
     asyncio.run(call("ws://127.0.0.1:8765"))

@@ -4,20 +4,19 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import aiortc
-from aiortc import InvalidAccessError, InvalidStateError, RTCSessionDescription
+from aiortc import InvalidAccessError, RTCSessionDescription
 
-from .configuration import RTCConfiguration, in_force, validated
+from .configuration import RTCConfiguration, validated
+from .events import Emitter
 from .ice.candidate import checked
-from .ice.gatherer import RTCIceGatherer
 from .media.parameters import RTCRtpEncodingParameters, usable_encodings
 from .media.receiver import RTCRtpReceiver
 from .media.sender import RTCRtpSender
 from .media.streams import MediaStream
 from .media.transceiver import RTCRtpTransceiver
-from .negotiation.closing import Closing
-from .negotiation.local_description import LocalDescriptionSetter
-from .negotiation.remote_description import RemoteDescriptionSetter
+from .negotiation.core import Core
 from .sdp import description as sdp
+from .seam import HookedPeerConnection
 from .settings import IceSettings
 from .stats import transport_statistics
 from .transports.dtls import RTCDtlsTransport
@@ -25,7 +24,7 @@ from .transports.dtls import RTCDtlsTransport
 __all__ = ["RTCPeerConnection"]
 
 
-class RTCPeerConnection(LocalDescriptionSetter, RemoteDescriptionSetter):
+class RTCPeerConnection(Emitter, HookedPeerConnection):
     """A WebRTC connection between the local computer and a remote peer.
 
     aiortc's, to be used in its place, with ICE restart: `restartIce()`, `createOffer(iceRestart=)`,
@@ -49,14 +48,16 @@ class RTCPeerConnection(LocalDescriptionSetter, RemoteDescriptionSetter):
     Spec: https://w3c.github.io/webrtc-pc/#rtcpeerconnection-interface
     """
 
+    _core: Core
+
     def __init__(
         self,
         configuration: aiortc.RTCConfiguration | None = None,
         *,
         iceSettings: IceSettings | None = None,
     ) -> None:
-        super().__init__(configuration, iceSettings or IceSettings())
-        self._closing = Closing(self)
+        super().__init__(validated(configuration))
+        self._core = Core(self, iceSettings or IceSettings())
 
     # Descriptions.
 
@@ -66,7 +67,7 @@ class RTCPeerConnection(LocalDescriptionSetter, RemoteDescriptionSetter):
 
         Spec: https://w3c.github.io/webrtc-pc/#dom-peerconnection-currentlocaldescription
         """
-        return sdp.render(self.all_descriptions().current_local)
+        return sdp.render(self._core.all_descriptions().current_local)
 
     @property
     def pendingLocalDescription(self) -> RTCSessionDescription | None:
@@ -74,7 +75,7 @@ class RTCPeerConnection(LocalDescriptionSetter, RemoteDescriptionSetter):
 
         Spec: https://w3c.github.io/webrtc-pc/#dom-peerconnection-pendinglocaldescription
         """
-        return sdp.render(self.all_descriptions().pending_local)
+        return sdp.render(self._core.all_descriptions().pending_local)
 
     @property
     def localDescription(self) -> RTCSessionDescription:
@@ -92,7 +93,7 @@ class RTCPeerConnection(LocalDescriptionSetter, RemoteDescriptionSetter):
 
         Spec: https://w3c.github.io/webrtc-pc/#dom-peerconnection-currentremotedescription
         """
-        return sdp.render(self.all_descriptions().current_remote)
+        return sdp.render(self._core.all_descriptions().current_remote)
 
     @property
     def pendingRemoteDescription(self) -> RTCSessionDescription | None:
@@ -100,7 +101,7 @@ class RTCPeerConnection(LocalDescriptionSetter, RemoteDescriptionSetter):
 
         Spec: https://w3c.github.io/webrtc-pc/#dom-peerconnection-pendingremotedescription
         """
-        return sdp.render(self.all_descriptions().pending_remote)
+        return sdp.render(self._core.all_descriptions().pending_remote)
 
     @property
     def remoteDescription(self) -> RTCSessionDescription:
@@ -118,7 +119,7 @@ class RTCPeerConnection(LocalDescriptionSetter, RemoteDescriptionSetter):
 
         Spec: https://w3c.github.io/webrtc-pc/#dom-peerconnection-cantrickleicecandidates
         """
-        description = self.pending_remote or self.current_remote
+        description = self._core.pending_remote or self._core.current_remote
         return None if description is None else sdp.supports_trickle(description)
 
     # Configuration.
@@ -128,10 +129,7 @@ class RTCPeerConnection(LocalDescriptionSetter, RemoteDescriptionSetter):
 
         Spec: https://w3c.github.io/webrtc-pc/#dom-rtcpeerconnection-getconfiguration
         """
-        configuration = in_force(validated(self.configuration), self.certificates)
-        if configuration.iceServers is None:
-            configuration.iceServers = RTCIceGatherer.getDefaultIceServers()
-        return configuration
+        return self._core.configuration_in_force()
 
     def setConfiguration(self, configuration: aiortc.RTCConfiguration | None = None) -> None:
         """Change the ICE servers and the ICE transport policy, from the next gathering.
@@ -148,11 +146,8 @@ class RTCPeerConnection(LocalDescriptionSetter, RemoteDescriptionSetter):
 
         Spec: https://w3c.github.io/webrtc-pc/#dom-rtcpeerconnection-setconfiguration
         """
-        self.home.check("setConfiguration()")
-        if self.is_closed:
-            raise InvalidStateError("RTCPeerConnection is closed")
-        described = (self.current_local or self.pending_local) is not None
-        self.configure(configuration, described=described)
+        self._core.home.check("setConfiguration()")
+        self._core.set_configuration(configuration)
 
     # Negotiation.
 
@@ -165,17 +160,8 @@ class RTCPeerConnection(LocalDescriptionSetter, RemoteDescriptionSetter):
 
         Spec: https://w3c.github.io/webrtc-pc/#dom-rtcpeerconnection-restartice
         """
-        self.home.check("restartIce()")
-        if self.is_closed:
-            return
-        # Empty [[LocalIceCredentialsToReplace]], and populate it with all ICE credentials found in
-        # [[CurrentLocalDescription]] and [[PendingLocalDescription]].
-        described = (self.current_local, self.pending_local)
-        self.local_ice_credentials_to_replace = set().union(*map(sdp.credentials_in, described))
-        self.restart_ignored = False
-        self.failure_timer.start_again()
-        # Update the negotiation-needed flag for connection.
-        self.update_negotiation_needed_flag()
+        self._core.home.check("restartIce()")
+        self._core.restart_ice()
 
     async def createOffer(self, *, iceRestart: bool = False) -> RTCSessionDescription:
         """Create an offer.
@@ -188,9 +174,10 @@ class RTCPeerConnection(LocalDescriptionSetter, RemoteDescriptionSetter):
 
         Spec: https://w3c.github.io/webrtc-pc/#dom-rtcpeerconnection-createoffer
         """
-        self.home.check("createOffer()")
-        return await self.operations.run(
-            lambda: self.create_offer(ice_restart=iceRestart), self.check_offering
+        self._core.home.check("createOffer()")
+        core = self._core
+        return await core.operations.run(
+            lambda: core.create_offer(ice_restart=iceRestart), core.check_offering
         )
 
     async def createAnswer(self) -> RTCSessionDescription:
@@ -201,8 +188,9 @@ class RTCPeerConnection(LocalDescriptionSetter, RemoteDescriptionSetter):
 
         Spec: https://w3c.github.io/webrtc-pc/#dom-rtcpeerconnection-createanswer
         """
-        self.home.check("createAnswer()")
-        return await self.operations.run(self.create_answer, self.check_answering)
+        self._core.home.check("createAnswer()")
+        core = self._core
+        return await core.operations.run(core.create_answer, core.check_answering)
 
     async def setLocalDescription(
         self, sessionDescription: RTCSessionDescription | None = None
@@ -222,15 +210,16 @@ class RTCPeerConnection(LocalDescriptionSetter, RemoteDescriptionSetter):
 
         Spec: https://w3c.github.io/webrtc-pc/#dom-peerconnection-setlocaldescription
         """
-        self.home.check("setLocalDescription()")
-        self.hold_candidates()
+        self._core.home.check("setLocalDescription()")
+        core = self._core
+        core.hold_candidates()
         try:
-            await self.operations.run(
-                lambda: self.set_local_description(sessionDescription),
-                lambda: self.check_local(sessionDescription),
+            await core.operations.run(
+                lambda: core.set_local_description(sessionDescription),
+                lambda: core.check_local(sessionDescription),
             )
         finally:
-            self.release_candidates_soon()
+            core.release_candidates_soon()
 
     async def setRemoteDescription(self, sessionDescription: RTCSessionDescription) -> None:
         """Apply what the remote side sent. Rolls back an offer of ours if it is an offer, too.
@@ -247,10 +236,11 @@ class RTCPeerConnection(LocalDescriptionSetter, RemoteDescriptionSetter):
 
         Spec: https://w3c.github.io/webrtc-pc/#dom-peerconnection-setremotedescription
         """
-        self.home.check("setRemoteDescription()")
-        await self.operations.run(
-            lambda: self.set_remote_description(sessionDescription),
-            lambda: self.check_remote(sessionDescription),
+        self._core.home.check("setRemoteDescription()")
+        core = self._core
+        await core.operations.run(
+            lambda: core.set_remote_description(sessionDescription),
+            lambda: core.check_remote(sessionDescription),
         )
 
     async def addIceCandidate(
@@ -274,10 +264,11 @@ class RTCPeerConnection(LocalDescriptionSetter, RemoteDescriptionSetter):
 
         Spec: https://w3c.github.io/webrtc-pc/#dom-peerconnection-addicecandidate
         """
-        self.home.check("addIceCandidate()")
+        self._core.home.check("addIceCandidate()")
         added = checked(candidate)
-        await self.operations.run(
-            lambda: self.add_ice_candidate(added), lambda: self.check_candidate(added)
+        core = self._core
+        await core.operations.run(
+            lambda: core.add_ice_candidate(added), lambda: core.check_candidate(added)
         )
 
     # What an application adds.
@@ -299,8 +290,8 @@ class RTCPeerConnection(LocalDescriptionSetter, RemoteDescriptionSetter):
 
         Spec: https://w3c.github.io/webrtc-pc/#dom-rtcpeerconnection-addtrack
         """
-        self.home.check("addTrack()")
-        return self.add_track(track, streams)
+        self._core.home.check("addTrack()")
+        return self._core.add_track(track, streams)
 
     def removeTrack(self, sender: aiortc.RTCRtpSender) -> None:
         """Stop sending a sender's track; its transceiver stays, and can still receive.
@@ -311,8 +302,8 @@ class RTCPeerConnection(LocalDescriptionSetter, RemoteDescriptionSetter):
 
         Spec: https://w3c.github.io/webrtc-pc/#dom-rtcpeerconnection-removetrack
         """
-        self.home.check("removeTrack()")
-        self.remove_track(sender)
+        self._core.home.check("removeTrack()")
+        self._core.remove_track(sender)
 
     def addTransceiver(
         self,
@@ -337,9 +328,9 @@ class RTCPeerConnection(LocalDescriptionSetter, RemoteDescriptionSetter):
 
         Spec: https://w3c.github.io/webrtc-pc/#dom-rtcpeerconnection-addtransceiver
         """
-        self.home.check("addTransceiver()")
+        self._core.home.check("addTransceiver()")
         encodings = usable_encodings(sendEncodings)
-        transceiver = self.add_transceiver(trackOrKind, direction, streams)
+        transceiver = self._core.add_transceiver(trackOrKind, direction, streams)
         transceiver.sender._core.encodings = encodings
         return transceiver
 
@@ -348,30 +339,42 @@ class RTCPeerConnection(LocalDescriptionSetter, RemoteDescriptionSetter):
 
         Spec: https://w3c.github.io/webrtc-pc/#dom-rtcpeerconnection-gettransceivers
         """
-        return list(self.all_transceivers())
+        return list(self._core.all_transceivers())
 
     def getSenders(self) -> list[RTCRtpSender]:  # type: ignore[override]
         """Return the senders of the transceivers whose stop isn't negotiated.
 
         Spec: https://w3c.github.io/webrtc-pc/#dom-rtcpeerconnection-getsenders
         """
-        return [t.sender for t in self.all_transceivers() if not t._core.stopped]
+        return [t.sender for t in self._core.all_transceivers() if not t._core.stopped]
 
     def getReceivers(self) -> list[RTCRtpReceiver]:  # type: ignore[override]
         """Return the receivers of the transceivers whose stop isn't negotiated.
 
         Spec: https://w3c.github.io/webrtc-pc/#dom-rtcpeerconnection-getreceivers
         """
-        return [t.receiver for t in self.all_transceivers() if not t._core.stopped]
+        return [t.receiver for t in self._core.all_transceivers() if not t._core.stopped]
 
-    def createDataChannel(self, label: str, *args: Any, **kwargs: Any) -> aiortc.RTCDataChannel:
+    def createDataChannel(  # noqa: PLR0917  aiortc's signature
+        self,
+        label: str,
+        maxPacketLifeTime: int | None = None,
+        maxRetransmits: int | None = None,
+        ordered: bool = True,
+        protocol: str = "",
+        negotiated: bool = False,
+        id: int | None = None,  # noqa: A002  the specification's name
+    ) -> aiortc.RTCDataChannel:
         """Create a data channel.
 
         Args:
             label: Its name.
-            args: The other arguments of aiortc's.
-            kwargs: `maxPacketLifeTime` (in milliseconds) or `maxRetransmits`, `ordered`,
-                `protocol`, `negotiated` and `id`.
+            maxPacketLifeTime: For how many milliseconds a message is sent again, or None for ever.
+            maxRetransmits: How often a message is sent again, or None for ever.
+            ordered: Whether messages arrive in the order in which they were sent.
+            protocol: The name of the protocol that is spoken over it.
+            negotiated: Whether both programs create it, with the same id, and neither announces it.
+            id: Its number; None lets one be chosen.
 
         Raises:
             InvalidStateError: The connection is closed.
@@ -379,14 +382,14 @@ class RTCPeerConnection(LocalDescriptionSetter, RemoteDescriptionSetter):
 
         Spec: https://w3c.github.io/webrtc-pc/#dom-peerconnection-createdatachannel
         """
-        self.home.check("createDataChannel()")
-        if self.is_closed:
-            raise InvalidStateError("RTCPeerConnection is closed")
-        with self.sctp_if_needed():
-            channel = super().createDataChannel(label, *args, **kwargs)
-        self.take_channel(channel)
-        self.data_channel_created = True
-        self.update_negotiation_needed_flag()
+        self._core.home.check("createDataChannel()")
+        core = self._core
+        core.raise_if_closed()
+        with core.sctp_if_needed():
+            channel = super().createDataChannel(
+                label, maxPacketLifeTime, maxRetransmits, ordered, protocol, negotiated, id
+            )
+        core.add_channel(channel)
         return channel
 
     async def getStats(
@@ -404,7 +407,7 @@ class RTCPeerConnection(LocalDescriptionSetter, RemoteDescriptionSetter):
         """
         if selector is None:
             everything = await super().getStats()
-            for transport in self.dtls_transports:
+            for transport in self._core.dtls_transports:
                 assert isinstance(transport, RTCDtlsTransport)
                 for stats in transport_statistics(transport):
                     everything.add(stats)
@@ -426,5 +429,5 @@ class RTCPeerConnection(LocalDescriptionSetter, RemoteDescriptionSetter):
 
         Spec: https://w3c.github.io/webrtc-pc/#dom-rtcpeerconnection-close
         """
-        self.home.check("close()")
-        await self._closing.run()
+        self._core.home.check("close()")
+        await self._core.closing.run()

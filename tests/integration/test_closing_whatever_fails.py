@@ -44,7 +44,7 @@ async def make_call(make_pc: Callable[[], RTCPeerConnection]) -> Call:
 async def check_ended(pc: RTCPeerConnection) -> None:
     """Check that nothing of a connection goes on, and that it is closed for its users."""
     assert (pc.signalingState, pc.connectionState, pc.iceConnectionState) == ("closed",) * 3
-    for transport in pc.made_transports:
+    for transport in pc._core.made_transports:
         assert transport.transport.state == "closed"
         assert transport.transport.generations
     assert all(t.currentDirection == "stopped" for t in pc.getTransceivers())
@@ -114,11 +114,11 @@ def sctp_of(pc: RTCPeerConnection) -> object:
 
 
 def dtls_of(pc: RTCPeerConnection) -> object:
-    return next(iter(pc.made_transports))
+    return next(iter(pc._core.made_transports))
 
 
 def ice_of(pc: RTCPeerConnection) -> object:
-    return next(iter(pc.made_transports)).transport
+    return next(iter(pc._core.made_transports)).transport
 
 
 PARTS: list[Callable[[RTCPeerConnection], Any]] = [

@@ -120,8 +120,9 @@ async def test_a_channel_that_comes_too_late_fails_aloud(make_pc: Factory) -> No
     await echo.check()
     assert near.sctp is not None
     await near.sctp.stop()
-    for options in ({}, {"negotiated": True, "id": 7}):
-        late, errors = near.createDataChannel("late", **options), asyncio.Queue[Exception]()
+    for number in (None, 7):
+        late = near.createDataChannel("late", negotiated=number is not None, id=number)
+        errors = asyncio.Queue[Exception]()
         late.on("error", errors.put_nowait)
         async with asyncio.timeout(DEADLINE):
             assert isinstance(await errors.get(), RTCError)

@@ -217,7 +217,7 @@ async def test_in_a_first_offer_that_is_rolled_back_is_remembered(make_pc: Facto
     # The offer gives way to another one, which it answers with the same credentials.
     await negotiate(far, near)
     assert ufrags(near) == before
-    await wait_until(near, "negotiationneeded", lambda: near.negotiation_needed)
+    await wait_until(near, "negotiationneeded", lambda: near._core.negotiation_needed)
     await negotiate(near, far)
     assert not set(ufrags(near)) & set(before)
     await wait_sending_on_new_pair(near, far)

@@ -61,7 +61,7 @@ def trace(pc: RTCPeerConnection) -> Trace:
         transceivers,
         tuple(t.mid for t in transceivers),
         tuple(ufrags(pc)),
-        frozenset(pc.dtls_transports),
+        frozenset(pc._core.dtls_transports),
     )
 
 

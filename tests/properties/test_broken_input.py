@@ -103,10 +103,10 @@ class Trial:
                     pc.pendingRemoteDescription,
                 )
             ],
-            "transceivers": [_transceiver(t) for t in pc.transceivers],
+            "transceivers": [_transceiver(t) for t in pc._core.transceivers],
             "sctp": pc.sctp and (pc.sctp, pc.sctp.mid, pc.sctp.transport),
-            "dtls": set(pc.dtls_transports),
-            "ice": sorted((_transport(t) for t in pc.ice_transports), key=repr),
+            "dtls": set(pc._core.dtls_transports),
+            "ice": sorted((_transport(t) for t in pc._core.ice_transports), key=repr),
         }
 
 

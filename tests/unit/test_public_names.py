@@ -15,6 +15,11 @@ from restartice.media.tracks import RemoteTrack
 # What the W3C's interfaces, in the order of the specifications, have beyond aiortc's classes.
 W3C = {
     "RTCDataChannel": set[str](),
+    "RTCPeerConnection": {
+        *("canTrickleIceCandidates", "currentLocalDescription", "currentRemoteDescription"),
+        *("getConfiguration", "pendingLocalDescription", "pendingRemoteDescription"),
+        *("removeTrack", "restartIce", "setConfiguration"),
+    },
     "RTCIceCandidate": {"address", "candidate", "toJSON", "usernameFragment"},
     "RTCRtpReceiver": {"getParameters"},
     "RTCRtpSender": {"getParameters", "setParameters", "setStreams"},

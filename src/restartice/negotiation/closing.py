@@ -73,7 +73,7 @@ class Closing:
         await self._take(connection.releases.wait, more_time=release_timeout)
         abort(connection)
         connection.update_transport_states()
-        connection.remove_all_listeners()
+        connection.viewed.remove_all_listeners()
         if not closed.done():
             closed.set_result(True)
 

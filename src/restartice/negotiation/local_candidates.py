@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Iterator
 
-import aiortc
 from aiortc.sdp import MediaDescription
 
 from ..ice.candidate import RTCIceCandidate, end_of_candidates
@@ -11,6 +10,7 @@ from ..ice.gathering.servers import RTCPeerConnectionIceErrorEvent
 from ..ice.generation import IceGeneration
 from ..ice.transport import RTCIceTransport
 from ..sdp import description as sdp
+from ..seam import HookedPeerConnection
 from ..settings import IceSettings
 from ..transports.bundle import TransportOwner
 
@@ -20,10 +20,8 @@ __all__ = ["CandidateAnnouncer"]
 class CandidateAnnouncer(TransportOwner):
     """What fires `icecandidate`, never before the description that the candidate belongs to."""
 
-    def __init__(
-        self, configuration: aiortc.RTCConfiguration | None, settings: IceSettings
-    ) -> None:
-        super().__init__(configuration, settings)
+    def __init__(self, pc: HookedPeerConnection, settings: IceSettings) -> None:
+        super().__init__(pc, settings)
         # How many descriptions are being set; candidates are held back meanwhile.
         self._holds = 0
 
@@ -32,7 +30,7 @@ class CandidateAnnouncer(TransportOwner):
 
         With a listener for `icecandidate` it returns without waiting for servers.
         """
-        trickle = bool(self.listeners("icecandidate"))
+        trickle = bool(self.viewed.listeners("icecandidate"))
         gatherers = [transport.gatherer for transport in self.transports_by_use()]
         await asyncio.gather(*(g.begin() if trickle else g.gather() for g in gatherers))
 

@@ -41,7 +41,7 @@ class LocalDescriptionSetter(Session):
         self.next_state(Side.LOCAL, self._implied_type() if session is None else session.type)
 
     def _implied_type(self) -> str:
-        return "offer" if self.signalingState in IMPLICIT_OFFER else "answer"
+        return "offer" if self.signaling_state in IMPLICIT_OFFER else "answer"
 
     async def set_local_description(self, session: RTCSessionDescription | None) -> None:
         """Set the local description.
@@ -133,7 +133,7 @@ class LocalDescriptionSetter(Session):
         try:
             with self.show(last.users, described_only=True):
                 text = without_sections(session.sdp, description.rejected)
-                await super().setLocalDescription(
+                await self.base.setLocalDescription(
                     as_final(RTCSessionDescription(text, session.type))
                 )
                 applied = self.pending_local if session.type == "offer" else self.current_local

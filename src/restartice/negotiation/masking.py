@@ -8,7 +8,7 @@ from aiortc.rtcrtptransceiver import RTCRtpTransceiver
 from aiortc.sdp import SessionDescription
 
 from ..sdp import description as sdp
-from ..seam import AiortcPeerConnection, mline_index, set_mline_index
+from ..seam import ConnectionView, mline_index, set_mline_index
 
 __all__ = ["Descriptions", "Shown", "User", "set_places", "users_by_place"]
 
@@ -25,7 +25,7 @@ class Descriptions(NamedTuple):
     pending_remote: SessionDescription | None
 
     @classmethod
-    def of(cls, connection: AiortcPeerConnection) -> Self:
+    def of(cls, connection: ConnectionView) -> Self:
         """Return those of a connection."""
         return cls(
             connection.current_local,
@@ -34,7 +34,7 @@ class Descriptions(NamedTuple):
             connection.pending_remote,
         )
 
-    def restore(self, connection: AiortcPeerConnection) -> None:
+    def restore(self, connection: ConnectionView) -> None:
         """Give them to a connection."""
         connection.current_local, connection.pending_local = self[:2]
         connection.current_remote, connection.pending_remote = self[2:]
@@ -57,7 +57,7 @@ class Shown:
     """
 
     def __init__(
-        self, connection: AiortcPeerConnection, places: Collection[int], *, described_only: bool
+        self, connection: ConnectionView, places: Collection[int], *, described_only: bool
     ) -> None:
         self._connection = connection
         self._places = sorted(places)
@@ -114,7 +114,7 @@ class Shown:
         set_places(self._connection, self._users)
 
 
-def users_by_place(connection: AiortcPeerConnection) -> dict[int, User]:
+def users_by_place(connection: ConnectionView) -> dict[int, User]:
     """Return what the media sections stand for, by their places."""
     places: dict[int | None, User] = {mline_index(t): t for t in connection.transceivers}
     if connection.sctp_transport is not None:
@@ -122,7 +122,7 @@ def users_by_place(connection: AiortcPeerConnection) -> dict[int, User]:
     return {place: user for place, user in places.items() if place is not None}
 
 
-def set_places(connection: AiortcPeerConnection, users: Mapping[int, User]) -> None:
+def set_places(connection: ConnectionView, users: Mapping[int, User]) -> None:
     """Say what each media section stands for; what isn't named has none."""
     for transceiver in connection.transceivers:
         set_mline_index(transceiver, None)

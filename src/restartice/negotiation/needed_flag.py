@@ -3,11 +3,11 @@
 import asyncio
 from typing import TYPE_CHECKING
 
-import aiortc
 from aiortc.sdp import SessionDescription
 
 from ..sdp import description as sdp
 from ..sdp.text import described_streams
+from ..seam import HookedPeerConnection
 from ..settings import IceSettings
 from .local_candidates import CandidateAnnouncer
 from .needed import NegotiationSnapshot, Section, TransceiverSnapshot, is_negotiation_needed
@@ -24,10 +24,8 @@ __all__ = ["NegotiationNeeded"]
 class NegotiationNeeded(CandidateAnnouncer):
     """What fires `negotiationneeded`: never while operations are queued, once for each need."""
 
-    def __init__(
-        self, configuration: aiortc.RTCConfiguration | None, settings: IceSettings
-    ) -> None:
-        super().__init__(configuration, settings)
+    def __init__(self, pc: HookedPeerConnection, settings: IceSettings) -> None:
+        super().__init__(pc, settings)
         self.operations = OperationsChain(on_empty=self._operations_emptied)
         self.data_channel_created = False
         self.restart_ignored = False
@@ -60,7 +58,7 @@ class NegotiationNeeded(CandidateAnnouncer):
             self._update_negotiation_needed_flag_on_empty_chain = True
             return
         # If connection.[[SignalingState]] is not "stable", abort: it is asked again then.
-        if self.signalingState != SignalingState.STABLE:
+        if self.signaling_state != SignalingState.STABLE:
             return
         # If negotiation isn't needed, clear the flag; if the flag is set already, abort.
         needed = is_negotiation_needed(self._negotiation_snapshot())

@@ -3,7 +3,6 @@
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
-import aiortc
 from aiortc import InvalidStateError, RTCSessionDescription
 from aiortc.sdp import MediaDescription
 
@@ -14,7 +13,7 @@ from ..sdp import description as sdp
 from ..sdp.numbering import Numbering
 from ..sdp.origin import Origin
 from ..sdp.text import rejected_section, streams_as_msid
-from ..seam import kept_codecs
+from ..seam import HookedPeerConnection, kept_codecs
 from ..settings import IceSettings
 from ..transports.bundle import ice_transport
 from .local_tracks import LocalTracks
@@ -48,10 +47,8 @@ class DescriptionCreator(LocalTracks):
     sections only that are in use, and the others are put back into what it makes of them.
     """
 
-    def __init__(
-        self, configuration: aiortc.RTCConfiguration | None, settings: IceSettings
-    ) -> None:
-        super().__init__(configuration, settings)
+    def __init__(self, pc: HookedPeerConnection, settings: IceSettings) -> None:
+        super().__init__(pc, settings)
         self.origin = Origin()
         self.numbering = Numbering()
         self.last_created: dict[str, CreatedDescription] = {}
@@ -62,18 +59,18 @@ class DescriptionCreator(LocalTracks):
     def check_offering(self) -> None:
         """Raise InvalidStateError if there is a remote offer to be answered."""
         # If connection.[[SignalingState]] is neither "stable" nor "have-local-offer", reject.
-        if next_signaling_state(self.signalingState, Side.LOCAL, "offer") is None:
+        if next_signaling_state(self.signaling_state, Side.LOCAL, "offer") is None:
             raise InvalidStateError(
-                f'Cannot create offer in signaling state "{self.signalingState}"'
+                f'Cannot create offer in signaling state "{self.signaling_state}"'
             )
 
     def check_answering(self) -> None:
         """Raise InvalidStateError if there is no remote offer."""
         # If connection.[[SignalingState]] is neither "have-remote-offer" nor
         # "have-local-pranswer", reject.
-        if next_signaling_state(self.signalingState, Side.LOCAL, "answer") is None:
+        if next_signaling_state(self.signaling_state, Side.LOCAL, "answer") is None:
             raise InvalidStateError(
-                f'Cannot create answer in signaling state "{self.signalingState}"'
+                f'Cannot create answer in signaling state "{self.signaling_state}"'
             )
 
     async def create_offer(self, *, ice_restart: bool = False) -> RTCSessionDescription:
@@ -85,7 +82,7 @@ class DescriptionCreator(LocalTracks):
         old = self._offered_before()
         live = [place for place, media in old.items() if self.user_of(media.rtp.muxId)]
         with kept_codecs(self.transceivers), self.show(live):
-            created = sdp.parse(await super().createOffer())
+            created = sdp.parse(await self.base.createOffer())
             self.numbering.number(created)
             users = users_by_place(self)
         # If the iceRestart member is true, or [[LocalIceCredentialsToReplace]] is not empty, the
@@ -113,7 +110,7 @@ class DescriptionCreator(LocalTracks):
             if self.user_of(media.rtp.muxId)
         ]
         with self.show(live):
-            created = sdp.parse(await super().createAnswer())
+            created = sdp.parse(await self.base.createAnswer())
             users = users_by_place(self)
         # An answer restarts ICE where the offer does. (RFC 9429 section 5.3.1)
         restarting = [t for t in self.transports_by_use() if t.remote and t.pending_remote]

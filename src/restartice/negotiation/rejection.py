@@ -4,7 +4,7 @@ import aiortc
 
 from ..media.transceiver import RTCRtpTransceiver
 from ..sdp import description as sdp
-from ..seam import dissociate
+from ..seam import HookedPeerConnection, dissociate
 from ..settings import IceSettings
 from ..transports.bundle import dtls_transport
 from .remote_candidates import CandidateReceiver
@@ -16,10 +16,8 @@ __all__ = ["RejectionFollower"]
 class RejectionFollower(CandidateReceiver):
     """What stops transceivers, SCTP and transports that are negotiated not to be."""
 
-    def __init__(
-        self, configuration: aiortc.RTCConfiguration | None, settings: IceSettings
-    ) -> None:
-        super().__init__(configuration, settings)
+    def __init__(self, pc: HookedPeerConnection, settings: IceSettings) -> None:
+        super().__init__(pc, settings)
         # Transceivers that a description has made superfluous, until it is applied.
         self.abandoned: list[RTCRtpTransceiver] = []
 

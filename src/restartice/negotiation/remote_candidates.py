@@ -37,7 +37,7 @@ class CandidateReceiver(DescriptionCreator):
         ufrag = getattr(candidate, "usernameFragment", None)
         newest = self.pending_remote or self.current_remote
         if newest is None:
-            await super().addIceCandidate(candidate)
+            await self.base.addIceCandidate(candidate)
             return
         for media in self._sections_for(candidate, ufrag, newest):
             if (riding_on := self.transport_of(media.rtp.muxId)) is None:

@@ -38,7 +38,7 @@ class RemoteDescriptionSetter(Session):
             self.next_state(Side.REMOTE, session.type)
 
     def _is_glare(self, session: RTCSessionDescription) -> bool:
-        return session.type == "offer" and self.signalingState == SignalingState.HAVE_LOCAL_OFFER
+        return session.type == "offer" and self.signaling_state == SignalingState.HAVE_LOCAL_OFFER
 
     async def set_remote_description(self, session: RTCSessionDescription) -> None:
         """Set the remote description.
@@ -121,7 +121,7 @@ class RemoteDescriptionSetter(Session):
         try:
             with parked_stops(before), self.show(live, described_only=True):
                 # Candidates are given to the generation they belong to, by ourselves.
-                await super().setRemoteDescription(
+                await self.base.setRemoteDescription(
                     as_final(RTCSessionDescription(text, session.type))
                 )
                 index = self.sctp_mline_index

@@ -8,7 +8,7 @@ import aiortc
 
 from ..ice.transport import RTCIceTransport
 from ..media.transceiver import RTCRtpTransceiver
-from ..seam import NEGOTIATED_STATE, AiortcPeerConnection, dissociate, set_controlling
+from ..seam import NEGOTIATED_STATE, ConnectionView, dissociate, set_controlling
 
 __all__ = ["Snapshot"]
 
@@ -16,7 +16,7 @@ __all__ = ["Snapshot"]
 class Snapshot:
     """What negotiation has made of a connection, its transceivers and its transports."""
 
-    def __init__(self, connection: AiortcPeerConnection) -> None:
+    def __init__(self, connection: ConnectionView) -> None:
         self._connection = connection
         self._values = [
             (thing, name, _copy(getattr(thing, name)))
@@ -69,8 +69,8 @@ class Snapshot:
         self._connection.ice_transports.add(transport.transport)
 
 
-def _things(connection: AiortcPeerConnection) -> Iterator[object]:
-    yield connection
+def _things(connection: ConnectionView) -> Iterator[object]:
+    yield connection.viewed
     for transceiver in connection.transceivers:
         yield from (transceiver, transceiver.sender, transceiver.receiver)
     if connection.sctp_transport is not None:

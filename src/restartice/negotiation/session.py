@@ -14,6 +14,7 @@ from ..media.remote_tracks import RemoteMedia, RemoteTracks
 from ..media.transceiver import SENDING, RTCRtpTransceiver
 from ..sdp import description as sdp
 from ..sdp.text import described_streams
+from ..seam import HookedPeerConnection
 from ..settings import IceSettings
 from ..transports.bundle import ice_transport, stop_transports
 from ..transports.connector import Connector
@@ -39,10 +40,8 @@ CONNECTING: Final = frozenset(
 class Session(RejectionFollower):
     """What setting a local and setting a remote description have in common."""
 
-    def __init__(
-        self, configuration: aiortc.RTCConfiguration | None, settings: IceSettings
-    ) -> None:
-        super().__init__(configuration, settings)
+    def __init__(self, pc: HookedPeerConnection, settings: IceSettings) -> None:
+        super().__init__(pc, settings)
         self.connector = Connector(self)
         self.remote_tracks = RemoteTracks()
         self.made_by_remote: set[RTCRtpTransceiver] = set()
@@ -58,10 +57,10 @@ class Session(RejectionFollower):
         """
         if self.is_closed:
             raise InvalidStateError("RTCPeerConnection is closed")
-        state = next_signaling_state(self.signalingState, side, kind)
+        state = next_signaling_state(self.signaling_state, side, kind)
         if state is None:
             raise InvalidStateError(
-                f'Cannot handle {kind} in signaling state "{self.signalingState}"'
+                f'Cannot handle {kind} in signaling state "{self.signaling_state}"'
             )
         return state
 
@@ -77,7 +76,7 @@ class Session(RejectionFollower):
                 _, transports = self._restore(snapshot)
                 await self._stop(transports)
             raise
-        if self.signalingState == SignalingState.STABLE:
+        if self.signaling_state == SignalingState.STABLE:
             self._last_stable = snapshot
 
     async def roll_back(self) -> None:
@@ -176,7 +175,7 @@ class Session(RejectionFollower):
 
     def enter_signaling_state(self, state: str) -> None:
         """Follow aiortc when it closes; else the state changes when the description is applied."""
-        if state == SignalingState.CLOSED != self.signalingState:
+        if state == SignalingState.CLOSED != self.signaling_state:
             self._change_signaling_state(state)
 
     async def enter(self, state: SignalingState) -> None:
@@ -190,7 +189,7 @@ class Session(RejectionFollower):
         if state is SignalingState.STABLE:
             self._become_stable()
         # If connection.[[SignalingState]] changed above, fire an event named signalingstatechange.
-        if state != self.signalingState:
+        if state != self.signaling_state:
             self._change_signaling_state(state)
         changes.announce(lambda track: self.emit("track", track))
         if state in CONNECTING:

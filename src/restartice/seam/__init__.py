@@ -55,7 +55,8 @@ from .names import SUPPORTED, check, on_top_of, required_names
 from .nomination import nomination_of, numbered
 from .peerconnection import (
     NEGOTIATED_STATE,
-    AiortcPeerConnection,
+    ConnectionView,
+    HookedPeerConnection,
     dissociate,
     has_common_codec,
     kept_codecs,
@@ -82,11 +83,12 @@ __all__ = [
     "AioiceConnection",
     "AiortcDtlsTransport",
     "AiortcJitterBuffer",
-    "AiortcPeerConnection",
     "AiortcRtpReceiver",
     "AiortcRtpSender",
     "AiortcSctpTransport",
     "CandidatePair",
+    "ConnectionView",
+    "HookedPeerConnection",
     "PreparedCertificate",
     "ReceiverView",
     "Redirected",

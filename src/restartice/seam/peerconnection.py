@@ -1,9 +1,9 @@
 """The private names of aiortc's peer connection, and of what it negotiates."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, Final
+from typing import Any, Final, Protocol, cast
 
 import aiortc
 from aiortc import (
@@ -20,11 +20,12 @@ from aiortc.rtcdtlstransport import RTCDtlsParameters
 from aiortc.rtcrtpparameters import RTCRtpReceiveParameters, RTCRtpSendParameters
 from aiortc.sdp import MediaDescription, SessionDescription
 
-from .names import Private, as_defined, require
+from .names import OfViewed, as_defined, require
 
 __all__ = [
     "NEGOTIATED_STATE",
-    "AiortcPeerConnection",
+    "ConnectionView",
+    "HookedPeerConnection",
     "dissociate",
     "has_common_codec",
     "kept_codecs",
@@ -52,123 +53,137 @@ for _method in (
     require(_PC, _method)
 
 
-class AiortcPeerConnection(rtcpeerconnection.RTCPeerConnection):
-    """aiortc's connection with its private methods and attributes under names without mangling.
-
-    The methods whose names begin with `_RTCPeerConnection__` override those of aiortc. Each hands
-    over to one that a subclass can override by a usual name.
-    """
-
-    certificates = Private[list[aiortc.RTCCertificate]](_PC, "__certificates")
-    configuration = Private[aiortc.RTCConfiguration](_PC, "__configuration")
-    dtls_transports = Private[set[aiortc.RTCDtlsTransport]](_PC, "__dtlsTransports")
-    ice_transports = Private[set[aiortc.RTCIceTransport]](_PC, "__iceTransports")
-    remote_dtls = Private[dict[object, RTCDtlsParameters]](_PC, "__remoteDtls")
-    remote_ice = Private[dict[object, aiortc.RTCIceParameters]](_PC, "__remoteIce")
-    seen_mids = Private[set[str]](_PC, "__seenMids")
-    stream_id = Private[str](_PC, "__stream_id")
-    sctp_transport = Private[aiortc.RTCSctpTransport | None](_PC, "__sctp")
-    sctp_mline_index = Private[int | None](_PC, "__sctp_mline_index")
-    sctp_remote_caps = Private[aiortc.RTCSctpCapabilities](_PC, "__sctpRemoteCaps")
-    sctp_remote_port = Private[int](_PC, "__sctpRemotePort")
-    # Ours, whose class stands above this module.
-    transceivers = Private[list[Any]](_PC, "__transceivers")
-    close_task = Private[asyncio.Future[None] | None](_PC, "__closeTask")
-    closed_future = Private[asyncio.Future[bool] | None](_PC, "__isClosed")
-    signaling_state = Private[str](_PC, "__signalingState")
-    connection_state = Private[str](_PC, "__connectionState")
-    ice_connection_state = Private[str](_PC, "__iceConnectionState")
-    ice_gathering_state = Private[str](_PC, "__iceGatheringState")
-    current_local = Private[SessionDescription | None](_PC, "__currentLocalDescription")
-    current_remote = Private[SessionDescription | None](_PC, "__currentRemoteDescription")
-    pending_local = Private[SessionDescription | None](_PC, "__pendingLocalDescription")
-    pending_remote = Private[SessionDescription | None](_PC, "__pendingRemoteDescription")
-
-    # What a subclass overrides.
-
-    async def connect_transports(self) -> None:
-        """Connect what the descriptions call for."""
+class Hooks(Protocol):
+    """What is done in place of aiortc's private methods."""
 
     def create_dtls_transport(self) -> aiortc.RTCDtlsTransport:
         """Return a transport for a new transceiver or the SCTP transport."""
-        raise NotImplementedError
 
-    def create_sctp_transport(self, transport: aiortc.RTCDtlsTransport) -> aiortc.RTCSctpTransport:
-        """Return an SCTP transport that rides on a DTLS transport."""
-        raise NotImplementedError
+    def create_sctp_transport(self) -> None:
+        """Create the SCTP transport."""
 
     def create_transceiver(
         self, direction: str, kind: str, sender_track: aiortc.MediaStreamTrack | None = None
     ) -> aiortc.RTCRtpTransceiver:
         """Make a transceiver and add it to the set."""
-        raise NotImplementedError
 
     async def gather_candidates(self) -> None:
         """Gather the candidates of all transports."""
-        raise NotImplementedError
 
     def enter_signaling_state(self, state: str) -> None:
         """Act on aiortc's wish to change the signaling state."""
-        raise NotImplementedError
 
     def update_connection_state(self) -> None:
-        """Compute connectionState anew."""
-        raise NotImplementedError
+        """Compute connectionState."""
 
     def update_ice_connection_state(self) -> None:
-        """Compute iceConnectionState anew."""
-        raise NotImplementedError
+        """Compute iceConnectionState."""
 
     def update_ice_gathering_state(self) -> None:
-        """Compute iceGatheringState anew."""
-        raise NotImplementedError
+        """Compute iceGatheringState."""
 
-    # What a subclass calls.
 
-    def local_rtp(self, transceiver: aiortc.RTCRtpTransceiver) -> RTCRtpSendParameters:
-        """Return the parameters of what is negotiated to be sent."""
-        parameters: RTCRtpSendParameters = self._RTCPeerConnection__localRtp(transceiver)  # type: ignore[attr-defined]
-        return parameters
+class HookedPeerConnection(rtcpeerconnection.RTCPeerConnection):
+    """aiortc's connection, whose private methods hand over to `_core`.
 
-    def remote_rtp(self, transceiver: aiortc.RTCRtpTransceiver) -> RTCRtpReceiveParameters:
-        """Return the parameters of what is negotiated to be received."""
-        parameters: RTCRtpReceiveParameters = self._RTCPeerConnection__remoteRtp(transceiver)  # type: ignore[attr-defined]
-        return parameters
+    `_core` is the only attribute that it adds, so that a program's subclass can have any other.
+    """
 
-    # What aiortc calls.
+    _core: Hooks
 
     async def _RTCPeerConnection__connect(self) -> None:
-        await self.connect_transports()
+        """Leave it to the Connector to start DTLS, RTP and SCTP."""
 
     def _RTCPeerConnection__createDtlsTransport(self) -> aiortc.RTCDtlsTransport:
-        return self.create_dtls_transport()
+        return self._core.create_dtls_transport()
 
     def _RTCPeerConnection__createSctpTransport(self) -> None:
-        super()._RTCPeerConnection__createSctpTransport()  # type: ignore[misc]
-        theirs = self.sctp_transport
-        assert theirs is not None
-        self.sctp_transport = self.create_sctp_transport(theirs.transport)
-        self.sctp_transport._bundled = theirs._bundled
+        self._core.create_sctp_transport()
 
     def _RTCPeerConnection__createTransceiver(
         self, direction: str, kind: str, sender_track: aiortc.MediaStreamTrack | None = None
     ) -> aiortc.RTCRtpTransceiver:
-        return self.create_transceiver(direction, kind, sender_track)
+        return self._core.create_transceiver(direction, kind, sender_track)
 
     async def _RTCPeerConnection__gather(self) -> None:
-        await self.gather_candidates()
+        await self._core.gather_candidates()
 
     def _RTCPeerConnection__setSignalingState(self, state: str) -> None:
-        self.enter_signaling_state(state)
+        self._core.enter_signaling_state(state)
 
     def _RTCPeerConnection__updateConnectionState(self) -> None:
-        self.update_connection_state()
+        self._core.update_connection_state()
 
     def _RTCPeerConnection__updateIceConnectionState(self) -> None:
-        self.update_ice_connection_state()
+        self._core.update_ice_connection_state()
 
     def _RTCPeerConnection__updateIceGatheringState(self) -> None:
-        self.update_ice_gathering_state()
+        self._core.update_ice_gathering_state()
+
+
+class ConnectionView:
+    """The private attributes and methods of one of aiortc's connections, under names of ours.
+
+    Attributes:
+        viewed: The connection, which is the program's object.
+    """
+
+    certificates = OfViewed[list[aiortc.RTCCertificate]](_PC, "__certificates")
+    configuration = OfViewed[aiortc.RTCConfiguration](_PC, "__configuration")
+    dtls_transports = OfViewed[set[aiortc.RTCDtlsTransport]](_PC, "__dtlsTransports")
+    ice_transports = OfViewed[set[aiortc.RTCIceTransport]](_PC, "__iceTransports")
+    remote_dtls = OfViewed[dict[object, RTCDtlsParameters]](_PC, "__remoteDtls")
+    remote_ice = OfViewed[dict[object, aiortc.RTCIceParameters]](_PC, "__remoteIce")
+    seen_mids = OfViewed[set[str]](_PC, "__seenMids")
+    stream_id = OfViewed[str](_PC, "__stream_id")
+    sctp_transport = OfViewed[aiortc.RTCSctpTransport | None](_PC, "__sctp")
+    sctp_mline_index = OfViewed[int | None](_PC, "__sctp_mline_index")
+    sctp_remote_caps = OfViewed[aiortc.RTCSctpCapabilities](_PC, "__sctpRemoteCaps")
+    sctp_remote_port = OfViewed[int](_PC, "__sctpRemotePort")
+    # Ours, whose class stands above this module.
+    transceivers = OfViewed[list[Any]](_PC, "__transceivers")
+    close_task = OfViewed[asyncio.Future[None] | None](_PC, "__closeTask")
+    closed_future = OfViewed[asyncio.Future[bool] | None](_PC, "__isClosed")
+    signaling_state = OfViewed[str](_PC, "__signalingState")
+    connection_state = OfViewed[str](_PC, "__connectionState")
+    ice_connection_state = OfViewed[str](_PC, "__iceConnectionState")
+    ice_gathering_state = OfViewed[str](_PC, "__iceGatheringState")
+    current_local = OfViewed[SessionDescription | None](_PC, "__currentLocalDescription")
+    current_remote = OfViewed[SessionDescription | None](_PC, "__currentRemoteDescription")
+    pending_local = OfViewed[SessionDescription | None](_PC, "__pendingLocalDescription")
+    pending_remote = OfViewed[SessionDescription | None](_PC, "__pendingRemoteDescription")
+
+    def __init__(self, pc: HookedPeerConnection) -> None:
+        self.viewed = pc
+
+    @property
+    def base(self) -> rtcpeerconnection.RTCPeerConnection:
+        """The connection with aiortc's own methods, which neither we nor the program override."""
+        return cast("rtcpeerconnection.RTCPeerConnection", super(HookedPeerConnection, self.viewed))
+
+    def emit(self, event: str, *args: object) -> None:
+        """Fire an event of the connection."""
+        self.viewed.emit(event, *args)
+
+    def place_sctp(
+        self, make: Callable[[aiortc.RTCDtlsTransport], aiortc.RTCSctpTransport]
+    ) -> None:
+        """Let aiortc choose the transport for SCTP, and put another SCTP in place of its own."""
+        self.base._RTCPeerConnection__createSctpTransport()  # type: ignore[attr-defined]
+        theirs = self.sctp_transport
+        assert theirs is not None
+        self.sctp_transport = make(theirs.transport)
+        self.sctp_transport._bundled = theirs._bundled
+
+    def local_rtp(self, transceiver: aiortc.RTCRtpTransceiver) -> RTCRtpSendParameters:
+        """Return the parameters of what is negotiated to be sent."""
+        parameters: RTCRtpSendParameters = self.viewed._RTCPeerConnection__localRtp(transceiver)  # type: ignore[attr-defined]
+        return parameters
+
+    def remote_rtp(self, transceiver: aiortc.RTCRtpTransceiver) -> RTCRtpReceiveParameters:
+        """Return the parameters of what is negotiated to be received."""
+        parameters: RTCRtpReceiveParameters = self.viewed._RTCPeerConnection__remoteRtp(transceiver)  # type: ignore[attr-defined]
+        return parameters
 
 
 _TRANSCEIVER = rtcrtptransceiver.RTCRtpTransceiver

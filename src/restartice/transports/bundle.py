@@ -13,14 +13,14 @@ from aiortc.rtcrtptransceiver import RTCRtpTransceiver
 
 from ..configuration import check_change, in_force, validated
 from ..event_loop import LoopAffinity
-from ..events import Emitter, shield
+from ..events import shield
 from ..ice.gatherer import RTCIceGatherer
 from ..ice.gathering.forgotten import OpenConnections
 from ..ice.gathering.servers import RTCPeerConnectionIceErrorEvent
 from ..ice.gathering.turn import Releases
 from ..ice.transport import RTCIceTransport
 from ..sdp.description import bundled_mids
-from ..seam import AiortcPeerConnection, mark_bundled, mline_index
+from ..seam import ConnectionView, HookedPeerConnection, mark_bundled, mline_index
 from ..settings import IceSettings
 from .data_channel import adopt
 from .dtls import RTCDtlsTransport
@@ -44,18 +44,15 @@ logger = logging.getLogger(__name__)
 User = aiortc.RTCRtpTransceiver | aiortc.RTCSctpTransport
 
 
-class TransportOwner(Emitter, AiortcPeerConnection):
-    """aiortc's connection on restartice's transports."""
+class TransportOwner(ConnectionView):
+    """What has the transports of a connection."""
 
-    def __init__(
-        self, configuration: aiortc.RTCConfiguration | None, settings: IceSettings
-    ) -> None:
+    def __init__(self, pc: HookedPeerConnection, settings: IceSettings) -> None:
         if not isinstance(settings, IceSettings):
             raise TypeError(f"iceSettings must be IceSettings, not {type(settings).__name__}")
-        configuration = validated(configuration)
-        super().__init__(configuration)
-        if configuration.certificates:
-            self.certificates = list(configuration.certificates)
+        super().__init__(pc)
+        if certificates := validated(self.configuration).certificates:
+            self.certificates = list(certificates)
         self.ice_settings = settings
         self.home = LoopAffinity()
         self.failure_timer = FailureTimer(settings.failed_timeout, self._end)
@@ -72,7 +69,7 @@ class TransportOwner(Emitter, AiortcPeerConnection):
         self._background: set[asyncio.Task[None]] = set()
         self.releases = Releases()
         self._open_connections = OpenConnections()
-        self._open_connections.belong_to(self)
+        self._open_connections.belong_to(pc)
 
     def configure(self, configuration: aiortc.RTCConfiguration | None, *, described: bool) -> None:
         """Put another configuration in force, from the next gathering."""
@@ -121,8 +118,11 @@ class TransportOwner(Emitter, AiortcPeerConnection):
         self.update_transport_states()
         return dtls
 
-    def create_sctp_transport(self, transport: aiortc.RTCDtlsTransport) -> RTCSctpTransport:
-        """Return an SCTP transport, whose channels can't end the connection by their listeners."""
+    def create_sctp_transport(self) -> None:
+        """Create the SCTP transport, whose channels can't end the connection by their listeners."""
+        self.place_sctp(self._make_sctp_transport)
+
+    def _make_sctp_transport(self, transport: aiortc.RTCDtlsTransport) -> RTCSctpTransport:
         sctp = RTCSctpTransport(transport)
 
         @sctp.on("datachannel")
@@ -308,7 +308,7 @@ class TransportOwner(Emitter, AiortcPeerConnection):
 
     def _end(self) -> None:
         if not self.is_closed and self.close_task is None:
-            self.close_task = asyncio.ensure_future(self.close())
+            self.close_task = asyncio.ensure_future(self.viewed.close())
 
     async def _end_with_program(self) -> None:
         """Close, and return when that has ended, however often the caller is cancelled meanwhile.

@@ -7,7 +7,7 @@ from typing import Final
 import aiortc
 from aiortc.rtcrtptransceiver import RTCRtpTransceiver
 
-from ..seam import AiortcPeerConnection
+from ..seam import ConnectionView
 from .dtls import RTCDtlsTransport
 
 __all__ = ["Connector"]
@@ -22,7 +22,7 @@ class Connector:
     DTLS starts once, after the first nomination: neither a failure of ICE nor a restart ends it.
     """
 
-    def __init__(self, connection: AiortcPeerConnection) -> None:
+    def __init__(self, connection: ConnectionView) -> None:
         self._connection = connection
         self._stale: set[RTCDtlsTransport] = set()
         self._tasks: dict[RTCDtlsTransport, asyncio.Task[None]] = {}

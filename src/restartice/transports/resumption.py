@@ -7,7 +7,7 @@ import aiortc
 
 from ..ice.transport import RTCIceTransport
 from ..seam import (
-    AiortcPeerConnection,
+    ConnectionView,
     acknowledge_data,
     is_established,
     oldest_unacknowledged,
@@ -25,7 +25,7 @@ SHORTEST_WAIT: Final = 0.05
 LONGEST_WAIT: Final = 4.0
 
 
-def resume(connection: AiortcPeerConnection, transport: RTCIceTransport, *, lossy: bool) -> None:
+def resume(connection: ConnectionView, transport: RTCIceTransport, *, lossy: bool) -> None:
     """Send again what was lost, instead of waiting for timers that run for a second and more.
 
     Args:
