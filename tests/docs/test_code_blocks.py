@@ -121,7 +121,13 @@ async def check_trickle(page: dict[str, Any]) -> None:
     page["pc"] = pc
 
 
-PROGRAMS = [block for path in FILES for block in blocks(path, "python") if is_program(block)]
+# Those that begin in the block before are run by tests/network/test_readme_recovery.py.
+PROGRAMS = [
+    block
+    for path in FILES
+    for block in blocks(path, "python")
+    if is_program(block) and "import asyncio\n" in block.text
+]
 
 
 @pytest.mark.parametrize("block", [b for b in PROGRAMS if SERVER not in b.text], ids=str)
