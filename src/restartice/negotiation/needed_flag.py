@@ -12,6 +12,7 @@ from ..settings import IceSettings
 from .local_candidates import CandidateAnnouncer
 from .needed import NegotiationSnapshot, Section, TransceiverSnapshot, is_negotiation_needed
 from .operations import OperationsChain
+from .reminders import Reminders
 from .signaling_state import SignalingState
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ class NegotiationNeeded(CandidateAnnouncer):
         self.local_ice_credentials_to_replace: set[IceCredentials] = set()
         self.negotiation_needed = False
         self._update_negotiation_needed_flag_on_empty_chain = False
+        self.reminders = Reminders(self._is_restart_unheard)
 
     def update_negotiation_needed_flag(self) -> None:
         """Find out in a later task if negotiation is needed.
@@ -66,6 +68,11 @@ class NegotiationNeeded(CandidateAnnouncer):
             self.negotiation_needed = True
             self.emit("negotiationneeded")
         self.negotiation_needed = needed
+        self.reminders.restart_needed()
+
+    def _is_restart_unheard(self) -> bool:
+        wanted = bool(self.local_ice_credentials_to_replace) and self.negotiation_needed
+        return wanted and not self.is_closed and not self.viewed.listeners("negotiationneeded")
 
     def _operations_emptied(self) -> None:
         if self._update_negotiation_needed_flag_on_empty_chain:

@@ -204,6 +204,9 @@ class Session(RejectionFollower):
 
     def _change_signaling_state(self, state: str) -> None:
         self.signaling_state = str(state)
+        self.reminders.offering(is_open=state == SignalingState.HAVE_LOCAL_OFFER)
+        if state == SignalingState.CLOSED:
+            self.reminders.stop()
         self.emit("signalingstatechange")
 
     async def _connect(self, state: SignalingState) -> None:
