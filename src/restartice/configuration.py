@@ -109,7 +109,7 @@ def check_change(old: RTCConfiguration, new: RTCConfiguration, *, described: boo
         fixed.append("certificates")
     for name in fixed:
         if getattr(old, name) != getattr(new, name):
-            raise InvalidModificationError(f"{name} can't be changed any more")
+            raise InvalidModificationError(f"{name} can't be changed once it is in use")
 
 
 def in_force(
@@ -131,16 +131,16 @@ def _member(enum: type[E], value: object) -> E:
         for member in enum:
             if member.value == value:
                 return member
-    raise TypeError(f"{value!r} is no {enum.__name__}")
+    raise TypeError(f"expected a value of {enum.__name__}, got {value!r}")
 
 
 def _validated_server(server: RTCIceServer) -> RTCIceServer:
     if not isinstance(server, RTCIceServer):
-        raise TypeError(f"{server!r} is no RTCIceServer")
+        raise TypeError(f"expected an RTCIceServer, got {server!r}")
     urls = [server.urls] if isinstance(server.urls, str) else server.urls
     # If urls is empty, throw a SyntaxError.
     if not urls:
-        raise IceServerSyntaxError("An ICE server needs a URL")
+        raise IceServerSyntaxError("an ICE server must have at least one URL, got none")
     for url in urls:
         _check_url(url, server)
     return replace(server, urls=server.urls if isinstance(server.urls, str) else list(urls))
@@ -149,27 +149,29 @@ def _validated_server(server: RTCIceServer) -> RTCIceServer:
 def _check_url(url: object, server: RTCIceServer) -> None:
     match = SERVER_URL.fullmatch(url) if isinstance(url, str) else None
     if match is None or int(match["port"] or 1) not in range(1, 65536):
-        raise IceServerSyntaxError(f"{url!r} is no URL of a STUN or TURN server")
+        raise IceServerSyntaxError(f"invalid STUN or TURN URL: {url!r}")
     if match["scheme"].lower() in {"stun", "stuns"}:
         if match["transport"] is not None:
-            raise IceServerSyntaxError(f"{url!r}: a STUN server's URL has no query")
+            raise IceServerSyntaxError(f"invalid STUN URL: {url!r} has a query")
         return
     # If scheme name is turn or turns, and either username or credential are missing, throw.
     if not isinstance(server.username, str) or not isinstance(server.credential, str):
         raise InvalidAccessError(f"{url!r} needs a username and a credential")
     # The attribute that carries the username has a limited length. (RFC 8489 section 14.3)
     if len(server.username.encode()) > USERNAME_LIMIT:
-        raise InvalidAccessError(f"The username for {url!r} is longer than 509 bytes")
+        raise InvalidAccessError(f"the username for {url!r} must have at most 509 bytes")
 
 
 def _check_certificates(certificates: Iterable[aiortc.RTCCertificate]) -> None:
     for certificate in certificates:
         if not isinstance(certificate, RTCCertificate):
-            raise TypeError(f"{certificate!r} is no RTCCertificate")
+            raise TypeError(f"expected an RTCCertificate, got {certificate!r}")
         # If the value of certificate.expires is less than the current time, throw.
         if certificate.expires < dt.datetime.now(tz=dt.UTC):
-            raise InvalidAccessError(f"A certificate has expired at {certificate.expires}")
+            raise InvalidAccessError(f"a certificate expired at {certificate.expires}")
         try:
             try_certificate(certificate)
         except SSL.Error as error:
-            raise InvalidAccessError(f"A certificate can't be used: {tls_reason(error)}") from None
+            raise InvalidAccessError(
+                f"OpenSSL refuses a certificate: {tls_reason(error)}"
+            ) from None

@@ -34,7 +34,7 @@ class IceServerSyntaxError(ValueError):
 class CandidateSyntaxError(OperationError, ValueError):
     """An ICE candidate is malformed. A ValueError, as in aiortc.
 
-    The mistake of who wrote it. Spec: https://webidl.spec.whatwg.org/#operationerror
+    Caused by the sender of the description. Spec: https://webidl.spec.whatwg.org/#operationerror
     """
 
 
@@ -62,7 +62,7 @@ class RTCError(OperationError):
 class SdpSyntaxError(OperationError, ValueError):
     """A description isn't SDP; `sdpLineNumber` counts from 1. A ValueError, as in aiortc.
 
-    The mistake of who wrote it. Spec: https://w3c.github.io/webrtc-pc/#rtcerror-interface
+    Caused by the sender of the description. Spec: https://w3c.github.io/webrtc-pc/#rtcerror-interface
     """
 
     def __init__(self, message: str, line: int) -> None:
@@ -77,7 +77,7 @@ class SdpSyntaxError(OperationError, ValueError):
 class InvalidContentError(InvalidAccessError, ValueError):
     """A description is SDP, but says what can't be. A ValueError, as in aiortc.
 
-    The mistake of who wrote it. Spec: https://webidl.spec.whatwg.org/#invalidaccesserror
+    Caused by the sender of the description. Spec: https://webidl.spec.whatwg.org/#invalidaccesserror
     """
 
 

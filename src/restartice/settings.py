@@ -34,7 +34,7 @@ SWITCHES: Final = ("loopback_candidates", "follow_networks")
 
 @dataclass(frozen=True)
 class IceSettings:
-    """Settings of ICE; times are in seconds. The defaults need no thought.
+    """ICE settings. Times are in seconds; the defaults suit most programs.
 
     Attributes:
         check_timeout: How long the connectivity checks of a generation may take before it has
@@ -145,7 +145,7 @@ class IceSettings:
 
 
 def is_number(value: object) -> bool:
-    """Say if a value is a number, which a bool isn't."""
+    """Return whether a value is a number, which a bool isn't."""
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 

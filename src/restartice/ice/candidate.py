@@ -163,12 +163,12 @@ def end_of_candidates(
 
 
 def is_end(candidate: aiortc.RTCIceCandidate | None) -> bool:
-    """Say if this stands for the end of candidates, of all generations or of one."""
+    """Return whether this stands for the end of candidates, of all generations or of one."""
     return candidate is None or getattr(candidate, "candidate", None) == ""
 
 
 def belongs_nowhere(candidate: aiortc.RTCIceCandidate | Mapping[str, Any] | None) -> bool:
-    """Say if a candidate doesn't tell its media section. The end of candidates needn't."""
+    """Return whether a candidate doesn't tell its media section. The end of candidates needn't."""
     if isinstance(candidate, Mapping):
         names = ("sdpMid", "sdpMLineIndex")
         return bool(candidate.get("candidate")) and all(candidate.get(n) is None for n in names)
@@ -191,9 +191,9 @@ def checked(
         CandidateSyntaxError: It is malformed.
     """
     if not isinstance(candidate, AiortcCandidate | Mapping | None):
-        raise TypeError(f"{candidate!r} is no candidate")
+        raise TypeError(f"expected an RTCIceCandidate, a mapping or None, got {candidate!r}")
     if belongs_nowhere(candidate):
-        raise ValueError("Candidate must have either sdpMid or sdpMLineIndex")
+        raise ValueError("a candidate must have sdpMid or sdpMLineIndex, got neither")
     if isinstance(candidate, Mapping):
         candidate = RTCIceCandidate.fromJSON(candidate)
     if candidate is None:
@@ -204,14 +204,14 @@ def checked(
 
 
 def has_usable_port(line: str) -> bool:
-    """Say if a line of a description isn't a candidate whose port is out of range."""
+    """Return whether a line of a description isn't a candidate whose port is out of range."""
     match = PORT.match(line)
     # Python reads no numbers of thousands of digits.
     return match is None or (len(match.group(1)) < 10 and int(match.group(1)) in PORTS)
 
 
 def is_unicode(text: str) -> bool:
-    """Say if a text can be sent, which halves of characters, that JSON can contain, can't."""
+    """Return whether a text can be encoded; JSON may contain lone surrogates, which can't."""
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -244,12 +244,12 @@ def _check_fields(candidate: aiortc.RTCIceCandidate) -> None:
         if not isinstance(text, str) or name == "sdpMid":
             continue
         if not (TOKEN.fullmatch(text) and is_unicode(text)):
-            raise CandidateSyntaxError(f"{name} of a candidate can't be {text!r}")
+            raise CandidateSyntaxError(f"invalid {name} of a candidate: {text!r}")
     _check_ranges(candidate)
 
 
 def _check_ranges(candidate: aiortc.RTCIceCandidate) -> None:
-    # asyncio closes a socket that shall send to what is no port.
+    # asyncio closes a socket that is asked to send to an invalid port.
     related = candidate.relatedPort
     if (
         candidate.port not in PORTS

@@ -35,7 +35,7 @@ class Retired:
         return due if now >= self._revoke_at else min(due, self._revoke_at)
 
     def is_over(self, now: float) -> bool:
-        """Say if it is time to close the sockets."""
+        """Return whether it is time to close the sockets."""
         silent = now - self.heard_at >= self._settings.drain_silence
         old = now - self._retired_at >= self._settings.drain_time
         return self.enough.is_set() or now >= self._end_at or (silent and old)

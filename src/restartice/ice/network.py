@@ -190,7 +190,7 @@ def usable_addresses() -> frozenset[str]:
 
 
 def is_bindable(address: str) -> bool:
-    """Say if a socket can be bound to an address, which it can't before it is known to be ours."""
+    """Return whether a socket can be bound to an address, as soon as it is known to be unique."""
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     with socket.socket(family, socket.SOCK_DGRAM) as probe:
         try:
@@ -213,7 +213,7 @@ def addresses_of_idle_links() -> set[str]:
 
 
 def is_running(interface: str) -> bool:
-    """Say if an interface is up and has a carrier. (netdevice(7))."""
+    """Return whether an interface is up and has a carrier. (netdevice(7))."""
     request = interface.encode()[: IFNAMSIZ - 1].ljust(IFREQ_SIZE, b"\0")
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
         try:

@@ -67,7 +67,7 @@ def usable_encodings(
     given = list(encodings or ())
     for encoding in given:
         if encoding.rid is not None and not RID.fullmatch(encoding.rid):
-            raise TypeError(f"{encoding.rid!r} is no rid")
+            raise TypeError(f"invalid rid: {encoding.rid!r}")
     first = given[0] if given else RTCRtpEncodingParameters()
     return [replace(first, rid=None)]
 
@@ -80,7 +80,7 @@ def check_modification(before: RTCRtpSendParameters, after: RTCRtpSendParameters
     fixed = replace(after, encodings=before.encodings)
     rids = [encoding.rid for encoding in after.encodings]
     if fixed != before or rids != [encoding.rid for encoding in before.encodings]:
-        raise InvalidModificationError("Only what encodings say of themselves can be changed")
+        raise InvalidModificationError("only the attributes of encodings can be changed")
 
 
 def common_parameters(parameters: RTCRtpParameters) -> RTCRtpParameters:

@@ -84,7 +84,7 @@ def stream_ids(streams: Iterable[MediaStream | str]) -> tuple[str, ...]:
     ids = [stream.id if isinstance(stream, MediaStream) else stream for stream in streams]
     for stream_id in ids:
         if not isinstance(stream_id, str):
-            raise TypeError(f"{stream_id!r} is neither a MediaStream nor the id of one")
+            raise TypeError(f"expected a MediaStream or the id of one, got {stream_id!r}")
         if not stream_id or any(character.isspace() for character in stream_id):
-            raise ValueError(f"{stream_id!r} can't be the id of a stream")
+            raise ValueError(f"invalid id of a stream: {stream_id!r}")
     return tuple(dict.fromkeys(ids))

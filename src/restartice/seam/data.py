@@ -36,7 +36,7 @@ for _method in ("_send_sack", "_t3_cancel", "_t3_expired"):
 
 
 def is_established(sctp: aiortc.RTCSctpTransport) -> bool:
-    """Say if data can be sent, and data was received."""
+    """Return whether data can be sent, and data was received."""
     connected = sctp.state == "connected" and sctp.transport.state == "connected"
     return connected and sctp._last_received_tsn is not None
 

@@ -195,7 +195,7 @@ def repeat_requests(pair: CandidatePair, *, tries: int = 1) -> None:
 
 
 def is_signed(response: stun.Message, key: bytes) -> bool:
-    """Say if a response was signed with a key.
+    """Return whether a response was signed with a key.
 
     aioice 0.12 keeps nothing of a message that this could be told from, and doesn't check it
     itself. There a response is known by its transaction id and its sender's address alone.
@@ -205,7 +205,7 @@ def is_signed(response: stun.Message, key: bytes) -> bool:
 
 
 def is_signed_success(datagram: bytes, key: bytes) -> bool:
-    """Say if a datagram is a success response to a binding request, signed with a key.
+    """Return whether a datagram is a success response to a binding request, signed with a key.
 
     Unlike is_signed(), this checks the signature with aioice 0.12, too.
     """
@@ -221,7 +221,7 @@ def is_signed_success(datagram: bytes, key: bytes) -> bool:
 
 
 def is_role_conflict(response: stun.Message) -> bool:
-    """Say if a response tells that both ends have the same role. (RFC 8445 section 7.2.5.1)."""
+    """Return whether a response reports a role conflict. (RFC 8445 section 7.2.5.1)."""
     found: tuple[int, str] | None = response.attributes.get("ERROR-CODE")
     return found is not None and found[0] == ROLE_CONFLICT
 

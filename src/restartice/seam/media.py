@@ -50,7 +50,7 @@ for _name in ("_capacity", "_is_video", "_origin", "_packets"):
 
 
 def is_new_video_buffer(buffer: JitterBuffer) -> bool:
-    """Say if a jitter buffer is aiortc's own kind for video, and has taken nothing yet."""
+    """Return whether a jitter buffer is aiortc's own kind for video, and has taken nothing yet."""
     return type(buffer) is JitterBuffer and buffer._is_video and buffer._origin is None
 
 

@@ -73,7 +73,7 @@ def on_top_of(ours: type, theirs: type) -> Any:
 
 
 def is_theirs(owner: type) -> bool:
-    """Say if aiortc or aioice defines a class."""
+    """Return whether aiortc or aioice defines a class."""
     return owner.__module__.split(".")[0] in LIBRARIES
 
 
@@ -90,7 +90,7 @@ def missing_names(required: Iterable[tuple[type | ModuleType, str]]) -> list[str
 
 
 def _assigns(owner: type, name: str) -> bool:
-    """Say if instances of a class have an attribute; also if nothing tells the contrary."""
+    """Return whether instances of a class have an attribute; also if nothing tells the contrary."""
     # Others have attributes of the same names, such as pyee's emitter.
     for base in filter(is_theirs, owner.__mro__):
         if name in vars(base).get("__annotations__", {}):

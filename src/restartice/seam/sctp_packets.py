@@ -37,7 +37,7 @@ for _name in ("CHUNK_TYPES", "crc32c"):
 
 
 def checksum_matches(packet: bytes) -> bool:
-    """Say if a packet that has a header is as its checksum says. (RFC 9260 section 6.8)."""
+    """Return whether a packet that has a header is as its checksum says. (RFC 9260 section 6.8)."""
     (told,) = unpack_from("<L", packet, 8)
     checksum = rtcsctptransport.crc32c  # type: ignore[attr-defined]  # another package's
     return bool(told == checksum(packet[:8] + _ZEROS + packet[12:]))
@@ -49,7 +49,7 @@ def make_chunk(kind: int, flags: int, body: bytes) -> Chunk:
 
 
 def gaps_fit(gaps: list[tuple[int, int]], outstanding: int) -> bool:
-    """Say if the blocks of an acknowledgement acknowledge no more than what was sent."""
+    """Return whether the blocks of an acknowledgement acknowledge no more than what was sent."""
     acknowledged = 0
     for first, last in gaps:
         if not 0 < first <= last <= outstanding:

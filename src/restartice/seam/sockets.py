@@ -30,7 +30,7 @@ def make_socket(receiver: Any) -> StunProtocol:
 
 
 def is_aioices(method: Callable[..., Any]) -> bool:
-    """Say if a method of a connection is aioice's own, not one that a program has put there."""
+    """Return whether a method of a connection is aioice's, not one that a program has replaced."""
     code = getattr(method, "__code__", None)
     return code is not None and code.co_filename == aioice.ice.__file__
 

@@ -141,7 +141,7 @@ class RTCDtlsTransport(Emitter, AiortcDtlsTransport):
     def _verify(
         self, _: SSL.Connection, certificate: crypto.X509, error: int, depth: int, ok: int
     ) -> bool:
-        """Say if a certificate, of which the fingerprint alone counts, is the peer's.
+        """Return whether a certificate, of which the fingerprint alone counts, is the peer's.
 
         aiortc asks that after the handshake, when the other side takes the connection for good.
         OpenSSL ends both if it is told in time. (RFC 8122 section 6.2)

@@ -117,8 +117,8 @@ class RawPacket:
 def read_packet(packet: bytes) -> RawPacket:
     """Take a packet apart that has a header.
 
-    The two upper bits of an unknown type say if the chunks behind it may be handled, and if the
-    sender wants to know. (RFC 9260 section 3.2)
+    The two upper bits of an unknown type tell whether to handle the chunks behind it, and whether
+    to report it. (RFC 9260 section 3.2)
     """
     found = RawPacket(int.from_bytes(packet[4:8]))
     place, end = HEADER, len(packet)

@@ -45,7 +45,7 @@ def aggregate_connection_state(ice: Collection[str], dtls: Collection[str]) -> s
 
 
 def has_failed(transports: Collection[tuple[str, str]]) -> bool:
-    """Say if a connection has failed as a whole: nothing is transmitted, or will be by itself.
+    """Return whether a connection has failed for good: nothing gets through, nor will by itself.
 
     It hasn't if one of several transports still works, though connectionState is `failed` then.
 

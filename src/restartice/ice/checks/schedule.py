@@ -59,7 +59,7 @@ class CheckPacer:
         self.free_at = 0.0
 
     def take_turn(self, now: float) -> bool:
-        """Say if a check may be sent now, which it must be then."""
+        """Return whether a check may be sent now, which it must be then."""
         if now < self.free_at:
             return False
         self.free_at = now + PACE
@@ -167,7 +167,7 @@ class CheckSchedule:
 
 
 def is_unsent(pair: CandidatePair) -> bool:
-    """Say if the check of a pair hasn't been started."""
+    """Return whether the check of a pair hasn't been started."""
     return pair.task is None and pair.state in UNSENT
 
 

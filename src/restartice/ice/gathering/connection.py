@@ -102,7 +102,7 @@ class GatheringConnection(AioiceConnection):
         """Return when all servers have answered or are given up; no candidate comes after that.
 
         They are given up after `gathering_timeout`, and shortly after one of each kind has
-        answered: one is all it takes, and a dead one shall delay nothing.
+        answered: one answer is enough, and a dead server must not delay anything.
         """
         with suppress(TimeoutError):
             async with asyncio.timeout(self.settings.gathering_timeout):

@@ -1,4 +1,4 @@
-"""Looking up names in threads that hold nothing up: neither media nor the end of the program."""
+"""Resolve names in daemon threads, so that a dead name server blocks neither media nor exit."""
 
 import asyncio
 import queue

@@ -77,12 +77,12 @@ def shape_of(datagram: bytes) -> Shape:
 
 
 def is_response(message: bytes) -> bool:
-    """Say if a STUN message is a response, of success or error. (RFC 8489 section 5)."""
+    """Return whether a STUN message is a response, of success or error. (RFC 8489 section 5)."""
     return bool(message[0] & 0x01)
 
 
 def is_request(message: bytes) -> bool:
-    """Say if a STUN message is a request."""
+    """Return whether a STUN message is a request."""
     return not (message[0] & 0x01 or message[1] & 0x10)
 
 
@@ -181,18 +181,18 @@ class Allowance:
         self._second_began = -math.inf
 
     def take_request(self) -> bool:
-        """Say if one more request may be sent that nobody's request allows."""
+        """Return whether one more request may be sent that nobody's request allows."""
         self._requests = max(-1, self._requests - 1)
         return self._requests >= 0
 
     def may_refuse(self, now: float) -> bool:
-        """Say if one more refusal may be sent in this second."""
+        """Return whether one more refusal may be sent in this second."""
         if now - self._second_began >= 1.0:
             self._second_began, self._refusals = now, self.REFUSALS
         return self._refusals > 0
 
     def take_refusal(self, now: float) -> bool:
-        """Say if one more refusal may be sent in this second, and count it."""
+        """Return whether one more refusal may be sent in this second, and count it."""
         allowed = self.may_refuse(now)
         self._refusals -= allowed
         return allowed
@@ -205,7 +205,7 @@ class SeenTransactions:
         self._senders: dict[bytes, Hashable] = {}
 
     def is_copy(self, transaction_id: bytes, source: Hashable) -> bool:
-        """Say if a request came from elsewhere at first, as far as is remembered."""
+        """Return whether a request came from elsewhere at first, as far as is remembered."""
         if len(self._senders) >= TRANSACTIONS and transaction_id not in self._senders:
             del self._senders[next(iter(self._senders))]
         return self._senders.setdefault(transaction_id, source) != source

@@ -57,7 +57,7 @@ class Gate:
         self.new_ports: NewPorts | None = None
 
     def is_copy(self, transaction_id: bytes, source: Address) -> bool:
-        """Say if a signed request is a copy of one that came from elsewhere."""
+        """Return whether a signed request is a copy of one that came from elsewhere."""
         return self._transactions.is_copy(transaction_id, source)
 
     def hold(self, protocol: "GuardedProtocol", source: Address, datagram: bytes) -> None:
@@ -117,7 +117,7 @@ class Receiver(Protocol):
         """Take note that the system doesn't send what it is given to a socket."""
 
     def is_told(self, address: Address) -> bool:
-        """Say if the other end has told that it has an address, by its signaling."""
+        """Return whether the other end has told that it has an address, by its signaling."""
 
 
 class GuardedProtocol(StunProtocol):
@@ -187,7 +187,7 @@ class GuardedProtocol(StunProtocol):
             self.receiver.gate.discards.add(UNREADABLE, addr)
 
     def _is_of_use(self, data: bytes) -> bool:
-        """Say if a STUN message may be a check, or an answer that is waited for.
+        """Return whether a STUN message may be a check, or an answer that is waited for.
 
         To look for that takes a hundredth of the time of reading it.
         """
@@ -236,7 +236,7 @@ class GuardedProtocol(StunProtocol):
             self._allowed[addr] = min(MOST_ALLOWED, self._allowed.get(addr, 0) + 1)
 
     def has_answered(self, addr: Address) -> bool:
-        """Say if a signed response has come from an address."""
+        """Return whether a signed response has come from an address."""
         return self._proven.get(addr, False)
 
     def prove(self, addr: Address) -> None:
