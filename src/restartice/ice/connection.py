@@ -33,6 +33,7 @@ from .liveness import PathState, Timings
 from .local_addresses import LocalAddresses
 from .paths.keeper import PathKeeper
 from .paths.kept import Reason
+from .paths.networks import can_send
 
 __all__ = ["IceConnection", "Observer", "consent_timings", "make_ice_connection"]
 
@@ -208,7 +209,10 @@ class IceConnection(GatheringConnection):
     def sending_failed(self, protocol: object) -> None:
         """Leave the pair in use at once if the system can't send on it any more."""
         pair = self.selected_pair
-        if self.keeper is not None and pair is not None and pair.protocol is protocol:
+        if self.keeper is None or pair is None or pair.protocol is not protocol:
+            return
+        # It may have been sent to somewhere else by the same socket.
+        if not can_send(pair):
             self.keeper.path_gone()
 
     def check_complete(self, pair: CandidatePair) -> None:

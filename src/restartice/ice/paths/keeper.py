@@ -59,6 +59,10 @@ class PathKeeper:
         self._alarm: asyncio.TimerHandle | None = None
         self._due_at = now
         self._distressed = False
+        # Whether there is a spare, without which nobody looks at the traffic, and whether the
+        # host has got another address since there was none.
+        self._ready = False
+        self._expectant = False
         # Whether nothing will get through on the pair in use, for certain.
         self._gone = False
         # When it is to be told that the pair in use is lost.
@@ -97,7 +101,7 @@ class PathKeeper:
 
     def packet_came(self) -> None:
         """Take note of the first packet on the pair in use since the last look."""
-        if not self._doubt.flowing:
+        if self._ready and not self._doubt.flowing:
             self._look_in(TICK)
 
     def traffic_came(self) -> None:
@@ -113,6 +117,7 @@ class PathKeeper:
     def networks_changed(self) -> None:
         """Try all pairs again that didn't answer."""
         self._spares.forgive(asyncio.get_running_loop().time())
+        self._expectant = not self._ready
         self.pairs_changed()
         self._look_in(0)
 
@@ -253,11 +258,12 @@ class PathKeeper:
         self._set_alarm(now)
 
     def _set_alarm(self, now: float) -> None:
+        self._ready = self._spares.best(now, self._lifetime()) is not None
         times = [self._spares.next_time(now)]
         if self._sync_at is not None:
             times.append(self._sync_at)
         due_at = max(min(times), self._paced_until)
-        if self._doubt.flowing:
+        if self._doubt.since is not None or (self._ready and self._doubt.flowing):
             due_at = min(due_at, now + TICK)
         elif self._distressed:
             due_at = min(due_at, self._asked_all_at + DISTRESS, self._report_at)
@@ -399,6 +405,19 @@ class PathKeeper:
             self._connection.repeat_lost()
         elif self._doubt.since is not None:
             self._look_closer(now)
+        elif not self._ready:
+            self._get_ready(now)
+
+    def _get_ready(self, now: float) -> None:
+        # Nobody has looked at the traffic. Where the network has just come up, the pair in use may
+        # have failed at the same time.
+        self._ready = True
+        self._watch.note_traffic()
+        self._doubt.hear(now)
+        if self._expectant and self._doubt.begin(now):
+            self._begin_doubt(now)
+        self._expectant = False
+        self._look_in(TICK)
 
 
 def apart_of(pair: CandidatePair) -> dict[tuple[str, int], Spare[CandidatePair]]:

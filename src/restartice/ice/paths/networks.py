@@ -1,5 +1,6 @@
 """The networks that a pair leads between, and the pairs that there could be."""
 
+import socket
 from collections.abc import Iterator
 from itertools import islice
 from typing import Any, Final, Protocol
@@ -9,7 +10,7 @@ import aioice
 from ...seam import CandidatePair
 from .spares import Networks
 
-__all__ = ["networks_of", "unknown_pairs"]
+__all__ = ["can_send", "networks_of", "unknown_pairs"]
 
 # How many pairs are looked at, of hosts with many addresses.
 MOST: Final = 512
@@ -31,6 +32,21 @@ def networks_of(pair: CandidatePair) -> Networks:
     What is sent by way of a relay comes from the relay.
     """
     return pair.local_candidate.host, pair.remote_addr[0]
+
+
+def can_send(pair: CandidatePair) -> bool:
+    """Say if the system can send on a pair, from its local address. Nothing is sent."""
+    if pair.local_candidate.type == "relay":
+        return True
+    host = pair.local_candidate.host
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.bind((host, 0))
+            probe.connect(pair.remote_addr)
+        except OSError:
+            return False
+    return True
 
 
 def unknown_pairs(connection: Pairing) -> list[CandidatePair]:
