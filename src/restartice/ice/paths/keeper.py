@@ -143,7 +143,8 @@ class PathKeeper:
         if best is not None:
             self._take_over(best, "silence")
             return True
-        hopeful = self._spares.best(now, self._lifetime()) is not None
+        # Those that didn't work when they were asked last may do so by now.
+        hopeful = bool(self._spares.kept(now))
         self._distressed = True
         self._report_at = now + GRACE if hopeful else math.inf
         self._asked_all_at = -DISTRESS
