@@ -2,6 +2,7 @@
 
 import asyncio
 import functools
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -49,6 +50,11 @@ async def negotiate(
     await answerer.setRemoteDescription(offerer.localDescription)
     await answerer.setLocalDescription(await answerer.createAnswer())
     await offerer.setRemoteDescription(answerer.localDescription)
+
+
+def without_candidates(sdp: str) -> str:
+    """Return a description without candidates, and without the end of them."""
+    return re.sub(r"(?m)^a=(candidate:.*|end-of-candidates)\r?\n?", "", sdp)
 
 
 def transports(pc: RTCPeerConnection) -> list[RTCIceTransport]:

@@ -122,10 +122,8 @@ async def test_an_empty_description_means_the_last_one(make_pc: Factory) -> None
         ("a=setup:actpass", "a=setup:maybe", SdpSyntaxError),
         ("a=mid:1", "a=mid:0", InvalidAccessError),
         ("a=rtcp-mux\r\n", "", InvalidAccessError),
-        ("a=setup:actpass\r\n", "", InvalidAccessError),
         ("a=ice-pwd", "a=x-pwd", InvalidAccessError),
         ("a=group:BUNDLE 0", "a=group:BUNDLE 7 0", InvalidAccessError),
-        ("/90000", "/12345", OperationError),
     ],
 )
 async def test_a_failure_leaves_everything_as_it_was(
@@ -147,8 +145,7 @@ async def test_a_failure_leaves_everything_as_it_was(
         assert isinstance(raised.value, ValueError)
         line = offer.replace(old, new).splitlines()[raised.value.sdpLineNumber - 1]
         assert line == new
-    if error is not OperationError:
-        assert state(far) == before
+    assert state(far) == before
     await far.setRemoteDescription(RTCSessionDescription(offer, "offer"))
     assert [t.mid for t in far.getTransceivers()] == ["0", "1"]
 

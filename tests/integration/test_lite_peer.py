@@ -7,9 +7,14 @@ from typing import Any
 from aioice import stun
 
 from conftest import Factory
-from connecting import sending_ufrags, ufrags, wait_for_state, wait_sending_on_new_pair
+from connecting import (
+    sending_ufrags,
+    ufrags,
+    wait_for_state,
+    wait_sending_on_new_pair,
+    without_candidates,
+)
 from restartice import RTCPeerConnection, RTCSessionDescription
-from restartice.sdp.description import without_candidates
 
 Address = tuple[str, int]
 

@@ -15,9 +15,9 @@ from connecting import (
     wait_connected,
     wait_sending_on_new_pair,
     wait_until,
+    without_candidates,
 )
 from restartice import IceSettings, RTCPeerConnection, RTCSessionDescription
-from restartice.sdp.description import without_candidates
 
 
 async def negotiate_without_candidates(near: RTCPeerConnection, far: RTCPeerConnection) -> None:

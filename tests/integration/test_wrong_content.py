@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 from aiortc import InvalidAccessError, RTCSessionDescription
-from aiortc.exceptions import OperationError
 
 from conftest import Factory
 from connecting import negotiate, wait_connected, wait_until
@@ -74,11 +73,9 @@ async def test_credentials_consist_of_the_characters_of_ice(make_pc: Factory, na
     ("pattern", "replacement", "message"),
     [
         (r"a=fingerprint:.*\r\n", "", "DTLS fingerprint is missing"),
-        (r"a=sctp-port:.*\r\n", "", "SCTP port is missing"),
         (r"a=sctp-port:5000", "a=sctp-port:65536", "SCTP port is missing or out of range"),
         (r"\r\n", "\r", "lines must end with CR and LF"),
-        (r"(a=candidate:\S+ 1 udp \d+ \S+) \d+", r"\1 65536", "syntax error in line"),
-        (r"(a=candidate:\S+ 1 udp \d+ \S+) \d+", rf"\1 {'9' * 5000}", "syntax error in line"),
+        (r"a=sctp-port:5000", "a=sctp-port:x", "syntax error in line"),
         (r"$", "a=x:" + "y" * (1 << 20), "more than 1048576 characters"),
     ],
 )
@@ -193,10 +190,10 @@ async def test_an_offer_that_fails_rolls_nothing_back(make_pc: Factory) -> None:
     for pc in (near, far):
         pc.addTransceiver("video")
     await near.setLocalDescription()
-    text = re.sub(r"(a=rtpmap:\d+) \S+", r"\1 unknown/90000", near.localDescription.sdp)
+    text = near.localDescription.sdp.replace("a=rtcp-mux\r\n", "")
     await far.setLocalDescription()
     before = far.localDescription
-    with pytest.raises(OperationError, match="no codec of video in common"):
+    with pytest.raises(InvalidAccessError, match="RTCP mux is not enabled"):
         await far.setRemoteDescription(RTCSessionDescription(text, "offer"))
     assert far.signalingState == "have-local-offer"
     assert far.localDescription == before

@@ -16,15 +16,16 @@ __all__ = [
     "belongs_nowhere",
     "checked",
     "end_of_candidates",
-    "has_usable_port",
     "is_end",
     "is_unicode",
+    "read_candidate",
     "with_ufrag",
 ]
 
 UFRAG = re.compile(r" ufrag (\S+)")
-PORT = re.compile(r"a=candidate:(?:\S+ ){5}(\d+)")
 PORTS = range(1 << 16)
+# Others are ignored. (RFC 8839 section 5.1)
+TYPES = frozenset({"host", "srflx", "prflx", "relay"})
 COMPONENTS = range(1, 257)
 PRIORITIES = range(1 << 32)
 TOKEN = re.compile(r"\S+")
@@ -203,13 +204,6 @@ def checked(
     return candidate
 
 
-def has_usable_port(line: str) -> bool:
-    """Return whether a line of a description isn't a candidate whose port is out of range."""
-    match = PORT.match(line)
-    # Python reads no numbers of thousands of digits.
-    return match is None or (len(match.group(1)) < 10 and int(match.group(1)) in PORTS)
-
-
 def is_unicode(text: str) -> bool:
     """Return whether a text can be encoded; JSON may contain lone surrogates, which can't."""
     try:
@@ -271,10 +265,37 @@ def _typed(init: Mapping[str, Any], name: str, kind: type) -> Any:
 
 def _parse_candidate(text: str) -> RTCIceCandidate:
     value = text.removeprefix("a=").removeprefix("candidate:")
-    try:
-        candidate = candidate_from_sdp(value)
-    except (AssertionError, ValueError, IndexError):
-        raise CandidateSyntaxError(f"malformed candidate {text!r}") from None
-    _check_ranges(candidate)
+    candidate = read_candidate(value)
     match = UFRAG.search(value)
     return with_ufrag(candidate, match.group(1) if match else None)
+
+
+def read_candidate(value: str) -> AiortcCandidate:
+    """Read the value of a candidate attribute. (RFC 8839 section 5.1).
+
+    Departure: the foundation may be missing, which it is with some cameras.
+
+    Raises:
+        CandidateSyntaxError: It is malformed.
+    """
+    fields = value.split()
+    if value[:1].isspace():
+        # What has the same type and transport is taken to have the same base.
+        fields.insert(0, "".join(filter(str.isalnum, "".join(fields[1:2] + fields[6:7]))) or "0")
+    try:
+        candidate = candidate_from_sdp(" ".join(_with_readable_extensions(fields)))
+    except (AssertionError, ValueError, IndexError):
+        raise CandidateSyntaxError(f"malformed candidate {value!r}") from None
+    if fields[6].lower() != "typ":
+        raise CandidateSyntaxError(f"malformed candidate {value!r}: expected 'typ'")
+    candidate.type = candidate.type.lower()
+    _check_ranges(candidate)
+    return candidate
+
+
+def _with_readable_extensions(fields: list[str]) -> list[str]:
+    """Leave out a related port that isn't one, which nothing needs."""
+    for place in range(8, len(fields) - 1, 2):
+        if fields[place] == "rport" and not DECIMAL.fullmatch(fields[place + 1]):
+            return [*fields[:place], *fields[place + 2 :]]
+    return fields

@@ -12,7 +12,6 @@ from ..ice.credentials import IceCredentials
 from ..ice.transport import RTCIceTransport
 from ..sdp import description as sdp
 from ..sdp.origin import alike
-from ..sdp.text import without_sections
 from ..sdp.validation import check_local
 from .masking import set_places
 from .offers import CreatedDescription
@@ -132,7 +131,7 @@ class LocalDescriptionSetter(Session):
         set_places(self, last.users)
         try:
             with self.show(last.users, described_only=True):
-                text = without_sections(session.sdp, description.rejected)
+                text = sdp.text_for_aiortc(description, last.users)
                 await self.base.setLocalDescription(
                     as_final(RTCSessionDescription(text, session.type))
                 )

@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from aiortc import InvalidStateError, RTCSessionDescription
-from aiortc.sdp import MediaDescription
+from aiortc.rtcdtlstransport import RTCDtlsParameters
 
 from ..ice.credentials import IceCredentials
 from ..ice.transport import RTCIceTransport
@@ -12,6 +12,7 @@ from ..media.transceiver import SENDING, RTCRtpTransceiver
 from ..sdp import description as sdp
 from ..sdp.numbering import Numbering
 from ..sdp.origin import Origin
+from ..sdp.section import Section
 from ..sdp.text import rejected_section, streams_as_msid
 from ..seam import HookedPeerConnection, kept_codecs
 from ..settings import IceSettings
@@ -103,7 +104,7 @@ class DescriptionCreator(LocalTracks):
         Spec: https://w3c.github.io/webrtc-pc/#dfn-create-an-answer
         """
         assert self.pending_remote is not None
-        offered = dict(enumerate(self.pending_remote.media))
+        offered = dict(enumerate(sdp.sections_in(self.pending_remote)))
         live = [
             place
             for place, media in sdp.live_sections(self.pending_remote)
@@ -112,6 +113,9 @@ class DescriptionCreator(LocalTracks):
         with self.show(live):
             created = sdp.parse(await self.base.createAnswer())
             users = users_by_place(self)
+        for place, media in zip(live, created.media, strict=True):
+            # "The protocol MUST match that of the offer." (RFC 9429 section 5.3.1)
+            media.profile = offered[place].profile
         # An answer restarts ICE where the offer does. (RFC 9429 section 5.3.1)
         restarting = [t for t in self.transports_by_use() if t.remote and t.pending_remote]
         credentials = dict.fromkeys(restarting, IceCredentials.generate())
@@ -133,11 +137,11 @@ class DescriptionCreator(LocalTracks):
         self.shown = Shown(self, places, described_only=described_only)
         return self.shown
 
-    def _offered_before(self) -> dict[int, MediaDescription]:
+    def _offered_before(self) -> dict[int, Section]:
         """Return the sections that a next offer has to have, by place."""
         described = [self.pending_remote or self.current_remote]
         described.append(self.pending_local or self.current_local)
-        return {n: media for d in described if d for n, media in enumerate(d.media)}
+        return {n: media for d in described for n, media in enumerate(sdp.sections_in(d))}
 
     def _place(self, old: Mapping[int, object], live: Collection[int], count: int) -> list[int]:
         """Return the places of the sections that aiortc has made, of which new ones come last.
@@ -171,8 +175,8 @@ class DescriptionCreator(LocalTracks):
     def _assemble(
         self,
         created: sdp.Description,
-        used: Mapping[int, tuple[User, MediaDescription]],
-        old: Mapping[int, MediaDescription],
+        used: Mapping[int, tuple[User, Section]],
+        old: Mapping[int, Section],
         fresh: Mapping[RTCIceTransport, IceCredentials],
         told: Mapping[str, IceCredentials],
     ) -> RTCSessionDescription:
@@ -194,12 +198,18 @@ class DescriptionCreator(LocalTracks):
                 _announce(user, media)
             sections[place] = media
         first = next(map(sdp.section_credentials, sections.values()), None)
+        dtls = next((section.dtls for section in sections.values()), None)
         for place in old.keys() - used.keys():
-            sections[place] = rejected_section(old[place], first or IceCredentials.generate())
+            credentials = first or IceCredentials.generate()
+            sections[place] = rejected_section(old[place], credentials, dtls or self._dtls(created))
         created.media = [sections[place] for place in sorted(sections)]
-        created.rejected = frozenset(sections) - frozenset(used)
         self._group(created, used)
         return self._remember(created, fresh, {place: user for place, (user, _) in used.items()})
+
+    def _dtls(self, created: sdp.Description) -> RTCDtlsParameters:
+        """Return what a description without a section in use says of DTLS."""
+        role = "client" if created.type == "answer" else "auto"
+        return RTCDtlsParameters(self.certificates[0].getFingerprints(), role)
 
     def _group(self, created: sdp.Description, users: Collection[int]) -> None:
         mids = [created.media[place].rtp.muxId for place in sorted(users)]
@@ -220,7 +230,7 @@ class DescriptionCreator(LocalTracks):
         return session
 
 
-def _announce(transceiver: RTCRtpTransceiver, media: MediaDescription) -> None:
+def _announce(transceiver: RTCRtpTransceiver, media: Section) -> None:
     """Say which streams the track is in, if it is to be sent.
 
     That counts, and not whether the other side agrees. (RFC 9429 section 5.2.1 and 5.3.1)

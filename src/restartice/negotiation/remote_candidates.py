@@ -7,8 +7,9 @@ from aiortc import InvalidStateError
 from aiortc.exceptions import OperationError
 from aiortc.sdp import MediaDescription, SessionDescription
 
-from ..ice.candidate import is_end
+from ..ice.candidate import TYPES, is_end
 from ..ice.remote import DESCRIBED_LIMIT
+from ..ice.transport import RTCIceTransport
 from ..sdp import description as sdp
 from .offers import DescriptionCreator
 
@@ -39,8 +40,11 @@ class CandidateReceiver(DescriptionCreator):
         if newest is None:
             await self.base.addIceCandidate(candidate)
             return
-        for media in self._sections_for(candidate, ufrag, newest):
-            if (riding_on := self.transport_of(media.rtp.muxId)) is None:
+        sections = self._sections_for(candidate, ufrag, newest)
+        if candidate is not None and not is_end(candidate) and candidate.type not in TYPES:
+            return  # "Candidates of an unknown type MUST be ignored." (RFC 8839 section 5.1)
+        for media in sections:
+            if (riding_on := self.carrier_of(media, newest)) is None:
                 continue
             # A section that rides on the transport of another one, with credentials of its own, has
             # candidates that nothing will use.
@@ -51,6 +55,23 @@ class CandidateReceiver(DescriptionCreator):
                 media.ice_candidates_complete = True
             elif len(media.ice_candidates) < DESCRIBED_LIMIT:
                 media.ice_candidates.append(candidate)
+
+    def carrier_of(
+        self, media: MediaDescription, description: SessionDescription
+    ) -> RTCIceTransport | None:
+        """Return the transport that the candidates of a section are for, or None.
+
+        If we don't accept it, though it is the one that tells them for its BUNDLE group, they are
+        for the group's transport.
+        """
+        if self.user_of(media.rtp.muxId) is not None:
+            return self.transport_of(media.rtp.muxId)
+        group = set(sdp.bundled_mids(description))
+        for _, other in sdp.live_sections(description) if media.rtp.muxId in group else []:
+            same = sdp.section_credentials(other) == sdp.section_credentials(media)
+            if same and other.rtp.muxId in group and self.user_of(other.rtp.muxId) is not None:
+                return self.transport_of(other.rtp.muxId)
+        return self.transport_of(media.rtp.muxId)
 
     def _is_used(self, media: MediaDescription, newest: SessionDescription) -> bool:
         """Say if the candidates of a section count.

@@ -1,7 +1,6 @@
 """Setting remote descriptions."""
 
 import asyncio
-import itertools
 from typing import TYPE_CHECKING
 
 from aiortc import RTCIceParameters, RTCSessionDescription
@@ -10,9 +9,8 @@ from aiortc.sdp import MediaDescription
 from ..ice.remote import RemoteIce
 from ..sdp import description as sdp
 from ..sdp import validation
-from ..sdp.limits import check_size
-from ..sdp.text import mids_of, with_directions, with_mids, without_sections
-from ..seam import dissociate, set_mid, set_mline_index
+from ..sdp.completion import complete
+from ..seam import dissociate, has_common_codec, set_mid, set_mline_index
 from ..transports.bundle import dtls_transport
 from ..transports.dtls import parked_stops
 from .session import Session, as_final, check_type
@@ -49,19 +47,16 @@ class RemoteDescriptionSetter(Session):
         if session.type == "rollback":
             await self.roll_back()
             return
-        check_size(session.sdp)
-        session = self._completed(session)
-        description = sdp.parse(session)
+        description = self._read(session)
         self._validate(description)
         # Reading takes milliseconds, and so does applying; media needn't wait for both.
         await asyncio.sleep(0)
         if self._is_glare(session):
             # An offer of ours is rolled back in the same operation, but not for one that fails.
-            validation.check_codecs(description)
             await self.roll_back()
         state = self.next_state(Side.REMOTE, session.type)
         async with self.transaction():
-            await self._apply_remote(session, description)
+            await self._apply_remote(description)
             await self._receive_remote_ice(description)
             # An answer that was created is one to an earlier offer.
             self.last_created.pop("answer", None)
@@ -72,20 +67,14 @@ class RemoteDescriptionSetter(Session):
                 self.conclude_provisionally()
         await self.enter(state)
 
-    def _completed(self, session: RTCSessionDescription) -> RTCSessionDescription:
-        """Tell the directions and mids that go without saying. (RFC 9429 section 5.10)."""
-        session = RTCSessionDescription(with_directions(session.sdp), session.type)
-        mids = mids_of(session.sdp)
-        if None not in mids:
-            return session
-        known = self.pending_remote or self.current_remote
+    def _read(self, session: RTCSessionDescription) -> sdp.Description:
+        description = sdp.parse(session)
+        before = self.pending_remote or self.current_remote
         if session.type != "offer":
-            known = self.pending_local
-        ours = [media.rtp.muxId for media in known.media] if known else []
-        free = map(str, itertools.count())
-        unused = (mid for mid in free if mid not in self.seen_mids and mid not in mids)
-        by_place = [ours[n] if n < len(ours) else next(unused) for n in range(len(mids))]
-        return RTCSessionDescription(with_mids(session.sdp, by_place), session.type)
+            before = self.pending_local
+        mids = [media.rtp.muxId for media in before.media] if before else []
+        complete(description, mids, self.seen_mids)
+        return description
 
     def _validate(self, description: sdp.Description) -> None:
         recyclable = sdp.rejected_in(self.current_local) | sdp.rejected_in(self.current_remote)
@@ -97,32 +86,30 @@ class RemoteDescriptionSetter(Session):
             before = self.pending_remote or self.current_remote
             validation.check_remote(description, self.pending_local, frozenset(), before)
 
-    async def _apply_remote(
-        self, session: RTCSessionDescription, description: sdp.Description
-    ) -> None:
+    async def _apply_remote(self, description: sdp.Description) -> None:
         if description.type != "offer":
-            await self._apply_sections(session, description)
+            self._leave_out_unwanted(description)
+            await self._apply_sections(description)
             return
         self.remote_offer = sdp.only(description, self._live(description))
         try:
             self._associate(description)
-            await self._apply_sections(session, description)
+            self.remote_offer = sdp.only(description, self._live(description))
+            await self._apply_sections(description)
         finally:
             self.remote_offer = None
 
-    async def _apply_sections(
-        self, session: RTCSessionDescription, description: sdp.Description
-    ) -> None:
+    async def _apply_sections(self, description: sdp.Description) -> None:
         self.mark_bundled(description)
-        live, dead = self._live(description), self._dead(description)
+        live = self._live(description)
         before = {dtls_transport(user) for user in self.users()}
-        text = without_sections(sdp.without_candidates(session.sdp), dead)
+        text = sdp.text_for_aiortc(description, live)
         self.applying_remote = sdp.only(description, live)
         try:
             with parked_stops(before), self.show(live, described_only=True):
                 # Candidates are given to the generation they belong to, by ourselves.
                 await self.base.setRemoteDescription(
-                    as_final(RTCSessionDescription(text, session.type))
+                    as_final(RTCSessionDescription(text, str(description.type)))
                 )
                 index = self.sctp_mline_index
         finally:
@@ -135,18 +122,16 @@ class RemoteDescriptionSetter(Session):
         self._keep_remote(description)
         self.update_transport_states()
 
-    def _dead(self, description: sdp.Description) -> frozenset[int]:
-        """Return the places of sections that one side has rejected."""
-        if description.type == "offer":
-            return description.rejected
-        return description.rejected | sdp.rejected_in(self.pending_local)
-
     def _live(self, description: sdp.Description) -> list[int]:
-        dead = self._dead(description)
-        return [place for place in range(len(description.media)) if place not in dead]
+        """Return the places of sections that no side rejects."""
+        rejected = frozenset[int]()
+        if description.type != "offer":
+            rejected = sdp.rejected_in(self.pending_local)
+        return [place for place, _ in sdp.live_sections(description) if place not in rejected]
 
     def _keep_remote(self, description: sdp.Description) -> None:
-        # In place of aiortc's, which lacks the candidates.
+        # In place of aiortc's, which lacks the candidates, and the sections that are not in use.
+        self.seen_mids.update(media.rtp.muxId for media in description.media)
         if description.type == "answer":
             self.current_remote, self.pending_remote = description, None
         else:
@@ -164,9 +149,19 @@ class RemoteDescriptionSetter(Session):
             if media.kind == "application":
                 continue
             transceiver = self._transceiver_for(media)
+            if not has_common_codec(media, transceiver):
+                description.unusable |= {place}
+                continue
             if transceiver.mid is None:
                 set_mid(transceiver, media.rtp.muxId)
             set_mline_index(transceiver, place)
+
+    def _leave_out_unwanted(self, description: sdp.Description) -> None:
+        """Leave the sections of an answer out of use that have none of the preferred codecs."""
+        for place, media in sdp.live_sections(description):
+            transceiver = next((t for t in self.transceivers if t.mid == media.rtp.muxId), None)
+            if transceiver is not None and not has_common_codec(media, transceiver):
+                description.unusable |= {place}
 
     def _transceiver_for(self, media: MediaDescription) -> "RTCRtpTransceiver":
         transceivers: list[RTCRtpTransceiver] = self.transceivers
@@ -210,10 +205,10 @@ class RemoteDescriptionSetter(Session):
         sections: dict[RTCIceTransport, list[MediaDescription]] = {}
         # Which is the first one that we don't reject.
         group = [mid for mid in sdp.bundled_mids(description) if self.user_of(mid) is not None]
-        live = [media for _, media in sdp.live_sections(description)]
+        told = [media for media in description.media if not media.is_rejected]
         # In a BUNDLE group the first section's attributes count. (RFC 9143 section 9.1)
-        for media in sorted(live, key=lambda m: m.rtp.muxId not in group[:1]):
-            if (transport := self.transport_of(media.rtp.muxId)) is not None:
+        for media in sorted(told, key=lambda m: m.rtp.muxId not in group[:1]):
+            if (transport := self.carrier_of(media, description)) is not None:
                 sections.setdefault(transport, []).append(media)
         for transport, medias in sections.items():
             await transport.receive_remote(_remote_ice(medias))

@@ -1,19 +1,18 @@
-"""Session descriptions: reading them with errors that help, finishing those aiortc makes."""
+"""What is to be known of session descriptions, and what is changed in them."""
 
 import copy
-import ipaddress
 import re
 from collections.abc import Collection
-from typing import Final, Self
+from typing import Final, cast
 
 from aiortc import RTCIceParameters, RTCSessionDescription
 from aiortc.sdp import GroupDescription, MediaDescription, SessionDescription
 
-from ..exceptions import SdpSyntaxError
-from ..ice.candidate import RTCIceCandidate, has_usable_port, is_unicode
+from ..ice.candidate import RTCIceCandidate
 from ..ice.credentials import IceCredentials
-from .limits import check_size
-from .text import is_rejected, is_unknown, msid_lines, split
+from .model import Description
+from .parsing import parse
+from .section import DISCARD_HOST, DISCARD_PORT, Section
 
 __all__ = [
     "OUR_ICE_OPTIONS",
@@ -30,167 +29,20 @@ __all__ = [
     "rejected_mids",
     "render",
     "section_credentials",
+    "sections_in",
     "set_bundle",
     "set_credentials",
     "shape",
     "supports_trickle",
-    "without_candidates",
+    "text_for_aiortc",
 ]
 
-LINE: Final = re.compile(r"[a-z]=")
 # Between ICE options; libdatachannel writes commas instead of spaces.
 BETWEEN_OPTIONS: Final = re.compile(r"[\s,]+")
-ICE_OPTIONS: Final = re.compile(r"^a=ice-options:(.*\S)", re.MULTILINE)
-CANDIDATES: Final = re.compile(r"^a=(candidate:.*|end-of-candidates)\r?\n?", re.MULTILINE)
-DISCARD_HOST, DISCARD_PORT = "0.0.0.0", 9  # noqa: S104  means "no address yet" (RFC 9429)
-PARSE_ERRORS = (
-    ValueError,
-    AssertionError,
-    LookupError,
-    AttributeError,
-    TypeError,
-    StopIteration,
-    RuntimeError,
-)
-
 
 # "An 'a=ice-options' line, with the 'trickle' and 'ice2' options, MUST be specified at the session
 # level", for which aiortc has no place. (RFC 9429 section 5.2.1)
 OUR_ICE_OPTIONS: Final = "trickle ice2"
-
-
-class Description(SessionDescription):
-    """aiortc's description, with what that has no place for.
-
-    Attributes:
-        ice_options: The ICE options of the session level.
-        rejected: The places of the media sections that are rejected, or that only we do not know.
-    """
-
-    ice_options: str | None = None
-    rejected: frozenset[int] = frozenset()
-    _rendered: tuple[object, str] = None, ""
-
-    @classmethod
-    def extend(cls, description: SessionDescription, ice_options: str | None) -> Self:
-        """Make one of aiortc's, which has given every section the options of the session level."""
-        extended = cls()
-        vars(extended).update(vars(description))
-        extended.ice_options = ice_options
-        extended._rendered = None, ""
-        for media in extended.media:
-            if media.ice_options == ice_options:
-                media.ice_options = None
-        return extended
-
-    def __str__(self) -> str:
-        text = super().__str__()
-        if self.ice_options is not None:
-            head, time, rest = text.partition(f"t={self.time}\r\n")
-            text = f"{head}{time}a=ice-options:{self.ice_options}\r\n{rest}"
-        return text
-
-    def text_so_far(self) -> str:
-        """Return the text of a description that was applied, to which only candidates are added."""
-        # Programs and ourselves ask for it again and again, and rendering takes long.
-        added = [(m.port, len(m.ice_candidates), m.ice_candidates_complete) for m in self.media]
-        if self._rendered[0] != added:
-            self._rendered = added, str(self)
-        return self._rendered[1]
-
-
-def parse(description: RTCSessionDescription) -> Description:
-    """Parse the SDP.
-
-    Raises:
-        SdpSyntaxError: The message names the line. The sender's mistake.
-        InvalidContentError: It is too long.
-    """
-    check_size(description.sdp)
-    lines = description.sdp.splitlines()
-    if not lines or lines[0] != "v=0":
-        raise _syntax_error(lines, 0)
-    for number, line in enumerate(lines):
-        if line and not (LINE.match(line) and has_usable_port(line) and is_unicode(line)):
-            raise _syntax_error(lines, number)
-    try:
-        parsed = SessionDescription.parse(description.sdp)
-    except PARSE_ERRORS:
-        raise _syntax_error(lines, _first_bad_line(lines)) from None
-    parsed.type = description.type
-    session, sections = split(description.sdp)
-    options = ICE_OPTIONS.search(session)
-    if len(sections) != len(parsed.media):
-        raise SdpSyntaxError("SDP syntax error: its lines must end with CR and LF", 1)
-    extended = Description.extend(parsed, None if options is None else options.group(1))
-    extended.rejected = frozenset(
-        n for n, text in enumerate(sections) if is_rejected(text) or is_unknown(text)
-    )
-    for media, text in zip(extended.media, sections, strict=True):
-        media.msid = msid_lines(text)
-    _leave_out_names(extended)
-    return extended
-
-
-def _leave_out_names(description: Description) -> None:
-    """Put "no address yet" where a name is, or nonsense, which aiortc reads, but doesn't write."""
-    description.host = _address_or_none_yet(description.host)
-    for media in description.media:
-        media.host = _address_or_none_yet(media.host)
-        media.rtcp_host = _address_or_none_yet(media.rtcp_host)
-
-
-def _address_or_none_yet(host: str | None) -> str | None:
-    try:
-        if host is not None:
-            ipaddress.ip_address(host)
-    except ValueError:
-        return DISCARD_HOST
-    return host
-
-
-def _syntax_error(lines: list[str], number: int) -> SdpSyntaxError:
-    text = lines[number] if number < len(lines) else ""
-    return SdpSyntaxError(f"SDP syntax error in line {number + 1}: {text[:80]!r}", number + 1)
-
-
-def _first_bad_line(lines: list[str]) -> int:
-    """Return the index of the line that the parser stumbles over, by bisection.
-
-    What is known to be good isn't read again, but for the lines that later ones need.
-    """
-    needed: list[str] = []
-    good, bad = 0, len(lines)
-    while bad - good > 1:
-        middle = (good + bad) // 2
-        if _parses([*needed, *lines[good:middle]]):
-            needed = _needed([*needed, *lines[good:middle]])
-            good = middle
-        else:
-            bad = middle
-    return bad - 1
-
-
-def _parses(lines: list[str]) -> bool:
-    try:
-        SessionDescription.parse("\r\n".join(lines))
-    except PARSE_ERRORS:
-        return False
-    return True
-
-
-def _needed(lines: list[str]) -> list[str]:
-    """Return the beginning of the last media section, and its codecs."""
-    starts = [n for n, line in enumerate(lines) if line.startswith("m=")]
-    if not starts:
-        return []
-    first, *others = lines[starts[-1] :]
-    return [first, *(line for line in others if line.startswith("a=rtpmap:"))]
-
-
-def without_candidates(sdp: str) -> str:
-    """Return the SDP without candidates, and without the end of them."""
-    return CANDIDATES.sub("", sdp)
 
 
 def supports_trickle(description: SessionDescription) -> bool:
@@ -205,14 +57,17 @@ def credentials_in(description: SessionDescription | None) -> set[IceCredentials
     return {section_credentials(media) for _, media in live_sections(description)}
 
 
-def live_sections(
-    description: SessionDescription | None,
-) -> list[tuple[int, MediaDescription]]:
-    """Return the media sections that aren't rejected, and their places."""
-    if description is None:
-        return []
-    rejected = rejected_in(description)
-    return [(n, media) for n, media in enumerate(description.media) if n not in rejected]
+def live_sections(description: SessionDescription | None) -> list[tuple[int, Section]]:
+    """Return the media sections that are in use, and their places: neither side rejects them."""
+    dead = rejected_in(description)
+    if isinstance(description, Description):
+        dead |= description.unusable
+    return [(n, section) for n, section in enumerate(sections_in(description)) if n not in dead]
+
+
+def sections_in(description: SessionDescription | None) -> list[Section]:
+    """Return all media sections of a description, which is one that we have parsed."""
+    return [] if description is None else cast("list[Section]", description.media)
 
 
 def rejected_in(description: SessionDescription | None) -> frozenset[int]:
@@ -221,27 +76,48 @@ def rejected_in(description: SessionDescription | None) -> frozenset[int]:
 
 
 def rejected_mids(description: SessionDescription | None) -> set[str]:
-    """Return the mids of the media sections that are rejected."""
-    rejected = rejected_in(description)
-    return {description.media[place].rtp.muxId for place in rejected} if description else set()
+    """Return the mids of the media sections that are rejected.
+
+    What only we don't accept isn't rejected before our answer says so; of an answer it is.
+    """
+    if not isinstance(description, Description):
+        return set()
+    places = description.rejected
+    if description.type != "offer":
+        places |= description.unusable
+    return {description.media[place].rtp.muxId for place in places}
 
 
 def only(description: SessionDescription | None, places: Collection[int]) -> Description | None:
     """Return a description of the sections at some places only; itself, if that is all."""
-    if description is None:
+    if not isinstance(description, Description):
         return None
-    everything = all(place in places for place in range(len(description.media)))
-    if everything and isinstance(description, Description) and not description.rejected:
+    left_out = {m.rtp.muxId for n, m in enumerate(description.media) if n not in places}
+    if not left_out:
         return description
-    copied = Description.extend(description, None)
-    copied.media = [media for n, media in enumerate(description.media) if n in places]
-    copied.rejected = frozenset()
-    return copied
+    part = description.copy()
+    part.media = [media for n, media in enumerate(description.media) if n in places]
+    part.unusable = frozenset()
+    part.group = [
+        GroupDescription(group.semantic, [mid for mid in group.items if mid not in left_out])
+        for group in description.group
+    ]
+    return part
+
+
+def text_for_aiortc(description: Description, places: Collection[int]) -> str:
+    """Return the text of the sections at some places, for aiortc to parse."""
+    part = only(description, places)
+    assert part is not None
+    part = part.copy()
+    part.ice_options = None
+    part.media = [section.for_aiortc() for section in part.media]
+    return str(part)
 
 
 def copied(description: Description, kind: str) -> Description:
     """Return a copy whose sections can be completed, as another type of description."""
-    copy_of_it = Description.extend(description, description.ice_options)
+    copy_of_it = description.copy()
     copy_of_it.media = [copy.copy(media) for media in description.media]
     copy_of_it.type = kind
     return copy_of_it

@@ -3,7 +3,6 @@
 from typing import Final
 
 from ..exceptions import InvalidContentError
-from .text import split
 
 __all__ = ["check_size"]
 
@@ -32,7 +31,7 @@ def check_size(sdp: str) -> None:
         raise InvalidContentError(f"The description has more than {LENGTH} characters")
     if sdp.count("\n") > LINES:
         raise InvalidContentError(f"The description has more than {LINES} lines")
-    _, sections = split(sdp)
+    sections = sdp.split("\nm=")[1:]
     if len(sections) > SECTIONS:
         raise InvalidContentError(f"The description has more than {SECTIONS} media sections")
     if any(section.count("\na=rtpmap:") > CODECS for section in sections):

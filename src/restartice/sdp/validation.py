@@ -3,14 +3,13 @@
 import logging
 from collections.abc import Collection
 
-from aiortc.exceptions import OperationError
 from aiortc.sdp import MediaDescription, SessionDescription
 
 from ..exceptions import InvalidContentError
-from ..seam import has_common_codec
 from . import description as sdp
+from .section import Section
 
-__all__ = ["check_codecs", "check_local", "check_remote"]
+__all__ = ["check_local", "check_remote"]
 
 SCTP_PORTS = range(1, 1 << 16)
 
@@ -48,17 +47,6 @@ def check_remote(
     _check_mids(description)
 
 
-def check_codecs(description: sdp.Description) -> None:
-    """Check that there is a codec in common for each kind of media.
-
-    Raises:
-        OperationError: There is none.
-    """
-    for _, media in sdp.live_sections(description):
-        if media.kind in {"audio", "video"} and not has_common_codec(media):
-            raise OperationError(f"There is no codec of {media.kind} in common")
-
-
 def check_local(description: sdp.Description, offer: SessionDescription | None) -> None:
     """Check what a program may have edited in a local description.
 
@@ -71,6 +59,8 @@ def check_local(description: sdp.Description, offer: SessionDescription | None) 
     """
     answer = description.type != "offer"
     for place, media in sdp.live_sections(description):
+        if not media.is_supported or not media.fmt:
+            raise InvalidContentError(f"Neither RTP with codecs nor data channels {media.place}")
         _check_attributes(media, answer=answer)
         if answer and offer is not None and offer.media[place].rtp.muxId != media.rtp.muxId:
             raise InvalidContentError("Media sections in answer do not match offer")
@@ -86,40 +76,40 @@ def _continues(
     return alike and len(after) >= len(before)
 
 
-def _check_section(media: MediaDescription, *, answer: bool) -> None:
+def _check_section(media: Section, *, answer: bool) -> None:
     credentials = sdp.section_credentials(media)
     if "" in (credentials.ufrag, credentials.password):
-        raise InvalidContentError("ICE username fragment or password is missing")
+        raise InvalidContentError(f"ICE username fragment or password is missing {media.place}")
     if not credentials.well_formed:
         raise InvalidContentError(
-            "ICE username fragment or password has other than ICE's characters"
+            f"ICE username fragment or password has other than ICE's characters {media.place}"
         )
     if media.dtls is not None and not media.dtls.fingerprints:
-        raise InvalidContentError("DTLS fingerprint is missing")
+        raise InvalidContentError(f"DTLS fingerprint is missing {media.place}")
     _check_attributes(media, answer=answer)
     if media.kind == "application" and _sctp_port(media) not in SCTP_PORTS:
-        raise InvalidContentError("SCTP port is missing or out of range")
+        raise InvalidContentError(f"SCTP port is missing or out of range {media.place}")
 
 
-def _sctp_port(media: MediaDescription) -> int | None:
-    if media.profile != "DTLS/SCTP":
+def _sctp_port(media: Section) -> int | None:
+    if not media.is_old_data:
         return media.sctp_port
     # In this old form, "DTLS/SCTP 5000", the port stands in another place. (RFC 8841 section 5)
     try:
         return int(media.fmt[0])
-    except ValueError:
+    except (ValueError, LookupError):
         return None
 
 
-def _check_attributes(media: MediaDescription, *, answer: bool) -> None:
-    if media.dtls is None:
-        raise InvalidContentError("DTLS setup attribute is missing")
+def _check_attributes(media: Section, *, answer: bool) -> None:
+    if media.dtls is None or not media.dtls.role:
+        raise InvalidContentError(f"DTLS setup attribute is missing {media.place}")
     if answer and media.dtls.role not in {"client", "server"}:
         raise InvalidContentError(
-            "DTLS setup attribute must be 'active' or 'passive' for an answer"
+            f"DTLS setup attribute must be 'active' or 'passive' for an answer {media.place}"
         )
-    if media.kind in {"audio", "video"} and not media.rtcp_mux:
-        raise InvalidContentError("RTCP mux is not enabled")
+    if media.is_rtp and not media.rtcp_mux:
+        raise InvalidContentError(f"RTCP mux is not enabled {media.place}")
 
 
 def _check_fingerprints(description: sdp.Description, before: SessionDescription | None) -> None:

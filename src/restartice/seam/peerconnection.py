@@ -187,6 +187,7 @@ class ConnectionView:
 
 
 _TRANSCEIVER = rtcrtptransceiver.RTCRtpTransceiver
+_PREFERRED_CODECS = require(_TRANSCEIVER, "_preferred_codecs")
 _CURRENT_DIRECTION = require(_TRANSCEIVER, "__currentDirection")
 
 # What negotiation changes in aiortc's objects, so what a rollback restores.
@@ -258,13 +259,19 @@ def mark_bundled(
     user._bundled = bundled
 
 
-require(rtcpeerconnection, "find_common_codecs")
+for _function in ("find_common_codecs", "filter_preferred_codecs"):
+    require(rtcpeerconnection, _function)
 
 
-def has_common_codec(media: MediaDescription) -> bool:
-    """Say if a media section has a codec that aiortc knows, too."""
-    known = CODECS[media.kind]
-    return bool(rtcpeerconnection.find_common_codecs(known, media.rtp.codecs))
+def has_common_codec(
+    media: MediaDescription, transceiver: aiortc.RTCRtpTransceiver | None = None
+) -> bool:
+    """Say if a media section has a codec that aiortc knows, too, and that a transceiver prefers."""
+    common = rtcpeerconnection.find_common_codecs(CODECS[media.kind], media.rtp.codecs)
+    if transceiver is not None:
+        preferred = transceiver._preferred_codecs
+        common = rtcpeerconnection.filter_preferred_codecs(common, preferred)
+    return bool(common)
 
 
 @contextmanager
