@@ -424,3 +424,62 @@ async def test_the_browsers_form_without_a_frame_is_understood(make_pc: Factory)
             answer = (await to_page.get())["description"]
         await page.setRemoteDescription(RTCSessionDescription(**answer))
         await wait_until(page, "connectionstatechange", lambda: page.connectionState == "connected")
+
+
+# What aiortc's examples do at the other end (examples/datachannel-cli).
+
+
+async def obey(pc: aiortc.RTCPeerConnection, signaling: BaseSignaling) -> None:
+    """Answer what comes in, as aiortc's example programs do, which are started last."""
+    while True:
+        try:
+            received = await signaling.receive()
+        except OSError:  # the other side isn't there yet
+            await asyncio.sleep(0.01)
+            continue
+        if not isinstance(received, RTCSessionDescription):
+            return
+        await pc.setRemoteDescription(received)
+        if received.type == "offer":
+            await pc.setLocalDescription(await pc.createAnswer())
+            await signaling.send(pc.localDescription)
+
+
+@pytest.mark.parametrize("make_ends", [unix_sockets, tcp_sockets], ids=lambda m: m.__name__)
+@pytest.mark.parametrize("offering", ["ours", "theirs"])
+async def test_programs_of_plain_aiortc(
+    make_pc: Factory, make_ends: Callable[[Path], Ends], tmp_path: Path, offering: str
+) -> None:
+    mine, theirs = make_ends(tmp_path)
+    assert isinstance(mine, BaseSignaling)
+    assert isinstance(theirs, BaseSignaling)
+    near, far = make_pc(), aiortc.RTCPeerConnection()
+    errors: list[Exception] = []
+    async with Negotiator(near, mine, on_error=errors.append) as negotiator:
+        if offering == "ours":
+            echo = Echo(near, far)
+        else:
+            echo = Echo(far, near)
+            await far.setLocalDescription(await far.createOffer())
+            await theirs.send(far.localDescription)
+        obeying = asyncio.create_task(obey(far, theirs))
+        try:
+            await echo.check()
+            if offering == "ours":
+                near.addTransceiver("audio")
+                await wait_until(near, "signalingstatechange", lambda: len(sections(near)) == 2)
+        finally:
+            obeying.cancel()
+            await asyncio.wait([obeying])
+            await far.close()
+            await theirs.close()
+        async with asyncio.timeout(DEADLINE):
+            await negotiator.wait_closed()
+        await mine.close()
+    assert errors == []
+
+
+def sections(pc: RTCPeerConnection) -> list[str]:
+    """Return the media sections that were negotiated."""
+    description = pc.currentRemoteDescription
+    return [] if description is None else description.sdp.split("\nm=")[1:]
