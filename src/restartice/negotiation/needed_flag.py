@@ -72,7 +72,9 @@ class NegotiationNeeded(CandidateAnnouncer):
 
     def _is_restart_unheard(self) -> bool:
         wanted = bool(self.local_ice_credentials_to_replace) and self.negotiation_needed
-        return wanted and not self.is_closed and not self.viewed.listeners("negotiationneeded")
+        # An operation under way may be the offer.
+        waiting = wanted and self.operations.empty and not self.is_closed
+        return waiting and not self.viewed.listeners("negotiationneeded")
 
     def _operations_emptied(self) -> None:
         if self._update_negotiation_needed_flag_on_empty_chain:
