@@ -13,7 +13,6 @@ from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
 import pytest
-import uvloop
 from aiortc.exceptions import OperationError
 
 from conftest import leave_nothing, open_sockets
@@ -25,6 +24,7 @@ from connecting import (
     wait_connected,
     wait_restarted,
 )
+from loops import run_on
 from properties.world import SilentTrack
 from restartice import (
     AudioStreamTrack,
@@ -44,10 +44,7 @@ TOLD = (
     OperationError,
     asyncio.CancelledError,
 )
-LOOPS = {
-    "uvloop": lambda: asyncio.Runner(loop_factory=uvloop.new_event_loop),
-    "debug": lambda: asyncio.Runner(debug=True),
-}
+LOOPS = ["uvloop", "debug"]
 
 
 def run(loop: str, job: Callable[[], Coroutine[Any, Any, None]]) -> None:
@@ -61,8 +58,7 @@ def run(loop: str, job: Callable[[], Coroutine[Any, Any, None]]) -> None:
         await job()
         await leave_nothing(before)
 
-    with LOOPS[loop]() as runner:
-        runner.run(watched())
+    run_on(loop, watched())
     assert reported == []
 
 
@@ -89,8 +85,7 @@ def test_a_call_goes_on_while_ice_restarts(loop: str) -> None:
 
 
 @pytest.mark.timeout(600)
-# uvloop has been seen to hang when its loop is closed after these, which is not understood yet.
-@pytest.mark.parametrize("loop", ["debug"])
+@pytest.mark.parametrize("loop", LOOPS)
 def test_any_interleaving_with_cancellation(loop: str) -> None:
     # In debug mode the loop tells of each callback that takes long, which isn't what this is about.
     logging.getLogger("asyncio").setLevel(logging.ERROR)

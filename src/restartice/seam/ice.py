@@ -289,7 +289,21 @@ _MDNS: Final = require(aioice.ice, "get_or_create_mdns_protocol")
 
 async def hear_answers(connection: AioiceConnection, prepare: Callable[[bytes], bytes]) -> None:
     """Let what multicast DNS answers be prepared for aioice's resolver, which is shared by all."""
-    resolver = await getattr(aioice.ice, _MDNS)(connection)
+    opening = asyncio.ensure_future(getattr(aioice.ice, _MDNS)(connection))
+    try:
+        # aioice would lose its socket if it was cancelled while it opens that, on uvloop. So the
+        # connection has it for now, and lets go of it when it is closed.
+        await asyncio.wait([opening])
+    except asyncio.CancelledError:
+        opening.add_done_callback(_note_failure)
+        raise
+    resolver = opening.result()
     if "datagram_received" not in vars(resolver):
         take = resolver.datagram_received
         resolver.datagram_received = without_errors(lambda data, addr: take(prepare(data), addr))
+
+
+def _note_failure(opening: asyncio.Future[Any]) -> None:
+    """Take note of an error that nobody waits for any more."""
+    if not opening.cancelled():
+        opening.exception()

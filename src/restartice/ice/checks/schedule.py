@@ -7,7 +7,8 @@ from collections import deque
 from typing import Final, Protocol
 
 from ...seam import CandidatePair, pair_priority
-from ..gathering.turn import family_of, route_to
+from ..gathering.endpoints import family_of
+from ..gathering.turn import route_to
 from .order import Hints, Pair, order_checks
 
 __all__ = ["PACE", "CheckPacer", "CheckSchedule"]

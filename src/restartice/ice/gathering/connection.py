@@ -4,7 +4,7 @@ import asyncio
 import functools
 import ipaddress
 import logging
-import socket
+from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import suppress
 from typing import Any, Final
@@ -18,19 +18,16 @@ from ...seam import AioiceConnection, hear_refusals, is_aioices
 from ...settings import IceSettings
 from ..incoming.guarded_socket import Gate, guarded_protocol, put_on_guard
 from .candidates import host_candidate, relayed_candidate, server_reflexive_candidate
+from .endpoints import Address, bind, family_of, open_endpoint
 from .forgotten import OpenConnections
 from .interfaces import allowed_addresses
 from .lookups import look_up
 from .queries import ask_for_address, explain, within_quota
 from .servers import RTCPeerConnectionIceErrorEvent, StunServer, TurnServer
 from .turn import (
-    RECEIVE_BUFFER,
-    Address,
     Releases,
     allocate,
-    family_of,
     hidden_address,
-    ports_to_try,
     vantage_points,
 )
 
@@ -194,13 +191,20 @@ class GatheringConnection(AioiceConnection):
     async def _gather_in_range(
         self, component: int, addresses: list[str], ports: tuple[int, int]
     ) -> list[aioice.Candidate]:
-        sockets = {address: _bind(address, ports) for address in addresses}
-        bound = {address: sock for address, sock in sockets.items() if sock is not None}
+        bound = deque(sock for address in addresses if (sock := bind(address, ports)) is not None)
         if addresses and not bound:
             raise OperationError(
                 f"No UDP port from {ports[0]} to {ports[1]} is free on {', '.join(addresses)}"
             )
-        return [await self._host_candidate(component, sock=sock) for sock in bound.values()]
+        candidates = []
+        try:
+            while bound:
+                candidates.append(await self._host_candidate(component, sock=bound.popleft()))
+        finally:
+            # Whoever is cancelled leaves those that nobody has taken yet.
+            for sock in bound:
+                sock.close()
+        return candidates
 
     async def _gather_anywhere(
         self, component: int, addresses: list[str]
@@ -216,15 +220,12 @@ class GatheringConnection(AioiceConnection):
         return candidates
 
     async def _host_candidate(self, component: int, **where: Any) -> aioice.Candidate:
-        transport, protocol = await asyncio.get_running_loop().create_datagram_endpoint(
-            lambda: guarded_protocol(self), **where
-        )
-        if (sock := transport.get_extra_info("socket")) is not None:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
+        transport, protocol = await open_endpoint(lambda: guarded_protocol(self), **where)
         address = transport.get_extra_info("sockname")
-        protocol.local_candidate = host_candidate(component, address)
+        candidate = host_candidate(component, address)
+        protocol.local_candidate = candidate
         self.protocols.append(protocol)
-        return protocol.local_candidate
+        return candidate
 
     # Candidates of servers.
 
@@ -377,17 +378,3 @@ def _is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
-
-
-def _bind(address: str, ports: tuple[int, int]) -> socket.socket | None:
-    """Return a socket on a free port of the range, or None."""
-    for port in ports_to_try(ports):
-        sock = socket.socket(family_of(address), socket.SOCK_DGRAM)
-        try:
-            sock.bind((address, port))
-        except OSError:
-            sock.close()
-            continue
-        sock.setblocking(False)
-        return sock
-    return None

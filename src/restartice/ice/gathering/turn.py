@@ -2,9 +2,8 @@
 
 import asyncio
 import math
-import random
 import socket
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 import aioice
@@ -12,25 +11,18 @@ import aioice.ice
 
 from ...seam import Redirected, abandon_allocation, host_addresses, open_allocation, turn_client
 from ...settings import IceSettings
+from .endpoints import Address, family_of, open_endpoint, ports_to_try
 from .interfaces import allowed_addresses
 from .redirection import Trail
 from .servers import TurnServer
 
 __all__ = [
-    "RECEIVE_BUFFER",
-    "Address",
     "Releases",
     "allocate",
-    "family_of",
     "hidden_address",
-    "ports_to_try",
     "release",
     "vantage_points",
 ]
-
-Address = tuple[str, int]
-
-RECEIVE_BUFFER: Final = 262144
 
 # What a relayed candidate says in place of the address behind it, where that is to be hidden.
 # (RFC 8839 section 5.1)
@@ -77,23 +69,6 @@ def route_to(address: Address, family: int) -> str | None:
         except OSError:
             return None
         return str(probe.getsockname()[0])
-
-
-def family_of(address: str) -> socket.AddressFamily:
-    """Return the family of an address."""
-    return socket.AF_INET6 if ":" in address else socket.AF_INET
-
-
-def ports_to_try(ports: tuple[int, int] | None) -> Iterator[int]:
-    """Yield the ports of a range, beginning anywhere in it; 0, which is any, without a range."""
-    if ports is None:
-        yield 0
-        return
-    first, last = ports
-    count = last - first + 1
-    start = random.randrange(count)  # noqa: S311  no secret
-    for offset in range(count):
-        yield first + (start + offset) % count
 
 
 async def allocate(
@@ -198,17 +173,14 @@ async def _connect(
 async def _open_udp(
     address: Address, base: str, ports: tuple[int, int] | None, make_client: Callable[[], Any]
 ) -> Any:
-    loop = asyncio.get_running_loop()
     problem = OSError("there are no ports")
     for port in ports_to_try(ports):
         try:
-            transport, client = await loop.create_datagram_endpoint(
+            _, client = await open_endpoint(
                 make_client, local_addr=(base, port), remote_addr=address
             )
         except OSError as error:
             problem = error
         else:
-            sock = transport.get_extra_info("socket")
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
             return client
     raise problem
