@@ -4,6 +4,7 @@
 message is sent each 20 ms both ways on a reliable channel; writes a table into the documentation.
 """
 
+import argparse
 import asyncio
 import statistics
 import sys
@@ -182,4 +183,6 @@ async def main(runs: int) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(int(sys.argv[1]) if len(sys.argv) > 1 else 3))
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("runs", nargs="?", type=int, default=3, help="how often each is measured")
+    asyncio.run(main(parser.parse_args().runs))

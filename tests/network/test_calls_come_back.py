@@ -42,7 +42,8 @@ async def test_interface_removed(network: Network, start_peers: Connect, side: s
 
 async def test_silent_blackhole_with_media(network: Network, start_peers: Connect) -> None:
     """Disconnected within 2.3 s on both sides, and back within a second after the restart."""
-    peers = await start_peers(restart="negotiator", media=True)
+    # Where no spare is kept, as with a network that came up only now.
+    peers = await start_peers(restart="negotiator", media=True, ice={"spares": 0})
     await send_numbers(peers)
     for peer in peers:
         await peer.wait_for("frame")
@@ -88,7 +89,7 @@ async def test_silent_blackhole_without_traffic() -> None:
 
 async def notice_without_traffic() -> None:
     """Nothing is sent, and yet both sides notice within 8 seconds."""
-    async with call(links=2, restart="never") as (network, peers):
+    async with call(links=2, restart="never", ice={"spares": 0}) as (network, peers):
         cut_at = await let_swallow_all(network, peers)
         noticed = await seconds_until(peers, "iceConnectionState", cut_at, state="disconnected")
         print(f"idle: disconnected after {noticed:.3f} s")
@@ -97,7 +98,7 @@ async def notice_without_traffic() -> None:
 
 async def recover_without_traffic() -> None:
     """Whoever notices first restarts, perhaps before the other one does."""
-    async with call(links=2, restart="negotiator") as (network, peers):
+    async with call(links=2, restart="negotiator", ice={"spares": 0}) as (network, peers):
         link = await link_in_use(peers)
         cut_at = await let_swallow_all(network, peers)
         await seconds_until(peers, "RestartSucceeded", cut_at)
