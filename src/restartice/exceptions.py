@@ -75,10 +75,23 @@ class SdpSyntaxError(OperationError, ValueError):
 
 
 class InvalidContentError(InvalidAccessError, ValueError):
-    """A description is SDP, but says what can't be. A ValueError, as in aiortc.
+    """A description is SDP, but says what can't be. A ValueError, as in aiortc, with its texts.
+
+    Attributes:
+        sdpLineNumber: The first line of the media section that is meant, counted from 1, or None.
+            A note of the exception tells it, too.
 
     Caused by the sender of the description. Spec: https://webidl.spec.whatwg.org/#invalidaccesserror
     """
+
+    def __init__(self, message: str, line: int | None = None) -> None:
+        super().__init__(message)
+        self.sdpLineNumber = line
+        if line is not None:
+            self.add_note(f"in the media section that begins in line {line}")
+
+    def __reduce__(self) -> tuple[type[Self], tuple[str, int | None]]:
+        return type(self), (str(self), self.sdpLineNumber)
 
 
 def tls_reason(error: SSL.Error) -> str:

@@ -38,11 +38,6 @@ class Section(MediaDescription):
         self.ice = RTCIceParameters()
 
     @property
-    def place(self) -> str:
-        """Where it stands, for the message of an error."""
-        return f"in the media section of line {self.line} ({self.kind})"
-
-    @property
     def is_rtp(self) -> bool:
         """Whether it is of audio or video by RTP."""
         return self.kind in {"audio", "video"} and _matches(RTP, self.profile)

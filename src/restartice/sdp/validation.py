@@ -60,7 +60,7 @@ def check_local(description: sdp.Description, offer: SessionDescription | None) 
     answer = description.type != "offer"
     for place, media in sdp.live_sections(description):
         if not media.is_supported or not media.fmt:
-            raise InvalidContentError(f"Neither RTP with codecs nor data channels {media.place}")
+            raise InvalidContentError("Neither RTP with codecs nor data channels", media.line)
         _check_attributes(media, answer=answer)
         if answer and offer is not None and offer.media[place].rtp.muxId != media.rtp.muxId:
             raise InvalidContentError("Media sections in answer do not match offer")
@@ -79,16 +79,16 @@ def _continues(
 def _check_section(media: Section, *, answer: bool) -> None:
     credentials = sdp.section_credentials(media)
     if "" in (credentials.ufrag, credentials.password):
-        raise InvalidContentError(f"ICE username fragment or password is missing {media.place}")
+        raise InvalidContentError("ICE username fragment or password is missing", media.line)
     if not credentials.well_formed:
         raise InvalidContentError(
-            f"ICE username fragment or password has other than ICE's characters {media.place}"
+            "ICE username fragment or password has other than ICE's characters", media.line
         )
     if media.dtls is not None and not media.dtls.fingerprints:
-        raise InvalidContentError(f"DTLS fingerprint is missing {media.place}")
+        raise InvalidContentError("DTLS fingerprint is missing", media.line)
     _check_attributes(media, answer=answer)
     if media.kind == "application" and _sctp_port(media) not in SCTP_PORTS:
-        raise InvalidContentError(f"SCTP port is missing or out of range {media.place}")
+        raise InvalidContentError("SCTP port is missing or out of range", media.line)
 
 
 def _sctp_port(media: Section) -> int | None:
@@ -103,13 +103,13 @@ def _sctp_port(media: Section) -> int | None:
 
 def _check_attributes(media: Section, *, answer: bool) -> None:
     if media.dtls is None or not media.dtls.role:
-        raise InvalidContentError(f"DTLS setup attribute is missing {media.place}")
+        raise InvalidContentError("DTLS setup attribute is missing", media.line)
     if answer and media.dtls.role not in {"client", "server"}:
         raise InvalidContentError(
-            f"DTLS setup attribute must be 'active' or 'passive' for an answer {media.place}"
+            "DTLS setup attribute must be 'active' or 'passive' for an answer", media.line
         )
     if media.is_rtp and not media.rtcp_mux:
-        raise InvalidContentError(f"RTCP mux is not enabled {media.place}")
+        raise InvalidContentError("RTCP mux is not enabled", media.line)
 
 
 def _check_fingerprints(description: sdp.Description, before: SessionDescription | None) -> None:
