@@ -52,7 +52,7 @@ async def their_process(cable: Cable, stack: Stack) -> AsyncIterator[PeerProcess
 @pytest_asyncio.fixture(loop_scope="session")
 async def call(our_process: PeerProcess, their_process: PeerProcess) -> AsyncIterator[Call]:
     """Make a connection at each end."""
-    made = Call(await our_process.new(), await their_process.new())
+    made = Call(await our_process.new(stays=True), await their_process.new())
     yield made
     await made.close()
 

@@ -55,11 +55,16 @@ class PeerProcess:
             raise
         return peer
 
-    async def new(self) -> "End":
-        """Make a connection."""
+    async def new(self, **options: Any) -> "End":
+        """Make a connection.
+
+        Args:
+            options: `stays`, whether one of restartice leaves no path by itself, so that it takes a
+                restart; others do as they always do.
+        """
         number = len(self._ends)
         end = self._ends[number] = End(self, number)
-        await end.do("new")
+        await end.do("new", **options)
         return end
 
     async def order(self, **order: Any) -> Any:

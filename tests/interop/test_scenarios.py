@@ -341,7 +341,7 @@ async def test_names_instead_of_addresses(
     require(not stack.missing(), stack.missing())
     their_process = await PeerProcess.start(cable.namespace("they"), stack.command)
     try:
-        call = Call(await our_process.new(), await their_process.new())
+        call = Call(await our_process.new(stays=True), await their_process.new())
         scenario = Scenario(call, stack, cable, record_property)
         await check_names(scenario, hears=hears)
         await call.close()

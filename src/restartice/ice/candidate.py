@@ -194,7 +194,7 @@ def checked(
     if not isinstance(candidate, AiortcCandidate | Mapping | None):
         raise TypeError(f"expected an RTCIceCandidate, a mapping or None, got {candidate!r}")
     if belongs_nowhere(candidate):
-        raise ValueError("a candidate must have sdpMid or sdpMLineIndex, got neither")
+        raise ValueError("Candidate must have either sdpMid or sdpMLineIndex")
     if isinstance(candidate, Mapping):
         candidate = RTCIceCandidate.fromJSON(candidate)
     if candidate is None:

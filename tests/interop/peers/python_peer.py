@@ -14,6 +14,8 @@ from aiortc.sdp import candidate_from_sdp
 from cryptography.hazmat.primitives.asymmetric import rsa
 from lines import Counter, Flow, Order, obey, tell
 
+import restartice
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
@@ -238,7 +240,10 @@ def main() -> None:
     async def handle(order: Order) -> Any:
         what, number = order.pop("do"), order.pop("pc")
         if what == "new":
-            connections[number] = Connection(number, peer_connection(nowhere))
+            options: dict[str, Any] = {}
+            if order.get("stays"):
+                options["iceSettings"] = restartice.IceSettings(spares=0, follow_networks=False)
+            connections[number] = Connection(number, peer_connection(nowhere, **options))
             return None
         act: Callable[..., Awaitable[Any]] = getattr(connections[number], what)
         return await act(**order)
