@@ -1,4 +1,4 @@
-"""Calls on uvloop, and in asyncio's debug mode, with operations that are cancelled at any moment.
+"""Calls on uvloop and in asyncio's debug mode, with operations cancelled at any moment. (W2).
 
 Each round is one of `RESTARTICE_EXAMPLES`, of which there are 200 unless that says otherwise, and
 has a seed, which is printed when it fails.

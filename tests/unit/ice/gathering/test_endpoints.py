@@ -1,4 +1,4 @@
-"""Ports of a range, and sockets that are closed although whoever opens them is cancelled."""
+"""Ports of a range, and sockets that are closed although whoever opens them is cancelled. (W2)."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
