@@ -20,12 +20,23 @@ ROOT = Path(__file__).parents[1]
 # What pytest says at the end, such as "2 failed, 88 passed, 1 skipped in 61.53s".
 SUMMARY = re.compile(r"^(?:=+ )?((?:\d+ [a-z]+(?:, )?)+) in [\d.]+s")
 COUNT = re.compile(r"(\d+) (passed|failed|errors?|skipped|xfailed|xpassed)")
-# Those that start browsers and other programs and mostly wait for them, one after the other.
-PEERS = ("tests/interop", "tests/browser", "tests/dropin")
-OTHERS = ("tests/system", "tests/conformance", "tests/docs")
-# Those that measure times, which nothing else shall disturb.
-TIMED = ("tests/network", "tests/system/test_two_peers.py")
+# Those that start browsers and other programs, and mostly wait for them.
+PEERS = "tests/interop"
+SCENARIOS = "tests/interop/test_scenarios.py"
+PAGES = ("tests/browser", "tests/dropin")
+SUITES = ("tests/system", "tests/conformance", "tests/docs")
+# Those that measure times, which nothing else shall disturb; they mostly wait, too.
+CUTS = "tests/network"
+HOME = "tests/network/test_calls_go_home.py"
+MOVING = "tests/interop/test_moving.py"
+DEMO = "tests/system/test_two_peers.py"
 DOWNSTREAM = "tests/downstream"
+CALLS = "tests/integration"
+SIGNALING = "test_signaling_*.py"
+# How many lanes run at a time: most of them wait most of the time.
+MOST = 4
+# Coverage takes nearly as much time of the processor as the tests, so it is measured when asked.
+COVERAGE = bool(os.environ.get("RESTARTICE_COVERAGE"))
 
 
 @dataclass(frozen=True)
@@ -52,43 +63,80 @@ class Outcome:
 
 
 def pytest(name: str, *arguments: str) -> Lane:
-    """Return a lane of tests whose coverage is measured."""
-    return Lane(name, (sys.executable, "-m", "pytest", "--cov", "--cov-report=", *arguments))
+    """Return a lane of tests."""
+    coverage = ("--cov", "--cov-report=") if COVERAGE else ()
+    return Lane(name, (sys.executable, "-m", "pytest", "--durations=10", *coverage, *arguments))
+
+
+def files(folder: str, pattern: str = "test_*.py") -> list[str]:
+    """Return the test files of a folder."""
+    return sorted(str(path.relative_to(ROOT)) for path in (ROOT / folder).glob(pattern))
 
 
 def stages() -> Iterator[list[Lane]]:
     """Return the lanes that run side by side, stage by stage."""
-    elsewhere = [f"--ignore={folder}" for folder in (*PEERS, *OTHERS, *TIMED, DOWNSTREAM)]
+    signaling = files(CALLS, SIGNALING)
+    calls = [file for file in files(CALLS) if file not in signaling]
+    elsewhere = (CALLS, PEERS, *PAGES, *SUITES, CUTS, DOWNSTREAM)
+    # Those first that take longest.
     yield [
-        pytest("calls", "tests", *elsewhere),
-        pytest("peers", *PEERS),
-        pytest("others", *OTHERS, *(f"--ignore={path}" for path in TIMED)),
+        pytest("scenarios", SCENARIOS),
+        pytest("peers", PEERS, f"--ignore={SCENARIOS}", f"--ignore={MOVING}"),
+        pytest("suites", *SUITES, f"--ignore={DEMO}"),
+        pytest("signaling", *signaling),
+        pytest("calls", *calls[::2]),
+        pytest("more-calls", *calls[1::2]),
+        pytest("pages", *PAGES),
         Lane("downstream", (f"{DOWNSTREAM}/run",)),
+        pytest("rules", "tests", *(f"--ignore={folder}" for folder in elsewhere)),
     ]
-    yield [pytest("timed", *TIMED)]
+    cuts = [file for file in files(CUTS) if file != HOME]
+    yield [
+        pytest("cuts", *cuts[::2], MOVING),
+        pytest("more-cuts", *cuts[1::2]),
+        pytest("home-and-demo", HOME, DEMO),
+    ]
 
 
 def run(lanes: list[Lane], logs: Path) -> Iterator[Outcome]:
-    """Run lanes side by side; return each one's outcome as soon as it is there."""
+    """Run lanes side by side, a few at a time; return each one's outcome as soon as it is there."""
     started = time.monotonic()
-    running = {}
-    for lane in lanes:
+    running: dict[Lane, subprocess.Popen[bytes]] = {}
+
+    def start(lane: Lane) -> None:
+        print(f"-- lane {lane.name} begins, {time.monotonic() - started:.0f} s", flush=True)
         environment = {**os.environ, "COVERAGE_FILE": str(ROOT / f".coverage.{lane.name}")}
         with (logs / lane.name).open("wb") as log:
             running[lane] = subprocess.Popen(
                 lane.command, cwd=ROOT, env=environment, stdout=log, stderr=subprocess.STDOUT
             )
+
+    waiting = [*lanes]
     try:
-        while running:
-            for lane in [lane for lane, process in running.items() if process.poll() is not None]:
-                status = running.pop(lane).returncode
-                seconds = time.monotonic() - started
-                print(f"\n== lane {lane.name}: {seconds:.0f} s, exit status {status}", flush=True)
+        while waiting or running:
+            while waiting and len(running) < MOST:
+                start(waiting.pop(0))
+            for lane, (status, processor) in ended(running).items():
+                del running[lane]
+                times = f"after {time.monotonic() - started:.0f} s, processor {processor:.0f} s"
+                print(f"\n== lane {lane.name}: {times}, exit status {status}", flush=True)
                 yield Outcome(lane, status, (logs / lane.name).read_text(errors="replace"))
             time.sleep(0.2)
     finally:
         for process in running.values():
             process.terminate()
+
+
+def ended(running: dict[Lane, subprocess.Popen[bytes]]) -> dict[Lane, tuple[int, float]]:
+    """Return the lanes that have ended, with exit status and seconds of processor time."""
+    found = {}
+    for lane, process in running.items():
+        # With all that it has started and waited for.
+        pid, status, used = os.wait4(process.pid, os.WNOHANG)
+        if pid:
+            process.returncode = os.waitstatus_to_exitcode(status)
+            found[lane] = process.returncode, used.ru_utime + used.ru_stime
+    return found
 
 
 def main() -> int:
@@ -99,7 +147,7 @@ def main() -> int:
             for outcome in run(lanes, Path(logs)):
                 print(outcome.output, flush=True)
                 outcomes.append(outcome)
-    for coverage in (["combine", "-q"], ["report", "--skip-covered"]):
+    for coverage in (["combine", "-q"], ["report", "--skip-covered"]) if COVERAGE else ():
         subprocess.run([sys.executable, "-m", "coverage", *coverage], cwd=ROOT, check=True)
     return conclude(outcomes)
 

@@ -1,4 +1,4 @@
-"""One peer of the call: what it sends, receives, and reports.
+"""One peer of the call: it sends, receives, and reports.
 
 Started by two_peers.py as a process of its own: it prints one JSON object per line, events and in
 the end its report, and ends when its standard input is closed.
@@ -37,22 +37,25 @@ Tell = Callable[[dict[str, Any]], None]
 
 
 class PeerGoneError(Exception):
-    """The other peer can't be called, or not any more."""
+    """The other peer can't be reached, or has left."""
 
 
 @dataclass(frozen=True)
 class CallOptions:
-    """What a call is like. Times are in seconds."""
+    """The settings of a call. Times are in seconds."""
 
     seconds: float = 20.0
     restarts: int = 6
     play: str | None = None
     webcam: str | None = None
     loopback: bool = False
+    # Whether links are cut in mid-call, after the signaling has ended, without which nothing can
+    # be negotiated.
+    cut: bool = False
 
     @property
     def quiet_seconds(self) -> float:
-        """How long nothing is renegotiated, for comparison."""
+        """The time before the first restart, for comparison."""
         return self.seconds * 0.35
 
     def restart_times(self, turn: int) -> list[float]:
@@ -70,7 +73,7 @@ class Call:
         self.report = PeerReport(
             name,
             frames_counted=not (options.play or options.webcam),
-            track_expected=turn == 1,
+            track_expected=turn == 1 and not options.cut,
         )
         self._turn = turn
         self._options = options
@@ -93,7 +96,7 @@ class Call:
         return time.monotonic() < self._start + self._options.quiet_seconds
 
     async def run(self, url: str) -> PeerReport:
-        """Call the other peer by the signaling server, and report when the call is over."""
+        """Call the other peer through the signaling server; report when the call is over."""
         signaling = WebSocketSignaling(url, room="two-peers", peer=self.report.peer)
         self._signaling = signaling
         try:
@@ -117,6 +120,7 @@ class Call:
         pc.on("track", self._receive)
         for event in ("signalingstatechange", "iceconnectionstatechange", "connectionstatechange"):
             pc.on(event, self._tell_states)
+        pc.on("iceconnectionstatechange", self._count_losses)
         for track in self._media():
             pc.addTrack(track)
         # Both sides make the same channel, and both make an offer at the same time: that is glare,
@@ -151,7 +155,7 @@ class Call:
             asyncio.create_task(step)
             for step in (self._send_messages(), self._tell_every_second(), self._restart())
         ]
-        if self._turn == 0:
+        if self._turn == 0 and not options.cut:
             await self._until(options.quiet_seconds)
             self._pc.addTrack(Tone())
             self._tell({"event": "track", "text": "adds an audio track"})
@@ -189,7 +193,7 @@ class Call:
             self._pc.restartIce()
 
     async def _finish(self) -> None:
-        """Count what was lost, when nothing is sent any more and all has arrived."""
+        """Count the losses, after the last packet has arrived."""
         for sender in self._pc.getSenders():
             sender.replaceTrack(None)
         # Nothing tells that the last packet is in, but the path has no delay to speak of.
@@ -276,10 +280,14 @@ class Call:
         self._tell(
             {
                 "event": "pair",
+                "local": local.ip,
                 "text": f"sends as {change.ufrag} on {local.ip}:{local.port} -> "
                 f"{remote.ip}:{remote.port}",
             }
         )
+
+    def _count_losses(self) -> None:
+        self.report.losses += self._pc.iceConnectionState in {"disconnected", "failed"}
 
     def _tell_states(self) -> None:
         pc = self._pc
@@ -300,12 +308,12 @@ class Call:
 
 
 def print_line(event: dict[str, Any]) -> None:
-    """Tell the parent process."""
+    """Send an event to the parent process."""
     print(json.dumps(event), flush=True)
 
 
 async def run_as_child(name: str, turn: int, url: str, options: CallOptions) -> int:
-    """Run the peer until the call is over or the parent goes; return the exit status."""
+    """Run the peer until the call is over or the parent ends; return the exit status."""
     loop = asyncio.get_running_loop()
     parent_gone = asyncio.Event()
     reader = asyncio.StreamReader()

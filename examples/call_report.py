@@ -1,15 +1,16 @@
-"""What is measured during a call, and what the measurements say."""
+"""Measures a call, and checks the results."""
 
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
+from itertools import pairwise
 from statistics import median
 from typing import Any
 
 
 @dataclass
 class Arrivals:
-    """Numbered things that arrive: how many, which are missing, and the longest gap in time.
+    """Counts numbered frames or messages: the received, the missing, and the longest gap in time.
 
     Times are in seconds. Two gaps are kept, of the quiet part of the call and of the rest.
     """
@@ -24,7 +25,7 @@ class Arrivals:
     _previous: float | None = None
 
     def add(self, number: int | None, now: float, *, quiet: bool) -> None:
-        """Note that one arrived; None if its number can't be read."""
+        """Count one that arrived; None if its number can't be read."""
         if self._previous is not None:
             gap = now - self._previous
             if quiet:
@@ -44,7 +45,7 @@ class Arrivals:
 
     @property
     def lost(self) -> int:
-        """How many are missing between the first and the last."""
+        """The number of missing ones between the first and the last."""
         if self.first is None:
             return 0
         return self.last - self.first + 1 - self.received
@@ -63,7 +64,7 @@ class PairChange:
 
 @dataclass
 class PeerReport:
-    """What one peer has measured."""
+    """The measurements of one peer."""
 
     peer: str
     messages_sent: int = 0
@@ -79,10 +80,12 @@ class PeerReport:
     track_added: bool = False
     restarts: list[float] = field(default_factory=list)
     pair_changes: list[PairChange] = field(default_factory=list)
+    # How often ICE was disconnected or failed.
+    losses: int = 0
 
     @property
     def messages_lost(self) -> int:
-        """How many messages the other side sent that didn't arrive."""
+        """The number of messages from the other side that didn't arrive."""
         return self.messages_announced - self.messages.received
 
     def to_json(self) -> dict[str, Any]:
@@ -99,9 +102,9 @@ class PeerReport:
 
 
 def restart_times(reports: Sequence[PeerReport]) -> list[float | None]:
-    """Return how long each restart took until all peers sent on a new pair; None if one didn't."""
+    """Return the time of each restart, until all peers sent on a new pair; None if one didn't."""
     requested = sorted(time for report in reports for time in report.restarts)
-    ends = [*requested[1:], float("inf")]
+    ends = [*requested[1:], float("inf")][: len(requested)]
     times: list[float | None] = []
     for start, end in zip(requested, ends, strict=True):
         changes = [
@@ -114,7 +117,7 @@ def restart_times(reports: Sequence[PeerReport]) -> list[float | None]:
 
 
 def all_new(report: PeerReport) -> bool:
-    """Say if each generation had credentials and ports of its own.
+    """Return whether each generation had its own credentials and ports.
 
     Within one generation the pair may change, as a better one is found.
     """
@@ -128,8 +131,14 @@ def all_new(report: PeerReport) -> bool:
     )
 
 
-def failures(reports: Sequence[PeerReport], restarts: int) -> list[str]:
-    """Return what didn't hold, one sentence each."""
+def failures(reports: Sequence[PeerReport], restarts: int, cuts: int = 0) -> list[str]:
+    """Return what didn't hold, one sentence each.
+
+    Args:
+        reports: What the peers have measured.
+        restarts: How many were asked for.
+        cuts: How often the link in use was cut, after which each peer is on another pair.
+    """
     found = []
     times = restart_times(reports)
     if sum(time is not None for time in times) < restarts:
@@ -140,31 +149,52 @@ def failures(reports: Sequence[PeerReport], restarts: int) -> list[str]:
             "no message was lost": report.messages_lost == 0,
             "no message was reordered": report.messages.reordered == 0,
             "frames arrived": report.frames.received + report.frames.unreadable > 0,
-            "no frame was lost": not report.frames_counted or report.frames.lost == 0,
-            # Packets that came twice, for being asked for too early, count as less than none lost.
-            "no RTP packet was lost": report.rtp_lost <= 0 and report.rtp_received > 0,
             "there was one DTLS handshake": report.dtls_handshakes == 1,
-            "each restart had new credentials and ports": all_new(report),
-            "the track added in mid-call arrived": report.track_added or not report.track_expected,
         }
+        checks |= _checks_of_cuts(report, cuts) if cuts else _checks_of_restarts(report)
         found += [
             f"{report.peer}: not true that {what}" for what, held in checks.items() if not held
         ]
     return found
 
 
-def summary(reports: Sequence[PeerReport]) -> dict[str, Any]:
-    """Return the figures of the table; times are in milliseconds."""
+def _checks_of_restarts(report: PeerReport) -> dict[str, bool]:
+    return {
+        "no frame was lost": not report.frames_counted or report.frames.lost == 0,
+        # Packets that came twice, for being asked for too early, count as less than none lost.
+        "no RTP packet was lost": report.rtp_lost <= 0 and report.rtp_received > 0,
+        "each restart had new credentials and ports": all_new(report),
+        "the track added in mid-call arrived": report.track_added or not report.track_expected,
+    }
+
+
+def _checks_of_cuts(report: PeerReport, cuts: int) -> dict[str, bool]:
+    ports = [change.local_port for change in report.pair_changes]
+    moves = sum(one != other for one, other in pairwise(ports))
+    return {
+        f"the call went over to the other network {cuts} times": moves >= cuts,
+        "there was no ICE restart": len({change.ufrag for change in report.pair_changes}) == 1,
+        "ICE was never disconnected": report.losses == 0,
+    }
+
+
+def summary(reports: Sequence[PeerReport], cause: str = "restarts") -> dict[str, Any]:
+    """Return the figures of the table; times are in milliseconds.
+
+    Args:
+        reports: What the peers have measured.
+        cause: What happens in the part of the call that isn't quiet: "restarts" or "cuts".
+    """
     times = [1000 * time for time in restart_times(reports) if time is not None]
     return {
         "restarts": len(times),
         "restart_median_ms": round(median(times), 1) if times else None,
         "restart_longest_ms": round(max(times), 1) if times else None,
-        "peers": [_peer_summary(report) for report in reports],
+        "peers": [_peer_summary(report, cause) for report in reports],
     }
 
 
-def _peer_summary(report: PeerReport) -> dict[str, Any]:
+def _peer_summary(report: PeerReport, cause: str) -> dict[str, Any]:
     counted = report.frames_counted
     return {
         "peer": report.peer,
@@ -178,9 +208,9 @@ def _peer_summary(report: PeerReport) -> dict[str, Any]:
         "RTP packets received": report.rtp_received,
         "RTP packets lost": report.rtp_lost,
         "longest gap of data, quiet (ms)": round(1000 * report.messages.quiet_gap, 1),
-        "longest gap of data, restarts (ms)": round(1000 * report.messages.busy_gap, 1),
+        f"longest gap of data, {cause} (ms)": round(1000 * report.messages.busy_gap, 1),
         "longest gap of frames, quiet (ms)": round(1000 * report.frames.quiet_gap, 1),
-        "longest gap of frames, restarts (ms)": round(1000 * report.frames.busy_gap, 1),
+        f"longest gap of frames, {cause} (ms)": round(1000 * report.frames.busy_gap, 1),
         "DTLS handshakes": report.dtls_handshakes,
         "generations used": len({change.ufrag for change in report.pair_changes}),
     }
@@ -194,6 +224,8 @@ def table(figures: dict[str, Any]) -> str:
         values = ("-" if peer[name] is None else str(peer[name]) for peer in peers)
         rows.append((name, *values))
     lines = [f"{row[0]:<38}" + "".join(f"{value:>12}" for value in row[1:]) for row in rows]
+    if not figures["restarts"]:
+        return "\n".join(lines)
     median_time, longest = figures["restart_median_ms"], figures["restart_longest_ms"]
     lines.append(
         f"{figures['restarts']} restarts: median {median_time} ms, longest {longest} ms, from "

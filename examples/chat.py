@@ -1,12 +1,12 @@
-"""A chat between two programs that outlives the network they began on.
+"""A chat between two programs that survives the loss of its network.
 
-Start a signaling server, and then this twice, on one machine or on two:
+Start a signaling server, and then this program twice, on one machine or on two:
 
     python -m restartice_signaling
     python examples/chat.py
 
-What is typed in one appears in the other. `/restart` restarts ICE. So does, without a word from
-anyone, the loss of the address in use: take the network away, or change it, and go on typing.
+Each line that you type in one appears in the other. `/restart` restarts ICE. The loss of the
+address in use restarts it, too: disconnect the network, or change it, and keep typing.
 """
 
 import argparse
@@ -19,7 +19,7 @@ from restartice_signaling import Negotiator, RestartEvent, SignalingError, WebSo
 
 
 async def typed_lines() -> AsyncIterator[str]:
-    """Yield what is typed, line by line, until the end of the input."""
+    """Yield the typed lines, until the end of the input."""
     reader = asyncio.StreamReader()
     await asyncio.get_running_loop().connect_read_pipe(
         lambda: asyncio.StreamReaderProtocol(reader), sys.stdin
@@ -29,7 +29,7 @@ async def typed_lines() -> AsyncIterator[str]:
 
 
 async def talk(pc: RTCPeerConnection, channel: RTCDataChannel) -> None:
-    """Send what is typed."""
+    """Send the typed lines."""
     async for line in typed_lines():
         if line == "/restart":
             pc.restartIce()
@@ -39,12 +39,12 @@ async def talk(pc: RTCPeerConnection, channel: RTCDataChannel) -> None:
 
 
 def show_restart(event: RestartEvent) -> None:
-    """Print what happens to the connection."""
+    """Print an event of a restart."""
     print("*", event, flush=True)
 
 
 async def chat(url: str, room: str) -> None:
-    """Talk to the other one in a room until either has had enough."""
+    """Chat with the other program in a room until one of them ends."""
     # Loopback, so that this also works on a machine without a network.
     pc = RTCPeerConnection(iceSettings=IceSettings(loopback_candidates=True))
     try:
@@ -52,12 +52,12 @@ async def chat(url: str, room: str) -> None:
             WebSocketSignaling(url, room=room) as signaling,
             Negotiator(pc, signaling, on_restart=show_restart),
         ):
-            # Both sides make the same channel, so that it doesn't matter who comes first.
+            # Both sides create the same channel, so either may start first.
             channel = pc.createDataChannel("chat", negotiated=True, id=0)
             opened = asyncio.Event()
             channel.on("open", opened.set)
             channel.on("message", lambda text: print(">", text, flush=True))
-            print("* waiting for the other one", flush=True)
+            print("* waiting for the other program", flush=True)
             await opened.wait()
             print("* connected", flush=True)
             talking = asyncio.create_task(talk(pc, channel))
@@ -72,8 +72,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--url", default="ws://127.0.0.1:8765", help="server (%(default)s)")
-    parser.add_argument("--room", default="chat", help="where to meet (%(default)s)")
+    parser.add_argument(
+        "--url", default="ws://127.0.0.1:8765", help="the URL of the signaling server (%(default)s)"
+    )
+    parser.add_argument("--room", default="chat", help="the name of the room (%(default)s)")
     options = parser.parse_args()
     try:
         asyncio.run(chat(options.url, options.room))

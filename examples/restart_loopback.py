@@ -6,7 +6,7 @@ from restartice import IceSettings, RTCPeerConnection
 
 
 async def negotiate(near: RTCPeerConnection, far: RTCPeerConnection) -> str:
-    """Hand over offer and answer; return the line of the near side's username fragment."""
+    """Exchange offer and answer; return the line with the near side's username fragment."""
     await near.setLocalDescription()
     await far.setRemoteDescription(near.localDescription)
     await far.setLocalDescription()
@@ -15,7 +15,7 @@ async def negotiate(near: RTCPeerConnection, far: RTCPeerConnection) -> str:
 
 
 async def main() -> None:
-    """Connect, restart ICE, and see the data channel live on."""
+    """Connect, restart ICE, and use the same data channel again."""
     settings = IceSettings(loopback_candidates=True)
     near, far = (RTCPeerConnection(iceSettings=settings) for _ in range(2))
     echoes: asyncio.Queue[str] = asyncio.Queue()

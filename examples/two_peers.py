@@ -1,29 +1,35 @@
-"""A call between two processes that goes on while ICE is restarted.
+"""A call between two processes that continues while ICE is restarted.
 
-Starts a signaling server and two peers, which send each other video, audio and a data message every
-5 ms. In mid-call a track is added and ICE is restarted from each side. At the end a table says what
-was lost, and the exit status whether all of it held: 0 yes, 1 no, 2 it couldn't be run.
+It starts a signaling server and two peers, which send each other video, audio and a data message
+every 5 ms. During the call a track is added, and ICE is restarted from each side. At the end it
+prints a table of losses. Exit status: 0 all checks passed, 1 one failed, 2 it couldn't run.
+
+With --cut, as root on Linux, each peer has two networks. During the call the signaling server is
+killed, and the link in use is cut, twice: the call moves to the other link by itself.
 """
 
 import argparse
 import asyncio
 import contextlib
+import functools
 import json
 import os
 import signal
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
+from call_networks import NetworksError, TwoNetworks, link_of, what_is_missing
 from call_peer import Call, CallOptions, PeerGoneError, run_as_child
 from call_report import PeerReport, failures, summary, table
 from restartice_signaling import SignalingError, serve
 
 HELD, FAILED, COULD_NOT_RUN, INTERRUPTED = 0, 1, 2, 130
 NAMES = ("Alice", "Bob")
+RESTARTS, CUTS = 6, 2
 PROGRAM = str(Path(__file__).resolve())
 
 
@@ -32,9 +38,13 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--restarts", type=int, default=6, help="how many (%(default)s)")
-    parser.add_argument("--seconds", type=float, default=20, help="of the call (%(default)s)")
-    parser.add_argument("--json", action="store_true", help="print the report as JSON only")
+    parser.add_argument(
+        "--restarts", type=int, help=f"the number of restarts ({RESTARTS}; 0 with --cut)"
+    )
+    parser.add_argument(
+        "--seconds", type=float, default=20, help="the length of the call (%(default)s s)"
+    )
+    parser.add_argument("--json", action="store_true", help="print only the report, as JSON")
     source = parser.add_mutually_exclusive_group()
     source.add_argument("--play", metavar="FILE", help="send a media file, not a test picture")
     source.add_argument("--webcam", metavar="DEVICE", help="send a camera, such as /dev/video0")
@@ -42,23 +52,38 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     place.add_argument(
         "--listen",
         metavar="HOST:PORT",
-        help="be the first of two machines: anyone who reaches the address may join",
+        help="be the first of two machines; any client that reaches the address may join",
     )
-    place.add_argument("--join", metavar="URL", help="be the second, with the same other options")
+    place.add_argument(
+        "--join", metavar="URL", help="be the second machine; give the same other options"
+    )
+    place.add_argument(
+        "--cut",
+        action="store_true",
+        help="don't restart ICE, but kill the signaling server and cut the link in use (as root)",
+    )
     parser.add_argument("--peer", type=int, choices=(0, 1), help=argparse.SUPPRESS)
     parser.add_argument("--url", help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
+    if options.restarts is None:
+        options.restarts = 0 if options.cut else RESTARTS
     check(parser, options)
     return options
 
 
 def check(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
-    """End with status 2 if the options make no sense."""
+    """Exit with status 2 if an option is wrong."""
     if options.restarts < 0:
         parser.error("--restarts must not be negative")
-    shortest = 4 + 0.5 * options.restarts
+    if options.cut and options.restarts:
+        parser.error("--cut allows no --restarts, for which signaling is needed")
+    shortest = 10 if options.cut else 4 + 0.5 * options.restarts
     if not shortest <= options.seconds <= 86400:
-        parser.error(f"--seconds must be {shortest:g} at least, for that many restarts")
+        what = "cuts" if options.cut else "restarts"
+        parser.error(f"--seconds must be {shortest:g} at least, for that many {what}")
+    # A child is where it needn't make networks.
+    if options.cut and options.peer is None and (missing := what_is_missing()):
+        parser.error(f"--cut needs {missing}")
     if options.play and not Path(options.play).exists():
         parser.error(f"--play: there is no file {options.play}")
     if options.webcam and not Path(options.webcam).exists():
@@ -77,28 +102,53 @@ def call_options(options: argparse.Namespace, *, loopback: bool) -> CallOptions:
         play=options.play,
         webcam=options.webcam,
         loopback=loopback,
+        cut=options.cut,
     )
 
 
 class Screen:
-    """Prints what happens, with the time since the start, one line a second for each peer."""
+    """Prints what happens, with the time since the start, one line a second for each peer.
+
+    Attributes:
+        addresses: The address that each peer sends from, when the call has begun.
+    """
 
     def __init__(self, *, quiet: bool) -> None:
+        self.addresses: dict[str, str] = {}
+        self._changed = asyncio.Event()
         self._quiet = quiet
         self._start = time.monotonic()
         self._last: dict[str, str] = {}
 
     def tell(self, peer: str, event: dict[str, Any]) -> None:
-        """Print an event, unless it says the same as the one before."""
+        """Print an event, unless it equals the one before."""
+        if "local" in event:
+            self.addresses[peer] = event["local"]
+            self._changed.set()
         text = f"{peer:<6}{event['text']}"
         if not self._quiet and self._last.get(peer) != text:
             print(f"{time.monotonic() - self._start:7.2f} s  {text}", flush=True)
         if event["event"] != "second":
             self._last[peer] = text
 
+    async def until(self, condition: Callable[[dict[str, str]], bool]) -> None:
+        """Return when the addresses of the peers meet a condition."""
+        while not condition(self.addresses):
+            self._changed.clear()
+            await self._changed.wait()
 
-async def run_child(turn: int, url: str, options: CallOptions, screen: Screen) -> PeerReport:
+
+async def run_child(
+    turn: int, url: str, options: CallOptions, screen: Screen, inside: Sequence[str] = ()
+) -> PeerReport:
     """Run one peer as a process; return its report.
+
+    Args:
+        turn: Which peer: 0 or 1.
+        url: The signaling server's.
+        options: What the call is like.
+        screen: Is told what happens.
+        inside: What begins a command that is to run in the peer's network.
 
     Raises:
         PeerGoneError: It ended without.
@@ -106,9 +156,12 @@ async def run_child(turn: int, url: str, options: CallOptions, screen: Screen) -
     arguments = [
         f"--{field.name}={getattr(options, field.name)}"
         for field in fields(options)
-        if field.name != "loopback" and getattr(options, field.name) is not None
+        if field.name not in {"loopback", "cut"} and getattr(options, field.name) is not None
     ]
+    if options.cut:
+        arguments.append("--cut")
     process = await asyncio.create_subprocess_exec(
+        *inside,
         sys.executable,
         PROGRAM,
         f"--peer={turn}",
@@ -147,17 +200,62 @@ async def end_process(process: asyncio.subprocess.Process) -> None:
 
 async def run_both(options: argparse.Namespace, screen: Screen) -> list[PeerReport]:
     """Run the server here and the peers in two processes."""
-    call = call_options(options, loopback=True)
     async with serve() as server:
-        try:
-            async with asyncio.TaskGroup() as group:
-                children = [
-                    group.create_task(run_child(turn, server.url, call, screen)) for turn in (0, 1)
-                ]
-        except ExceptionGroup as errors:
-            # One that ended alone has no one to talk to, so that the other one was ended, too.
-            raise errors.exceptions[0] from None
+        return await run_children(server.url, call_options(options, loopback=True), screen)
+
+
+async def run_children(
+    url: str, call: CallOptions, screen: Screen, inside: Sequence[Sequence[str]] = ((), ())
+) -> list[PeerReport]:
+    """Run the peers in two processes, each in its network."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            children = [
+                group.create_task(run_child(turn, url, call, screen, inside[turn]))
+                for turn in (0, 1)
+            ]
+    except ExceptionGroup as errors:
+        # One that ended alone has no one to talk to, so that the other one was ended, too.
+        raise errors.exceptions[0] from None
     return [child.result() for child in children]
+
+
+async def run_with_cuts(options: argparse.Namespace, screen: Screen) -> list[PeerReport]:
+    """Run the peers in two networks, and cut the link in use."""
+    call = call_options(options, loopback=False)
+    async with TwoNetworks.open() as networks:
+        url = await networks.start_signaling()
+        cutting = asyncio.create_task(cut_links(networks, call, screen))
+        try:
+            return await run_children(url, call, screen, [networks.inside(n) for n in (0, 1)])
+        finally:
+            cutting.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await cutting
+
+
+async def cut_links(networks: TwoNetworks, call: CallOptions, screen: Screen) -> None:
+    """Kill the signaling server when the call has gone for a while, and cut the link in use."""
+    await screen.until(lambda addresses: len(addresses) == len(NAMES))
+    await asyncio.sleep(call.quiet_seconds)
+    await networks.stop_signaling()
+    screen.tell("", {"event": "cut", "text": "the signaling server is killed"})
+    step = (call.seconds - call.quiet_seconds) / (2 * CUTS + 1)
+    for _ in range(CUTS):
+        await asyncio.sleep(step / 2)
+        link = link_of(screen.addresses[NAMES[0]])
+        await networks.cut(link)
+        screen.tell("", {"event": "cut", "text": f"the {link} link is cut"})
+        await screen.until(functools.partial(all_elsewhere, link))
+        await asyncio.sleep(step)
+        await networks.mend(link)
+        screen.tell("", {"event": "cut", "text": f"the {link} link is back"})
+        await asyncio.sleep(step / 2)
+
+
+def all_elsewhere(link: str, addresses: dict[str, str]) -> bool:
+    """Say if no peer sends from an address of a link."""
+    return all(link_of(address) != link for address in addresses.values())
 
 
 async def run_one(options: argparse.Namespace, screen: Screen) -> list[PeerReport]:
@@ -178,18 +276,19 @@ async def run_one(options: argparse.Namespace, screen: Screen) -> list[PeerRepor
 
 
 def conclude(options: argparse.Namespace, reports: list[PeerReport]) -> int:
-    """Print the table, and what didn't hold; return the exit status."""
+    """Print the table, and the failed checks; return the exit status."""
     expected = 1 if options.listen or options.join else 2
     turn = 0 if options.listen else 1
     own = len(call_options(options, loopback=False).restart_times(turn))
-    found = failures(reports, options.restarts if expected == 2 else own)
-    figures = summary(reports)
+    restarts = options.restarts if expected == 2 else own
+    found = failures(reports, restarts, CUTS if options.cut else 0)
+    figures = summary(reports, "cuts" if options.cut else "restarts")
     if options.json:
         reported = [asdict(report) for report in reports]
         print(json.dumps({"held": not found, "failures": found, **figures, "reports": reported}))
     else:
         print(f"\n{table(figures)}\n")
-        print("\n".join(found) if found else "All of it held.")
+        print("\n".join(found) if found else "All checks passed.")
     return FAILED if found else HELD
 
 
@@ -199,9 +298,11 @@ async def run(options: argparse.Namespace) -> int:
     try:
         if options.listen or options.join:
             reports = await run_one(options, screen)
+        elif options.cut:
+            reports = await run_with_cuts(options, screen)
         else:
             reports = await run_both(options, screen)
-    except (OSError, SignalingError) as error:
+    except (OSError, SignalingError, NetworksError) as error:
         print(f"can't run: {error}", file=sys.stderr)
         return COULD_NOT_RUN
     except PeerGoneError as error:
@@ -216,7 +317,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.peer is not None:
         # Ctrl-C is for the parent, which ends its children.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-        call = call_options(options, loopback=True)
+        call = call_options(options, loopback=not options.cut)
         return asyncio.run(run_as_child(NAMES[options.peer], options.peer, options.url, call))
     try:
         return asyncio.run(run(options))

@@ -1,6 +1,7 @@
 """What all tests share: ICE on loopback, and connections that are closed."""
 
 import asyncio
+import signal
 from collections.abc import AsyncIterator, Callable
 from importlib.util import find_spec
 from pathlib import Path
@@ -8,10 +9,14 @@ from pathlib import Path
 import aioice.ice
 import pytest
 
+from owntime import own_time
 from requiring import require
 from restartice import RTCPeerConnection, RTCSessionDescription
 
 __all__ = ["Factory", "leave_nothing", "loopback", "make_pc", "other_tasks", "require"]
+
+# A shell lets what it runs in the background ignore Ctrl-C, and so all that these tests start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 pytest_plugins = ["interop.fixtures", "network.fixtures"]
 # What those tests need is installed by tests/downstream/run only.
@@ -19,6 +24,17 @@ collect_ignore = [] if find_spec("fastrtc") else ["downstream"]
 
 Factory = Callable[..., RTCPeerConnection]
 TURNS = 100
+
+
+def pytest_configure() -> None:
+    """Let Hypothesis's examples take more than 200 ms, as they may on a busy machine."""
+    if find_spec("hypothesis"):
+        from hypothesis import HealthCheck, settings  # noqa: PLC0415  not in tests/downstream
+
+        settings.register_profile(
+            "busy machine", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+        )
+        settings.load_profile("busy machine")
 
 
 @pytest.fixture(autouse=True)
@@ -58,9 +74,9 @@ async def make_pc() -> AsyncIterator[Factory]:
 
 async def leave_nothing(sockets_before: set[str]) -> None:
     """Check that all tasks end and all sockets are closed."""
-    deadline = asyncio.get_running_loop().time() + 10
+    deadline = own_time() + 10
     while tasks := other_tasks():
-        if (remaining := deadline - asyncio.get_running_loop().time()) < 0:
+        if (remaining := deadline - own_time()) < 0:
             pytest.fail(f"closed connections have left tasks behind: {tasks}")
         await asyncio.wait(tasks, timeout=remaining)
     for _ in range(TURNS):  # asyncio closes a socket in a later turn of the loop

@@ -29,6 +29,10 @@ class Cut:
         """Swallow it."""
         self.swallowed += 1
 
+    def is_closing(self) -> bool:
+        closing: bool = self._transport.is_closing()
+        return closing
+
     def close(self) -> None:
         self.heal()
         self._transport.close()

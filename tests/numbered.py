@@ -5,6 +5,9 @@ from collections.abc import Awaitable, Callable
 
 from restartice_signaling import CustomReceived, Reconnected, WebSocketSignaling
 
+# Within how many seconds something must come, whatever is cut: all of it takes as long as it takes.
+STALL = 60.0
+
 
 class Flow:
     """Two clients that send each other numbers."""
@@ -42,12 +45,13 @@ class Flow:
     async def _receive(self, signaling: WebSocketSignaling) -> None:
         assert signaling.peer is not None
         numbers = self.received[signaling.peer]
-        async for event in signaling:
+        events = aiter(signaling)
+        while len(numbers) < self._count:
+            async with asyncio.timeout(STALL):
+                event = await anext(events)
             if isinstance(event, CustomReceived):
                 numbers.append(event.value)
                 self._progress.set()
-                if len(numbers) >= self._count:
-                    return
             elif isinstance(event, Reconnected):
                 assert event.resumed
                 self.reconnected.append(event)

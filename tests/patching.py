@@ -17,7 +17,7 @@ import aioice.ice
 import aioice.turn
 import aioice.utils
 
-DEADLINE: Final = 30.0
+DEADLINE: Final = 60.0
 UFRAG, PASSWORD = "shared", "a" * 22
 KINDS: dict[str, Callable[[], None]] = {}
 

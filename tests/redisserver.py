@@ -7,10 +7,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from ports import free_port
 from requiring import require
-from turnserver import free_port
 
-DEADLINE = 30.0
+DEADLINE = 60.0
 
 
 class RedisServer:

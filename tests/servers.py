@@ -1,7 +1,6 @@
-"""STUN servers on loopback that answer, never or when they are told to; and ports that are free."""
+"""STUN servers on loopback that answer, never or when they are told to."""
 
 import asyncio
-import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -73,22 +72,3 @@ async def stun_server(host: str = LOOPBACK, *, silent: bool = False) -> AsyncIte
     finally:
         transport.close()
         await asyncio.sleep(0)
-
-
-def free_ports(count: int) -> tuple[int, int]:
-    """Return a range of UDP ports of which all are free."""
-    while True:
-        with socket.socket(type=socket.SOCK_DGRAM) as first:
-            first.bind((LOOPBACK, 0))
-            start: int = first.getsockname()[1]
-        opened = []
-        try:
-            for port in range(start, start + count):
-                opened.append(socket.socket(type=socket.SOCK_DGRAM))
-                opened[-1].bind((LOOPBACK, port))
-        except (OSError, OverflowError):
-            continue
-        finally:
-            for each in opened:
-                each.close()
-        return start, start + count - 1

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Self
 
-DEADLINE = 30.0
+DEADLINE = 60.0
 PROGRAM = (sys.executable, "-m", "restartice_signaling")
 FAST = ("--rate=1000000", "--burst=1000000")
 

@@ -20,6 +20,7 @@ from pathlib import Path
 import redis.asyncio
 
 from forwarder import Forwarder
+from ports import free_port
 from redisserver import RedisServer, redis_server
 from restartice_signaling import CustomReceived, Reconnected, Refused, WebSocketSignaling
 from signalingnode import Node
@@ -144,7 +145,7 @@ class _Soak:
 
     async def run(self) -> None:
         for _ in range(2):
-            node = await Node.start("--port=0", *self._options)
+            node = await Node.start(f"--port={free_port()}", *self._options)
             self._nodes.append(node)
             forwarder = Forwarder(node.port, lambda: self._chance.randrange(2_000, 15_000))
             await forwarder.start()
@@ -262,7 +263,7 @@ class _Soak:
         wrong = self.outcome.wrong
         async with redis.asyncio.from_url(self._store.url, decode_responses=True) as store:
             # Which is looked after in a round of 5 s.
-            deadline = time.monotonic() + self._plan.window + 15
+            deadline = time.monotonic() + self._plan.window + 30
             while True:
                 left = [name async for name in store.scan_iter("rtc-signal:[sqrgx]:*")]
                 nodes = [await self._left_in(number) for number in range(2)]
@@ -276,7 +277,7 @@ class _Soak:
             for node in self._nodes:
                 node.process.terminate()
                 await node.process.wait()
-            deadline = time.monotonic() + self._plan.window + 5
+            deadline = time.monotonic() + self._plan.window + 20
             while left := await store.keys("*"):
                 if time.monotonic() > deadline:
                     wrong.append(f"left in Redis after the last server: {left[:10]}")

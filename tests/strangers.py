@@ -62,14 +62,14 @@ def ports(pc: RTCPeerConnection) -> list[Address]:
     return [
         (protocol.local_candidate.host, protocol.local_candidate.port)
         for transport in transports(pc)
-        for generation in transport.generations
+        for generation in transport._core.generations
         for protocol in generation.connection.protocols
     ]
 
 
 def dropped(pc: RTCPeerConnection) -> int:
     """Return how many datagrams a connection has dropped."""
-    return sum(transport.discards.count for transport in transports(pc))
+    return sum(transport._core.discards.count for transport in transports(pc))
 
 
 async def discarded(pc: RTCPeerConnection) -> int:

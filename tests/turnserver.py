@@ -3,7 +3,6 @@
 import asyncio
 import shutil
 import signal
-import socket
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -15,12 +14,13 @@ import aiortc
 from aioice import stun
 from aioice.turn import create_turn_endpoint
 
+from ports import free_port
 from requiring import require
 from restartice_signaling.server.turn_credentials import turn_credentials
 
 LOOPBACK: Final = "127.0.0.1"
 PASSWORDS: Final = {"alice": "wonderland", "bob": "builder"}
-DEADLINE: Final = 30.0
+DEADLINE: Final = 60.0
 TRY_ALTERNATE: Final = 300
 
 
@@ -101,22 +101,6 @@ async def turn_server(
         await server.stop()
 
 
-def free_port() -> int:
-    """Return a port that is free for UDP and TCP."""
-    while True:
-        with (
-            socket.socket(type=socket.SOCK_DGRAM) as udp,
-            socket.socket(type=socket.SOCK_STREAM) as tcp,
-        ):
-            udp.bind((LOOPBACK, 0))
-            try:
-                tcp.bind((LOOPBACK, udp.getsockname()[1]))
-            except OSError:
-                continue
-            port: int = udp.getsockname()[1]
-            return port
-
-
 def _known_user(secret: str | None) -> tuple[str, str]:
     if secret is None:
         return "alice", PASSWORDS["alice"]
@@ -170,7 +154,7 @@ async def _wait_ready(server: TurnServer, user: str, password: str) -> None:
         try:
             transport, _ = await create_turn_endpoint(
                 Client,
-                (LOOPBACK, server.port),
+                (server.address, server.port),
                 user,
                 password,
                 transport="tcp",

@@ -5,6 +5,8 @@ import { RtcSignal } from "./rtc-signal.js";
 const PYTHON = "python";
 const PULSE_MS = 250;
 const TOGETHER_MS = 150;
+// For how long who was in the room first leaves the first offer to the newcomer.
+const FIRST_OFFER_MS = 300;
 
 /** Returns the username fragment in a description, which tells ICE generations apart. */
 const ufragOf = (description) => /^a=ice-ufrag:(\S+)/m.exec(description?.sdp ?? "")?.[1];
@@ -29,6 +31,7 @@ export class Call extends EventTarget {
   #ignoreOffer = false;
   #settingRemoteAnswer = false;
   #instances = new Set();
+  #offerCame = null; // ends the waiting for a newcomer's offer
 
   constructor(url, { room, token }) {
     super();
@@ -131,6 +134,8 @@ export class Call extends EventTarget {
   // Perfect negotiation, as in https://w3c.github.io/webrtc-pc/#perfect-negotiation-example
 
   async #offer() {
+    // What comes instead is answered first; then this is called again if need be.
+    if (await this.#newcomerOffers()) return;
     try {
       this.#makingOffer = true;
       await this.#pc.setLocalDescription();
@@ -140,6 +145,16 @@ export class Call extends EventTarget {
     } finally {
       this.#makingOffer = false;
     }
+  }
+
+  /** Tells if who came later makes the first offer, for which it is left a moment. */
+  #newcomerOffers() {
+    const newcomer = this.#signaling.peers.get(PYTHON)?.polite === false;
+    if (!newcomer || this.#pc.remoteDescription) return false;
+    return new Promise((resolve) => {
+      this.#offerCame = () => resolve(true);
+      setTimeout(() => resolve(false), FIRST_OFFER_MS);
+    });
   }
 
   async #take({ description, candidate, custom }) {
@@ -158,6 +173,7 @@ export class Call extends EventTarget {
     const collision = description.type === "offer" && !ready;
     const polite = this.#signaling.peers.get(PYTHON)?.polite ?? true;
     this.#tell("log", { who: "Python", text: describe(description) });
+    if (description.type === "offer") this.#offerCame?.();
     this.#ignoreOffer = !polite && collision;
     if (this.#ignoreOffer) return this.#log("ignores this offer: its own is under way");
     if (collision) this.#log("takes its own offer back");

@@ -177,7 +177,7 @@ class View {
   }
 
   #takeNews({ event, text, ice, ms }) {
-    const tone = { restarted: "good", cut: "bad", restart: "busy", error: "bad" }[event];
+    const tone = { restarted: "good", switched: "good", cut: "bad", restart: "busy", error: "bad" }[event];
     log({ who: "Python", text, tone });
     if (ice) show("state-python", ice, TONES[ice] ?? "busy");
     if (event === "restarted" && !this.#call.seesPairs) show("took", `${ms} ms`);

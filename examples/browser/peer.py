@@ -18,6 +18,7 @@ from restartice import (
 )
 from restartice_signaling import (
     Negotiator,
+    PathSwitched,
     RestartEvent,
     RestartFailed,
     RestartStarted,
@@ -164,6 +165,9 @@ class Peer:
         if isinstance(event, RestartStarted):
             if event.reason != "requested":
                 self._tell("restart", f"restarts ICE by itself: {event.reason}")
+        elif isinstance(event, PathSwitched):
+            ms = round(1000 * event.silence)
+            self._tell("switched", f"went over to another path after {ms} ms: {event.reason}")
         elif isinstance(event, RestartFailed):
             self._tell("restart", f"restart failed: {event.reason}")
         else:

@@ -1,7 +1,7 @@
-"""A call between Python and a browser that goes on while ICE is restarted and paths are cut.
+"""A call between Python and a browser that continues while ICE is restarted and paths are cut.
 
-Starts a signaling server and a web server; open the address that is printed. Each page gets a
-Python peer of its own.
+It starts a signaling server and a web server; open the address that it prints. Each page gets its
+own Python peer.
 """
 
 import argparse
@@ -37,25 +37,32 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (%(default)s)")
     parser.add_argument(
-        "--port", type=int, default=8080, help="of the page (%(default)s); the next is signaling's"
+        "--host", default="127.0.0.1", help="the address to listen on (%(default)s)"
     )
     parser.add_argument(
-        "--public", action="store_true", help="let other machines in; without --host, on all"
+        "--port",
+        type=int,
+        default=8080,
+        help="the port of the page (%(default)s); signaling has the next",
     )
-    parser.add_argument("--cert", metavar="FILE", help="certificate chain, for https and wss")
-    parser.add_argument("--key", metavar="FILE", help="private key, if it isn't in the same file")
+    parser.add_argument(
+        "--public",
+        action="store_true",
+        help="allow other machines; listens on all addresses without --host",
+    )
+    parser.add_argument("--cert", metavar="FILE", help="the certificate chain, for https and wss")
+    parser.add_argument("--key", metavar="FILE", help="the private key, unless --cert contains it")
     parser.add_argument(
         "--interface",
         action="append",
         metavar="NAME",
-        help="network interface for ICE; can be given several times (all)",
+        help="a network interface for ICE; may be repeated (all)",
     )
     parser.add_argument(
         "--signaling",
         metavar="URL",
-        help=f"a server that runs already, whose secret is in {SECRET}, instead of one of our own",
+        help=f"use this signaling server, with its secret in {SECRET}",
     )
     options = parser.parse_args(arguments)
     check(parser, options)
@@ -63,7 +70,7 @@ def parse_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 
 def check(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
-    """End with status 2 if the options make no sense."""
+    """Exit with status 2 if an option is wrong."""
     if options.public and options.host in LOOPBACK:
         options.host = "0.0.0.0"  # noqa: S104  asked for
     if options.host not in LOOPBACK and not options.public:
@@ -80,7 +87,7 @@ def check(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
 
 
 class Certificate:
-    """TLS for the servers, and for our own client, if there is a certificate."""
+    """The TLS contexts of the servers and of our own client, if there is a certificate."""
 
     server: ssl.SSLContext | None = None
     client: ssl.SSLContext | None = None
@@ -114,7 +121,7 @@ class Signaling:
 async def signaling(
     options: argparse.Namespace, tls: ssl.SSLContext | None
 ) -> AsyncIterator[Signaling]:
-    """Run a server, unless there is one."""
+    """Run a server, unless one is given."""
     if options.signaling:
         yield Signaling(options.signaling, os.environ[SECRET], options.signaling)
         return
@@ -125,7 +132,7 @@ async def signaling(
 
 
 class Calls:
-    """The calls that there are, each in a room of its own, to which only its page has a token."""
+    """The calls, each in its own room, for which only its page has a token."""
 
     def __init__(self, place: Signaling, settings: IceSettings, tls: ssl.SSLContext | None) -> None:
         self._place, self._settings, self._tls = place, settings, tls
@@ -133,7 +140,7 @@ class Calls:
         self._running: set[asyncio.Task[None]] = set()
 
     def begin(self) -> dict[str, Any]:
-        """Begin a call; return what the page needs to know. For other threads.
+        """Begin a call; return its data for the page. Call it from other threads.
 
         Raises:
             RuntimeError: There are too many.
@@ -152,7 +159,7 @@ class Calls:
         return {"room": room, "token": token, "signaling": self._place.shown}
 
     async def close(self) -> None:
-        """End all."""
+        """End all calls."""
         running = list(self._running)
         for task in running:
             task.cancel()
@@ -176,7 +183,7 @@ async def run(options: argparse.Namespace) -> None:
 
 
 def announce(options: argparse.Namespace, port: int) -> None:
-    """Say where the page is."""
+    """Print the URL of the page."""
     scheme = "https" if options.cert else "http"
     host = "localhost" if options.host in LOOPBACK else options.host
     host = "the name of this machine" if host == "0.0.0.0" else host  # noqa: S104  no binding

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).parent
-SIGNALING = HERE.parents[1] / "signaling"
+WRITTEN = HERE.parents[1] / "signaling" / "restartice_signaling" / "files"
 KINDS = {
     ".html": "text/html",
     ".css": "text/css",
@@ -20,7 +20,7 @@ KINDS = {
     ".svg": "image/svg+xml",
 }
 FILES = {f"/{file.name}": file for file in HERE.iterdir() if file.suffix in KINDS}
-FILES |= {"/": HERE / "index.html", "/rtc-signal.js": SIGNALING / "rtc-signal.js"}
+FILES |= {"/": HERE / "index.html", "/rtc-signal.js": WRITTEN / "rtc-signal.js"}
 # The page loads nothing from elsewhere, and no other page may show it.
 POLICY = "default-src 'self'; connect-src 'self' ws: wss:; frame-ancestors 'none'; base-uri 'none'"
 

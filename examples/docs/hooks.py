@@ -2,8 +2,8 @@
 
 import posixpath
 import re
-from collections.abc import Iterator
-from typing import Any, Final
+from collections.abc import Iterable, Iterator
+from typing import Any, Final, get_args
 
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
@@ -13,7 +13,9 @@ import layout_page
 import settings_page
 import specification_page
 from drawing import draw
+from restartice_signaling import Event
 
+EVENTS: Final = re.compile(r"^<!-- events -->$", re.MULTILINE)
 INCLUDE: Final = re.compile(r'^--8<-- "([^":]+)(?::(\w+))?"$', re.MULTILINE)
 FENCED: Final = re.compile(r"(^```.*?^```$)", re.MULTILINE | re.DOTALL)
 HEADING: Final = re.compile(r"^#+ ", re.MULTILINE)
@@ -48,9 +50,15 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
 def on_page_markdown(markdown: str, page: Page, **_: Any) -> str:
     """Put in the files, or parts of them, that a page includes."""
     here = page.file.src_uri
+    markdown = EVENTS.sub(lambda _: documented(get_args(Event)), markdown)
     if INCLUDE.fullmatch(markdown.strip()):
         return INCLUDE.sub(lambda match: included(match[1], match[2], here), markdown)
     return INCLUDE.sub(lambda match: demoted(included(match[1], match[2], here)), markdown)
+
+
+def documented(classes: Iterable[type]) -> str:
+    """Return directives that show the documentation of public classes of the signaling."""
+    return "\n\n".join(f"::: restartice_signaling.{cls.__name__}" for cls in classes)
 
 
 def demoted(markdown: str) -> str:

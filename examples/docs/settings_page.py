@@ -2,7 +2,6 @@
 
 import dataclasses
 import inspect
-import re
 from dataclasses import MISSING
 from typing import Any, Final
 
@@ -14,6 +13,8 @@ from restartice_signaling import (
     ServerSettings,
     TurnSettings,
 )
+from restartice_signaling.protocol.setting import meanings, numbers_of
+from restartice_signaling.server.cli import NUMBERS, option_of
 
 CLASSES: Final[tuple[tuple[type[Any], str], ...]] = (
     (IceSettings, "Given as `RTCPeerConnection(iceSettings=IceSettings(…))`."),
@@ -30,32 +31,23 @@ CLASSES: Final[tuple[tuple[type[Any], str], ...]] = (
 HEAD: Final = """\
 # Settings
 
-All defaults are meant to be kept; a program that sets nothing is well served. Values are checked
-when given: one that makes no sense is a ValueError or a TypeError that names the field.
+The defaults suit most programs. Values are checked when they are given: a wrong one raises a
+ValueError or a TypeError that names the field, what was expected, and what came. The options are
+those of `python -m restartice_signaling`; `--max-peers 4` can also be given as the environment
+variable `RESTARTICE_SIGNALING_MAX_PEERS=4`.
 
 This page is made from the classes.
 """
-# Of what isn't a time.
-UNITS: Final = {
-    "port_range": "UDP ports",
-    "probes": "requests",
-    "drain_limit": "generations",
-    "spares": "pairs",
-    "rate": "messages/s",
-    "burst": "messages",
-    "max_message_size": "bytes",
-    "max_unacknowledged": "messages",
-    "max_buffered": "characters",
-    "max_total_buffered": "characters",
-    "max_meta": "characters",
-    "max_peers": "peers",
-    "max_rooms": "rooms",
-    "max_sessions": "sessions",
-    "max_connections": "connections",
-    "max_pending": "connections",
-    "newcomers": "connections/s",
+# The options of the server for what isn't a number.
+OPTIONS: Final[dict[tuple[type[Any], str], str]] = {
+    (ServerSettings, "secret"): "--secret-file",
+    (ServerSettings, "origins"): "--origin",
+    (ServerSettings, "turn"): "--turn-url",
+    (ServerSettings, "node"): "--node",
+    (ServerSettings, "insecure"): "--insecure",
+    (TurnSettings, "urls"): "--turn-url",
+    (TurnSettings, "secret"): "--turn-secret-file",
 }
-ATTRIBUTE: Final = re.compile(r"^    (\w+): (.+(?:\n        .+)*)", re.MULTILINE)
 
 
 def make_page() -> str:
@@ -63,24 +55,26 @@ def make_page() -> str:
     return HEAD + "".join(f"\n{_section(cls, use)}" for cls, use in CLASSES)
 
 
-def meanings(cls: type[Any]) -> dict[str, str]:
-    """Return what a class says of its attributes."""
-    text = inspect.getdoc(cls) or ""
-    attributes = text.partition("Attributes:\n")[2].partition("\nRaises:")[0]
-    return {
-        name: " ".join(description.split()) for name, description in ATTRIBUTE.findall(attributes)
-    }
-
-
 def _section(cls: type[Any], use: str) -> str:
     said = meanings(cls)
-    rows = [
-        f"| `{field.name}` | {_default(field)} | {_unit(field)} | {said[field.name]} |"
-        for field in dataclasses.fields(cls)
-    ]
+    numbers = {number.name: number for number in numbers_of(cls)}
+    columns = ["setting", "default", "unit", *(["option"] if cls in NUMBERS else []), "meaning"]
+    rows = [columns, ["---"] * len(columns)]
+    for field in dataclasses.fields(cls):
+        number, option = numbers.get(field.name), OPTIONS.get((cls, field.name), "")
+        if number is not None:
+            option = f"--{option_of(cls, number)}"
+        cells = {
+            "setting": f"`{field.name}`",
+            "default": _default(field),
+            "unit": _unit(field) if number is None else number.unit,
+            "option": option and f"`{option}`",
+            "meaning": said[field.name],
+        }
+        rows.append([cells[column] for column in columns])
     first = (inspect.getdoc(cls) or "").partition("\n")[0]
-    head = "| setting | default | unit | meaning |\n|---|---|---|---|\n"
-    return f"## {cls.__name__}\n\n{first} {use}\n\n{head}" + "\n".join(rows) + "\n"
+    table = "".join(f"| {' | '.join(row)} |\n" for row in rows)
+    return f"## {cls.__name__}\n\n{first} {use}\n\n{table}"
 
 
 def _default(field: "dataclasses.Field[Any]") -> str:
@@ -95,4 +89,4 @@ def _default(field: "dataclasses.Field[Any]") -> str:
 
 
 def _unit(field: "dataclasses.Field[Any]") -> str:
-    return UNITS.get(field.name) or ("s" if "float" in str(field.type) else "")
+    return str(field.metadata.get("unit") or ("s" if "float" in str(field.type) else ""))

@@ -1,15 +1,17 @@
-"""Perfect negotiation over any signaling, and a WebSocket server and client to carry it.
+"""Perfect negotiation over any signaling, with a WebSocket server and client.
 
 Errors:
 
     SignalingError
-    ├── BadMessage          the other side sent something malformed
+    ├── BadMessage          the other side sent a malformed message
     ├── SignalingClosed     the connection to the server is closed, or was never opened
-    ├── NoPeer              there is no such peer in the room, or not exactly one to send to
-    └── ServerError         the server refused something; `code` says what
+    ├── NoPeer              no peer, or more than one, could be the receiver
+    └── ServerError         the server refused something; see its `code`
 """
 
 from restartice import (
+    PathEnds,
+    PathSwitched,
     RecoverySettings,
     RestartEvent,
     RestartFailed,
@@ -36,6 +38,7 @@ from .errors import BadMessage, NoPeer, ServerError, SignalingClosed, SignalingE
 from .negotiation.callable_channel import CallableChannel
 from .negotiation.channel import SignalingChannel
 from .negotiation.negotiator import Negotiator
+from .negotiation.peer_connections import PeerConnections
 from .protocol.messages import Heartbeat, Limits, PeerInfo
 from .server.rooms.interface import BackendDown, BackendLimits
 from .server.rooms.memory import MemoryBackend
@@ -60,8 +63,11 @@ __all__ = [
     "MemoryBackend",
     "Negotiator",
     "NoPeer",
+    "PathEnds",
+    "PathSwitched",
     "PeerAway",
     "PeerBack",
+    "PeerConnections",
     "PeerInfo",
     "PeerJoined",
     "PeerLeft",

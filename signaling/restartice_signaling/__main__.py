@@ -1,4 +1,7 @@
-"""Run a signaling server: `python -m restartice_signaling`; make a token: `… token`."""
+"""The command line: `python -m restartice_signaling` runs a server.
+
+`… token` makes a token, and `… files` writes the files for browsers, systemd and nginx.
+"""
 
 import argparse
 import asyncio
@@ -11,11 +14,17 @@ from collections.abc import Sequence
 from types import FrameType
 from typing import Final
 
-from .server.cli import make_settings, make_ssl, parse_arguments, parse_token_arguments
+from .server.cli import (
+    make_settings,
+    make_ssl,
+    parse_arguments,
+    parse_files_arguments,
+    parse_token_arguments,
+)
 from .server.descriptors import raise_limit
+from .server.files import write_files
 from .server.logs import configure
 from .server.rooms.interface import Backend, BackendDown
-from .server.rooms.memory import MemoryBackend
 from .server.server import serve
 from .server.tokens import ALL_RIGHTS, make_token
 
@@ -29,21 +38,21 @@ async def run(options: argparse.Namespace) -> None:
     settings = make_settings(options)
 
     def end(_number: int, _frame: FrameType | None) -> None:
-        # The last resort, for what neither ends nor lets the loop run.
+        # Exit even if something blocks the loop.
         _end_in(settings.drain_timeout)
         loop.call_soon_threadsafe(stop.set)
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, end)
-    backend: Backend = MemoryBackend(settings.rooms)
+    backend: Backend | None = None
     if options.redis:
         # Only here, because it needs the extra `redis`.
         from .server.rooms.redis import RedisBackend  # noqa: PLC0415
 
-        backend = RedisBackend(options.redis, settings.rooms, node=settings.node)
+        backend = RedisBackend(options.redis, settings.rooms, settings.limits, node=settings.node)
     context = make_ssl(options)
-    # What messages leave behind goes by itself; looking for cycles among all connections for each
-    # few hundred of them costs a tenth of the time.
+    # Messages leave no cycles, and looking for cycles among all connections every few hundred
+    # messages costs a tenth of the time.
     gc.set_threshold(GARBAGE_THRESHOLD)
     async with serve(options.host, options.port, settings, backend=backend, ssl=context) as server:
         print(f"listening on {server.url}", flush=True)
@@ -59,23 +68,42 @@ def _end_in(seconds: float) -> None:
 def print_token(arguments: Sequence[str]) -> int:
     """Make a token; return the exit status."""
     options = parse_token_arguments(arguments)
-    token = make_token(
-        options.secret,
-        options.room,
-        peer=options.peer,
-        rights=options.right or ALL_RIGHTS,
-        lifetime=options.lifetime,
-        once=options.once,
-    )
+    try:
+        token = make_token(
+            options.secret,
+            options.room,
+            peer=options.peer,
+            rights=options.right or ALL_RIGHTS,
+            lifetime=options.lifetime,
+            once=options.once,
+        )
+    except ValueError as error:
+        print(f"can't make a token: {error}", file=sys.stderr)
+        return 2
     print(token)
     return 0
 
 
+def print_files(arguments: Sequence[str]) -> int:
+    """Write the files of a deployment, and print their paths; return the exit status."""
+    options = parse_files_arguments(arguments)
+    try:
+        written = write_files(options.to)
+    except OSError as error:
+        print(f"can't write the files to {options.to}: {error}", file=sys.stderr)
+        return 1
+    print(*written, sep="\n")
+    return 0
+
+
+COMMANDS: Final = {"token": print_token, "files": print_files}
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the server, or make a token; return the exit status."""
+    """Run the server, or another command; return the exit status."""
     arguments = sys.argv[1:] if arguments is None else arguments
-    if arguments[:1] == ["token"]:
-        return print_token(arguments[1:])
+    if arguments and arguments[0] in COMMANDS:
+        return COMMANDS[arguments[0]](arguments[1:])
     options = parse_arguments(arguments)
     configure(options.log_level, options.log_format)
     raise_limit(options.max_connections)

@@ -1,8 +1,8 @@
-"""Ending tasks and steps for sure: one cancellation may get lost.
+"""Cancels tasks until they end, because one cancellation may get lost.
 
-Before Python 3.12, `asyncio.wait_for` returns its result, and forgets that it was canceled, if what
-it waits for is ready in the same turn of the loop. Whoever uses it, as redis-py does for each
-command, goes on then as if nothing had been asked.
+Before Python 3.12, `asyncio.wait_for` returns its result and drops the cancellation if the awaited
+future is ready in the same turn of the loop. Its callers, such as redis-py at each command, then
+continue.
 """
 
 import asyncio
@@ -13,18 +13,18 @@ __all__ = ["end", "finish_within"]
 
 Result = TypeVar("Result")
 
-# How long a task may take to clean up after a cancellation, before there is another one.
+# How long a task may take to clean up before it is cancelled again, in seconds.
 AGAIN: Final = 0.25
-# How long a task is waited for, which does nothing that takes time once it is canceled.
+# How long to wait for a task that only has to clean up, in seconds.
 PATIENCE: Final = 5.0
 
 
 async def end(tasks: Iterable[asyncio.Future[Any]], within: float = PATIENCE) -> bool:
-    """Cancel tasks again and again, until they have ended, with whatever that is.
+    """Cancel tasks repeatedly until all have ended, with any result.
 
     Args:
         tasks: The tasks.
-        within: For how many seconds to try.
+        within: How many seconds to try.
 
     Returns:
         Whether all have ended.
@@ -45,24 +45,24 @@ async def end(tasks: Iterable[asyncio.Future[Any]], within: float = PATIENCE) ->
 
 
 async def finish_within(seconds: float, step: Coroutine[Any, Any, Result]) -> Result:
-    """Return what a step returns.
+    """Run a coroutine and return its result.
 
-    Unlike in `asyncio.timeout`, a step that loses its cancellation isn't waited for.
+    Unlike `asyncio.timeout`, it doesn't wait for a coroutine that loses its cancellation.
 
     Raises:
-        TimeoutError: It takes longer.
+        TimeoutError: The coroutine takes longer.
     """
     task = asyncio.ensure_future(step)
     try:
         await asyncio.wait([task], timeout=seconds)
         if not task.done():
-            raise TimeoutError(f"it takes longer than {seconds:g} s")
+            raise TimeoutError(f"no result within {seconds:g} s")
     finally:
         await end([task], within=2 * AGAIN)
     return task.result()
 
 
 def _look_at(task: asyncio.Future[Any]) -> None:
-    # Otherwise asyncio would tell of an exception that nobody has seen.
+    # Otherwise asyncio logs that the exception was never retrieved.
     if not task.cancelled():
         task.exception()

@@ -1,10 +1,10 @@
-"""What can go wrong in signaling.
+"""The errors of the signaling.
 
 SignalingError
-├── BadMessage          the other side sent something malformed
+├── BadMessage          the other side sent a malformed message
 ├── SignalingClosed     the connection to the server is closed, or was never opened
-├── NoPeer              there is no such peer in the room, or not exactly one to send to
-└── ServerError         the server refused something; `code` says what
+├── NoPeer              no peer, or more than one, could be the receiver
+└── ServerError         the server refused something; see its `code`
 """
 
 __all__ = ["BadMessage", "NoPeer", "ServerError", "SignalingClosed", "SignalingError"]
@@ -15,10 +15,10 @@ class SignalingError(Exception):
 
 
 class BadMessage(SignalingError):
-    """A message is malformed: its sender's mistake.
+    """A message is malformed, by a mistake of its sender.
 
     Attributes:
-        ref: The `seq` of the message, or None if it isn't known.
+        ref: The `seq` of the message, or None if it is unknown.
     """
 
     def __init__(self, message: str, ref: int | None = None) -> None:
@@ -31,7 +31,7 @@ class SignalingClosed(SignalingError):
 
 
 class NoPeer(SignalingError):
-    """There is no such peer in the room, or not exactly one that could be meant."""
+    """No peer of the room, or more than one, could be the receiver."""
 
 
 class ServerError(SignalingError):
@@ -39,9 +39,9 @@ class ServerError(SignalingError):
 
     Attributes:
         code: One of `messages.ERROR_CODES`.
-        reason: Why, as a sentence.
-        ref: The `seq` of the message that was refused, or None.
-        retry_after: After how many seconds it may be tried again, or None.
+        reason: A sentence.
+        ref: The `seq` of the refused message, or None.
+        retry_after: The time until the client may try again, in seconds, or None.
     """
 
     def __init__(

@@ -1,8 +1,7 @@
-"""Connections of `websockets` that can be given up at any time, also when they are already gone.
+"""Connections of `websockets` whose transport can be aborted at any time, even after its end.
 
-asyncio closes a socket that still has something to write when that has been written. Giving up the
-transport after that raises AttributeError, with which `close()` and `send()` of `websockets` then
-end, and so does a handler.
+asyncio closes a socket after its last write. If the transport is aborted after that, asyncio
+raises an AttributeError, which leaves `close()` and `send()` of `websockets`, and ends a handler.
 """
 
 import asyncio
@@ -24,7 +23,7 @@ class _LostTransport:
         return getattr(self._transport, name)
 
     def abort(self) -> None:
-        """Do nothing, because all is done."""
+        """Do nothing: the connection is lost."""
 
 
 def _lost(transport: asyncio.Transport) -> asyncio.Transport:
@@ -32,18 +31,18 @@ def _lost(transport: asyncio.Transport) -> asyncio.Transport:
 
 
 class ClientSocket(ClientConnection):
-    """A client's connection."""
+    """The connection of a client."""
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Note the end."""
+        """Replace the transport by one that can be aborted."""
         super().connection_lost(exc)
         self.transport = _lost(self.transport)
 
 
 class ServerSocket(ServerConnection):
-    """A server's connection."""
+    """The connection of a server."""
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Note the end."""
+        """Replace the transport by one that can be aborted."""
         super().connection_lost(exc)
         self.transport = _lost(self.transport)

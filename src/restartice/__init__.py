@@ -1,7 +1,7 @@
 """ICE restart, W3C negotiation and recovery for aiortc.
 
-`from restartice import RTCPeerConnection` in place of `from aiortc import RTCPeerConnection` is all
-that a program changes. All other names of aiortc are here, too.
+Use `from restartice import RTCPeerConnection` instead of `from aiortc import RTCPeerConnection`.
+All other names of aiortc can be imported from here, too.
 """
 
 from aiortc import (
@@ -61,6 +61,8 @@ from .recovery import (
     AutomaticRestart,
     NetworkChange,
     NetworkMonitor,
+    PathEnds,
+    PathSwitched,
     RecoverySettings,
     RestartEvent,
     RestartFailed,
@@ -89,6 +91,8 @@ __all__ = [
     "MediaStreamTrack",
     "NetworkChange",
     "NetworkMonitor",
+    "PathEnds",
+    "PathSwitched",
     "RTCBundlePolicy",
     "RTCCertificate",
     "RTCConfiguration",

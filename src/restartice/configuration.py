@@ -1,4 +1,4 @@
-"""The configuration of a connection: what it may contain, and what of it may change."""
+"""The configuration of a connection: checks its values, and its changes."""
 
 import datetime as dt
 import re
@@ -31,7 +31,7 @@ SERVER_URL: Final = re.compile(
 
 
 class RTCRtcpMuxPolicy(Enum):
-    """Whether a remote peer has to multiplex RTP and RTCP; aiortc can do nothing else.
+    """Whether a remote peer must multiplex RTP and RTCP, which is all that aiortc supports.
 
     Spec: https://w3c.github.io/webrtc-pc/#rtcrtcpmuxpolicy-enum
     """
@@ -41,16 +41,15 @@ class RTCRtcpMuxPolicy(Enum):
 
 @dataclass
 class RTCConfiguration(AiortcConfiguration):
-    """aiortc's configuration, and those fields of the specification's that it lacks.
+    """aiortc's configuration, with the fields of the specification that it lacks.
 
-    Where aiortc has an enum its values will do, such as `"max-bundle"`.
+    For aiortc's enums you may give their values, such as `"max-bundle"`.
 
     Attributes:
-        rtcpMuxPolicy: `"require"`, the only policy that there is.
-        iceCandidatePoolSize: How many transports may be prepared in advance, 0 to 255. A hint
-            that isn't used: candidates are gathered when a local description is set.
-        certificates: The certificates to use for DTLS, or None for one that is made for this
-            connection.
+        rtcpMuxPolicy: `"require"`, the only policy.
+        iceCandidatePoolSize: The number of transports to prepare in advance, 0 to 255. It has no
+            effect: candidates are gathered when a local description is set.
+        certificates: The certificates for DTLS; None to create one for this connection.
 
     `iceServers`, `bundlePolicy` and `iceTransportPolicy` are aiortc's.
 
@@ -63,10 +62,10 @@ class RTCConfiguration(AiortcConfiguration):
 
 
 def validated(configuration: aiortc.RTCConfiguration | None) -> RTCConfiguration:
-    """Return a copy of a configuration that was found to be valid.
+    """Check a configuration, and return a copy.
 
     Raises:
-        TypeError: A value is none of those allowed.
+        TypeError: A value has the wrong type, or isn't one of its enum.
         IceServerSyntaxError: A server has no URL or a malformed one.
         InvalidAccessError: A TURN server lacks username or credential, or a certificate has
             expired or can't be used with its key.
@@ -89,15 +88,15 @@ def validated(configuration: aiortc.RTCConfiguration | None) -> RTCConfiguration
 
 
 def check_change(old: RTCConfiguration, new: RTCConfiguration, *, described: bool) -> None:
-    """Check what a configuration would change in one that is in force.
+    """Check the changes from the current configuration to a new one.
 
     Args:
-        old: What is in force.
-        new: What shall be.
+        old: The current configuration.
+        new: The new configuration.
         described: Whether a local description was set before.
 
     Raises:
-        InvalidModificationError: It can't be changed.
+        InvalidModificationError: A field differs that can't be changed.
 
     Spec: https://w3c.github.io/webrtc-pc/#dom-rtcpeerconnection-setconfiguration
     """
@@ -115,7 +114,7 @@ def check_change(old: RTCConfiguration, new: RTCConfiguration, *, described: boo
 def in_force(
     configuration: RTCConfiguration, certificates: list[aiortc.RTCCertificate]
 ) -> RTCConfiguration:
-    """Return a copy that can be altered without effect."""
+    """Return a copy of a configuration, with the certificates in use."""
     servers = configuration.iceServers
     return replace(
         configuration,
@@ -158,8 +157,9 @@ def _check_url(url: object, server: RTCIceServer) -> None:
     if not isinstance(server.username, str) or not isinstance(server.credential, str):
         raise InvalidAccessError(f"{url!r} needs a username and a credential")
     # The attribute that carries the username has a limited length. (RFC 8489 section 14.3)
-    if len(server.username.encode()) > USERNAME_LIMIT:
-        raise InvalidAccessError(f"the username for {url!r} must have at most 509 bytes")
+    if (size := len(server.username.encode())) > USERNAME_LIMIT:
+        limit = f"at most {USERNAME_LIMIT} bytes"
+        raise InvalidAccessError(f"the username for {url!r} must have {limit}, not {size}")
 
 
 def _check_certificates(certificates: Iterable[aiortc.RTCCertificate]) -> None:
@@ -168,7 +168,9 @@ def _check_certificates(certificates: Iterable[aiortc.RTCCertificate]) -> None:
             raise TypeError(f"expected an RTCCertificate, got {certificate!r}")
         # If the value of certificate.expires is less than the current time, throw.
         if certificate.expires < dt.datetime.now(tz=dt.UTC):
-            raise InvalidAccessError(f"a certificate expired at {certificate.expires}")
+            raise InvalidAccessError(
+                f"expected a valid certificate, got one that expired at {certificate.expires}"
+            )
         try:
             try_certificate(certificate)
         except SSL.Error as error:

@@ -1,4 +1,4 @@
-"""The event loop that a connection belongs to, and refusing calls from other threads."""
+"""The event loop of a connection; refuses calls from other threads."""
 
 import asyncio
 
@@ -8,20 +8,19 @@ __all__ = ["LoopAffinity"]
 class LoopAffinity:
     """The event loop of a connection: the one in which it is used first.
 
-    Like asyncio's own objects, those of a connection aren't safe to use from other threads: what a
-    call starts there would wait until something else wakes the loop up, or get lost. So such calls
-    are refused.
+    Like asyncio's own objects, a connection can't be used from other threads: the effect of a call
+    would wait until something else wakes the loop up, or be lost. So such calls are refused.
     """
 
     def __init__(self) -> None:
-        # Not the loop in which it is made, which may be another one of the program's.
+        # Not the loop in which it is created, which may be another one.
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def check(self, name: str) -> None:
         """Raise RuntimeError if the loop runs in another thread.
 
         Args:
-            name: What was called, for the message.
+            name: The called method, for the message.
         """
         try:
             running: asyncio.AbstractEventLoop | None = asyncio.get_running_loop()
@@ -30,7 +29,7 @@ class LoopAffinity:
         if running is self._loop is not None:
             return
         if self._loop is None or not self._loop.is_running():
-            # Nothing runs at the same time, as before the loop is started.
+            # The loop isn't running, so nothing happens at the same time.
             self._loop = running or self._loop
             return
         raise RuntimeError(

@@ -18,16 +18,16 @@ __all__ = [
 
 
 class InvalidModificationError(Exception):
-    """A description, or a configuration, was changed in a way that isn't allowed.
+    """The caller changed a part of a description or configuration that can't be changed.
 
-    The caller's mistake. Spec: https://webidl.spec.whatwg.org/#invalidmodificationerror
+    Spec: https://webidl.spec.whatwg.org/#invalidmodificationerror
     """
 
 
 class IceServerSyntaxError(ValueError):
-    """The URL of an ICE server is malformed.
+    """The caller gave a malformed URL of an ICE server.
 
-    The caller's mistake. Spec: https://webidl.spec.whatwg.org/#syntaxerror
+    Spec: https://webidl.spec.whatwg.org/#syntaxerror
     """
 
 
@@ -39,13 +39,12 @@ class CandidateSyntaxError(OperationError, ValueError):
 
 
 class RTCError(OperationError):
-    """Data channels have failed, which is what they emit `error` with.
+    """A data channel has failed, usually by a mistake of the other side: its event `error`.
 
     Attributes:
-        errorDetail: `"data-channel-failure"` if it is one of them, `"sctp-failure"` if it is all.
-        sctpCauseCode: The number of the cause if an ABORT told one, or None.
-
-    Mostly the mistake of the other side.
+        errorDetail: `"data-channel-failure"` if one channel has failed, `"sctp-failure"` if all
+            have.
+        sctpCauseCode: The number of the cause in the ABORT, or None.
 
     Spec: https://w3c.github.io/webrtc-pc/#rtcerror-interface
     """
@@ -60,7 +59,7 @@ class RTCError(OperationError):
 
 
 class SdpSyntaxError(OperationError, ValueError):
-    """A description isn't SDP; `sdpLineNumber` counts from 1. A ValueError, as in aiortc.
+    """A line of a description isn't SDP. A ValueError, as in aiortc; `sdpLineNumber` begins at 1.
 
     Caused by the sender of the description. Spec: https://w3c.github.io/webrtc-pc/#rtcerror-interface
     """
@@ -75,11 +74,11 @@ class SdpSyntaxError(OperationError, ValueError):
 
 
 class InvalidContentError(InvalidAccessError, ValueError):
-    """A description is SDP, but says what can't be. A ValueError, as in aiortc, with its texts.
+    """A description is SDP, but can't be applied. A ValueError, as in aiortc, with its texts.
 
     Attributes:
-        sdpLineNumber: The first line of the media section that is meant, counted from 1, or None.
-            A note of the exception tells it, too.
+        sdpLineNumber: The line that is meant, counted from 1: mostly the first one of a media
+            section. A note of the exception tells it, too. None if no line is to blame.
 
     Caused by the sender of the description. Spec: https://webidl.spec.whatwg.org/#invalidaccesserror
     """
@@ -88,18 +87,18 @@ class InvalidContentError(InvalidAccessError, ValueError):
         super().__init__(message)
         self.sdpLineNumber = line
         if line is not None:
-            self.add_note(f"in the media section that begins in line {line}")
+            self.add_note(f"in line {line}, or the media section that begins there")
 
     def __reduce__(self) -> tuple[type[Self], tuple[str, int | None]]:
         return type(self), (str(self), self.sdpLineNumber)
 
 
 def tls_reason(error: SSL.Error) -> str:
-    """Return what OpenSSL says of an error, in a sentence without keys."""
+    """Return the reason of an error of OpenSSL, as a sentence without keys."""
     if isinstance(error, SSL.ZeroReturnError):
         return "the peer has ended it"
     if isinstance(error, SSL.SysCallError) or not error.args or not error.args[0]:
-        return "OpenSSL can't go on"
+        return "OpenSSL can't continue"
     said = ", ".join(dict.fromkeys(text for _, _, text in error.args[0]))
     if "alert" in said:
         return f"the peer has refused it ({said})"

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import aiortc
-from aiortc import InvalidAccessError, RTCSessionDescription
+from aiortc import RTCSessionDescription
 
 from .configuration import RTCConfiguration, validated
 from .events import Emitter
@@ -18,8 +18,7 @@ from .negotiation.core import Core
 from .sdp import description as sdp
 from .seam import HookedPeerConnection
 from .settings import IceSettings
-from .stats import transport_statistics
-from .transports.dtls import RTCDtlsTransport
+from .stats import track_statistics, with_transport_statistics
 
 __all__ = ["RTCPeerConnection"]
 
@@ -27,23 +26,26 @@ __all__ = ["RTCPeerConnection"]
 class RTCPeerConnection(Emitter, HookedPeerConnection):
     """A WebRTC connection between the local computer and a remote peer.
 
-    aiortc's, to be used in its place, with ICE restart: `restartIce()`, `createOffer(iceRestart=)`,
-    and the `negotiationneeded` event.
+    Use it in place of aiortc's. It adds ICE restart (`restartIce()`, `createOffer(iceRestart=)`)
+    and the event `negotiationneeded`.
 
-    Events, beside aiortc's:
+    Events, besides aiortc's:
 
-    - `negotiationneeded`, without payload. A listener that is a coroutine function begins in a
-      later turn, when an offer may be coming in; it has to look at that and at `signalingState`.
-    - `icecandidate`, with a candidate to be sent to the remote peer. One whose `candidate` is empty
-      ends those of its generation; None says that all gathering is done, and needn't be sent.
+    - `negotiationneeded`, without an argument. Make an offer in its listener. If the listener is a
+      coroutine function, it begins in a later turn of the loop, when an offer of the other side
+      may have come in, so check `signalingState` first.
+    - `icecandidate`, with a candidate. Send it to the other side, also the one whose `candidate`
+      is empty, which ends its generation. Don't send None, which means that all gathering is
+      complete.
     - `icecandidateerror`, with a `RTCPeerConnectionIceErrorEvent`.
 
-    It belongs to the event loop in which it is used first. What changes it, or a transceiver,
-    sender or channel of it, raises RuntimeError in other threads while that loop runs.
+    A connection belongs to the event loop in which it is used first. While that loop runs, methods
+    that change the connection, or a transceiver, sender or channel of it, raise RuntimeError in
+    other threads.
 
     Args:
-        configuration: An optional `RTCConfiguration`.
-        iceSettings: Timings of ICE.
+        configuration: The configuration; by default aiortc's.
+        iceSettings: The settings of ICE; by default `IceSettings()`.
 
     Spec: https://w3c.github.io/webrtc-pc/#rtcpeerconnection-interface
     """
@@ -59,6 +61,10 @@ class RTCPeerConnection(Emitter, HookedPeerConnection):
         super().__init__(validated(configuration))
         self._core = Core(self, iceSettings or IceSettings())
 
+    def __repr__(self) -> str:
+        """Return its name in the log."""
+        return self._core.log.object_name
+
     # Descriptions.
 
     @property
@@ -67,7 +73,7 @@ class RTCPeerConnection(Emitter, HookedPeerConnection):
 
         Spec: https://w3c.github.io/webrtc-pc/#dom-peerconnection-currentlocaldescription
         """
-        return sdp.render(self._core.all_descriptions().current_local)
+        return sdp.render(self._core.mask.descriptions.current_local)
 
     @property
     def pendingLocalDescription(self) -> RTCSessionDescription | None:
@@ -75,7 +81,7 @@ class RTCPeerConnection(Emitter, HookedPeerConnection):
 
         Spec: https://w3c.github.io/webrtc-pc/#dom-peerconnection-pendinglocaldescription
         """
-        return sdp.render(self._core.all_descriptions().pending_local)
+        return sdp.render(self._core.mask.descriptions.pending_local)
 
     @property
     def localDescription(self) -> RTCSessionDescription:
@@ -93,7 +99,7 @@ class RTCPeerConnection(Emitter, HookedPeerConnection):
 
         Spec: https://w3c.github.io/webrtc-pc/#dom-peerconnection-currentremotedescription
         """
-        return sdp.render(self._core.all_descriptions().current_remote)
+        return sdp.render(self._core.mask.descriptions.current_remote)
 
     @property
     def pendingRemoteDescription(self) -> RTCSessionDescription | None:
@@ -101,7 +107,7 @@ class RTCPeerConnection(Emitter, HookedPeerConnection):
 
         Spec: https://w3c.github.io/webrtc-pc/#dom-peerconnection-pendingremotedescription
         """
-        return sdp.render(self._core.all_descriptions().pending_remote)
+        return sdp.render(self._core.mask.descriptions.pending_remote)
 
     @property
     def remoteDescription(self) -> RTCSessionDescription:
@@ -115,17 +121,17 @@ class RTCPeerConnection(Emitter, HookedPeerConnection):
 
     @property
     def canTrickleIceCandidates(self) -> bool | None:
-        """Whether the remote side takes candidates one by one, or None before it has said so.
+        """Whether the remote side supports trickle ICE; None before a remote description.
 
         Spec: https://w3c.github.io/webrtc-pc/#dom-peerconnection-cantrickleicecandidates
         """
-        description = self._core.pending_remote or self._core.current_remote
+        description = self._core.state.remote
         return None if description is None else sdp.supports_trickle(description)
 
     # Configuration.
 
     def getConfiguration(self) -> RTCConfiguration:
-        """Return a copy of the configuration in force.
+        """Return a copy of the current configuration.
 
         Spec: https://w3c.github.io/webrtc-pc/#dom-rtcpeerconnection-getconfiguration
         """
@@ -134,15 +140,19 @@ class RTCPeerConnection(Emitter, HookedPeerConnection):
     def setConfiguration(self, configuration: aiortc.RTCConfiguration | None = None) -> None:
         """Change the ICE servers and the ICE transport policy, from the next gathering.
 
-        A call that is connected goes on as it is, until restartIce() puts them to use. A
-        configuration that can't be applied changes nothing.
+        The next offer restarts ICE to use them. No `negotiationneeded` fires for that: call
+        restartIce() to use them at once. If the configuration raises an error, nothing changes.
+
+        Args:
+            configuration: The new configuration; None for the default. Begin with
+                getConfiguration(), and change its `iceServers` and `iceTransportPolicy`.
 
         Raises:
             InvalidStateError: The connection is closed.
-            InvalidModificationError: Something else differs from what is in force.
+            InvalidModificationError: Another field differs from the current configuration.
             IceServerSyntaxError: The URL of a server is malformed.
             InvalidAccessError: A TURN server lacks username or credential.
-            TypeError: A value is none of those allowed.
+            TypeError: A value has the wrong type, or isn't one of its enum.
 
         Spec: https://w3c.github.io/webrtc-pc/#dom-rtcpeerconnection-setconfiguration
         """
@@ -152,16 +162,16 @@ class RTCPeerConnection(Emitter, HookedPeerConnection):
     # Negotiation.
 
     def restartIce(self) -> None:
-        """Ask that ICE be restarted on both ends; returns at once.
+        """Request an ICE restart; returns at once.
 
-        It causes `negotiationneeded`, and the next offer to be an ICE restart. What is being
-        transmitted goes on without interruption. The request is remembered until a restart has
-        completed. It has no effect before there is a local description, nor when closed.
+        `negotiationneeded` fires, and the next offer restarts ICE. Media and data continue without
+        interruption. The request is remembered until a restart has completed. The call has no
+        effect before the first local description, or on a closed connection.
 
         Spec: https://w3c.github.io/webrtc-pc/#dom-rtcpeerconnection-restartice
         """
         self._core.home.check("restartIce()")
-        self._core.restart_ice()
+        self._core.restart.make()
 
     async def createOffer(self, *, iceRestart: bool = False) -> RTCSessionDescription:
         """Create an offer.
@@ -170,18 +180,18 @@ class RTCPeerConnection(Emitter, HookedPeerConnection):
             iceRestart: Whether the offer restarts ICE, which it also does after restartIce().
 
         Raises:
-            InvalidStateError: There is a remote offer to be answered, or the connection is closed.
+            InvalidStateError: A remote offer waits for its answer, or the connection is closed.
 
         Spec: https://w3c.github.io/webrtc-pc/#dom-rtcpeerconnection-createoffer
         """
         self._core.home.check("createOffer()")
         core = self._core
         return await core.operations.run(
-            lambda: core.create_offer(ice_restart=iceRestart), core.check_offering
+            lambda: core.offers.create_offer(ice_restart=iceRestart), core.offers.check_offering
         )
 
     async def createAnswer(self) -> RTCSessionDescription:
-        """Create an answer to the remote offer; it restarts ICE where the offer does.
+        """Create an answer to the remote offer; it restarts ICE if the offer does.
 
         Raises:
             InvalidStateError: There is no remote offer, or the connection is closed.
@@ -190,75 +200,85 @@ class RTCPeerConnection(Emitter, HookedPeerConnection):
         """
         self._core.home.check("createAnswer()")
         core = self._core
-        return await core.operations.run(core.create_answer, core.check_answering)
+        return await core.operations.run(core.offers.create_answer, core.offers.check_answering)
 
     async def setLocalDescription(
         self, sessionDescription: RTCSessionDescription | None = None
     ) -> None:
-        """Apply a description that was created, or create the fitting one if there is none given.
+        """Apply a created description; without one, create and apply an offer or answer.
 
-        If something listens to `icecandidate` when this is called, candidates trickle: it returns
-        at once, and they follow as events. Otherwise it returns when they are gathered, as in
-        aiortc, with all of them in the description. Its candidates and bandwidth lines may be
-        edited between creation and this call.
+        With a listener for `icecandidate`, candidates trickle: the call returns at once, and they
+        follow as events. Without one, it returns when all candidates are gathered, as in aiortc,
+        and the description contains them. A program may edit the candidates and bandwidth lines of
+        the description before this call.
+
+        Args:
+            sessionDescription: The result of createOffer() or createAnswer(), a rollback, or None.
 
         Raises:
-            InvalidStateError: The description doesn't fit the signaling state.
-            InvalidModificationError: It isn't the one that was created last.
-            OperationError: None of the ports that `IceSettings` allows is free.
-            ValueError: It is malformed.
+            InvalidStateError: The description doesn't fit the signaling state, or the connection is
+                closed.
+            InvalidModificationError: It isn't the last created description, or an edit of it.
+            OperationError: No port of `IceSettings.port_range` is free.
+            ValueError: The description is malformed.
 
         Spec: https://w3c.github.io/webrtc-pc/#dom-peerconnection-setlocaldescription
         """
         self._core.home.check("setLocalDescription()")
         core = self._core
-        core.hold_candidates()
+        core.local_candidates.hold()
         try:
-            await core.operations.run(
-                lambda: core.set_local_description(sessionDescription),
-                lambda: core.check_local(sessionDescription),
-            )
+            with core.log.refusal("setLocalDescription()"):
+                await core.operations.run(
+                    lambda: core.local_description.set(sessionDescription),
+                    lambda: core.local_description.check(sessionDescription),
+                )
         finally:
-            core.release_candidates_soon()
+            core.local_candidates.release_soon()
 
     async def setRemoteDescription(self, sessionDescription: RTCSessionDescription) -> None:
-        """Apply what the remote side sent. Rolls back an offer of ours if it is an offer, too.
+        """Apply a description of the remote side. An offer rolls back a pending local offer.
 
-        A description that fails leaves everything as it was.
+        If the description raises an error, nothing changes.
+
+        Args:
+            sessionDescription: The peer's offer, answer, provisional answer or rollback.
 
         Raises:
-            InvalidStateError: The description doesn't fit the signaling state.
+            InvalidStateError: The description doesn't fit the signaling state, or the connection is
+                closed.
             InvalidAccessError: It lacks media sections that were negotiated.
             ValueError: It is malformed; for a syntax error the message names the line. Or it has
                 more than 2^20 characters, 65,536 lines or 500 media sections.
             OperationError: There is no codec in common.
-            TypeError: It is no description.
+            TypeError: The argument isn't an RTCSessionDescription.
 
         Spec: https://w3c.github.io/webrtc-pc/#dom-peerconnection-setremotedescription
         """
         self._core.home.check("setRemoteDescription()")
         core = self._core
-        await core.operations.run(
-            lambda: core.set_remote_description(sessionDescription),
-            lambda: core.check_remote(sessionDescription),
-        )
+        with core.log.refusal("setRemoteDescription()"):
+            await core.operations.run(
+                lambda: core.remote_description.set(sessionDescription),
+                lambda: core.remote_description.check(sessionDescription),
+            )
 
     async def addIceCandidate(
         self, candidate: aiortc.RTCIceCandidate | Mapping[str, Any] | None
     ) -> None:
-        """Add a candidate that the remote side sent.
+        """Add a candidate of the remote side.
 
-        It is used for the generation that its `usernameFragment` names, else for the newest. One
-        whose `candidate` is empty ends those of that generation; None, those of all sections.
+        The candidate is added to the generation of its `usernameFragment`, or to the newest one if
+        it has none. An empty `candidate` ends that generation; None ends those of all sections.
 
         Args:
-            candidate: A candidate, aiortc's or restartice's, or the browser's form of one.
+            candidate: A candidate of aiortc or restartice, or a mapping in the browser's form.
 
         Raises:
-            TypeError: It is no candidate.
-            ValueError: It has neither sdpMid nor sdpMLineIndex, or a field is of the wrong type.
-            CandidateSyntaxError: It is malformed.
-            OperationError: It belongs to no media section or generation.
+            TypeError: The argument is none of these.
+            ValueError: It has neither sdpMid nor sdpMLineIndex, or a field has the wrong type.
+            CandidateSyntaxError: The candidate is malformed.
+            OperationError: No media section or generation matches the candidate.
             InvalidStateError: The connection is closed, or there is no remote description, and
                 the candidate has a `usernameFragment`, or is None.
 
@@ -267,43 +287,48 @@ class RTCPeerConnection(Emitter, HookedPeerConnection):
         self._core.home.check("addIceCandidate()")
         added = checked(candidate)
         core = self._core
-        await core.operations.run(
-            lambda: core.add_ice_candidate(added), lambda: core.check_candidate(added)
-        )
+        with core.log.refusal("addIceCandidate()"):
+            await core.operations.run(
+                lambda: core.remote_candidates.add(added),
+                lambda: core.remote_candidates.check(added),
+            )
 
-    # What an application adds.
+    # Tracks and channels.
 
     def addTrack(self, track: aiortc.MediaStreamTrack, *streams: MediaStream | str) -> RTCRtpSender:
-        """Add a track to those which are sent to the remote peer.
+        """Add a track to send to the remote peer.
 
         A transceiver of its kind that has never sent is used for it, or else a new one.
 
         Args:
             track: The track.
-            streams: The streams to announce it in, or their ids. Departure: without any it is in
-                one that all tracks of the connection share, as in aiortc, which browsers' pages
-                rely on; `setStreams()` without arguments takes it out of that.
+            streams: The streams of the track, or their ids. Departure: without any, the track is in
+                a stream that all tracks of the connection share, as in aiortc, because web pages
+                rely on it; call `setStreams()` without arguments to remove it from there.
 
         Raises:
-            InvalidAccessError: It is being sent already.
+            InvalidAccessError: The track has a sender already.
             InvalidStateError: The connection is closed.
 
         Spec: https://w3c.github.io/webrtc-pc/#dom-rtcpeerconnection-addtrack
         """
         self._core.home.check("addTrack()")
-        return self._core.add_track(track, streams)
+        return self._core.local_tracks.add_track(track, streams)
 
     def removeTrack(self, sender: aiortc.RTCRtpSender) -> None:
         """Stop sending a sender's track; its transceiver stays, and can still receive.
 
+        Args:
+            sender: A sender of this connection.
+
         Raises:
-            InvalidAccessError: The sender is another connection's.
+            InvalidAccessError: The sender belongs to another connection.
             InvalidStateError: The connection is closed.
 
         Spec: https://w3c.github.io/webrtc-pc/#dom-rtcpeerconnection-removetrack
         """
         self._core.home.check("removeTrack()")
-        self._core.remove_track(sender)
+        self._core.local_tracks.remove_track(sender)
 
     def addTransceiver(
         self,
@@ -313,16 +338,16 @@ class RTCPeerConnection(Emitter, HookedPeerConnection):
         streams: Iterable[MediaStream | str] | None = None,
         sendEncodings: Iterable[RTCRtpEncodingParameters] | None = None,
     ) -> RTCRtpTransceiver:
-        """Add a transceiver. A section that the remote side offers never is matched with it.
+        """Add a transceiver. It gets a section in our next offer, not one of a remote offer.
 
         Args:
-            trackOrKind: What to send, or `"audio"` or `"video"`.
-            direction: The direction that is wanted.
-            streams: The streams to announce the track in, or their ids; None as for addTrack().
+            trackOrKind: The track to send, or `"audio"` or `"video"`.
+            direction: The wanted direction.
+            streams: The streams of the track, or their ids; None as for addTrack().
             sendEncodings: How to encode the track; only the first is used.
 
         Raises:
-            InvalidAccessError: The track is being sent already.
+            InvalidAccessError: The track has a sender already.
             InvalidStateError: The connection is closed.
             TypeError: The `rid` of an encoding is malformed.
 
@@ -330,30 +355,30 @@ class RTCPeerConnection(Emitter, HookedPeerConnection):
         """
         self._core.home.check("addTransceiver()")
         encodings = usable_encodings(sendEncodings)
-        transceiver = self._core.add_transceiver(trackOrKind, direction, streams)
+        transceiver = self._core.local_tracks.add_transceiver(trackOrKind, direction, streams)
         transceiver.sender._core.encodings = encodings
         return transceiver
 
     def getTransceivers(self) -> list[RTCRtpTransceiver]:  # type: ignore[override]
-        """Return the transceivers, but for those whose stop is negotiated.
+        """Return the transceivers, except those whose stop has been negotiated.
 
         Spec: https://w3c.github.io/webrtc-pc/#dom-rtcpeerconnection-gettransceivers
         """
-        return list(self._core.all_transceivers())
+        return list(self._core.mask.transceivers)
 
     def getSenders(self) -> list[RTCRtpSender]:  # type: ignore[override]
-        """Return the senders of the transceivers whose stop isn't negotiated.
+        """Return the senders, except those whose transceiver's stop has been negotiated.
 
         Spec: https://w3c.github.io/webrtc-pc/#dom-rtcpeerconnection-getsenders
         """
-        return [t.sender for t in self._core.all_transceivers() if not t._core.stopped]
+        return [t.sender for t in self._core.mask.transceivers if not t._core.stopped]
 
     def getReceivers(self) -> list[RTCRtpReceiver]:  # type: ignore[override]
-        """Return the receivers of the transceivers whose stop isn't negotiated.
+        """Return the receivers, except those whose transceiver's stop has been negotiated.
 
         Spec: https://w3c.github.io/webrtc-pc/#dom-rtcpeerconnection-getreceivers
         """
-        return [t.receiver for t in self._core.all_transceivers() if not t._core.stopped]
+        return [t.receiver for t in self._core.mask.transceivers if not t._core.stopped]
 
     def createDataChannel(  # noqa: PLR0917  aiortc's signature
         self,
@@ -368,16 +393,19 @@ class RTCPeerConnection(Emitter, HookedPeerConnection):
         """Create a data channel.
 
         Args:
-            label: Its name.
-            maxPacketLifeTime: For how many milliseconds a message is sent again, or None for ever.
-            maxRetransmits: How often a message is sent again, or None for ever.
+            label: Its name, of at most 65,535 bytes.
+            maxPacketLifeTime: How many milliseconds after send() a message may still be sent or
+                repeated; None for no limit.
+            maxRetransmits: How often a message is repeated at most; None for no limit.
             ordered: Whether messages arrive in the order in which they were sent.
-            protocol: The name of the protocol that is spoken over it.
-            negotiated: Whether both programs create it, with the same id, and neither announces it.
-            id: Its number; None lets one be chosen.
+            protocol: The name of its protocol, of at most 65,535 bytes.
+            negotiated: Whether both programs create it, with the same id. Otherwise it is announced
+                to the peer.
+            id: Its number, from 0 to 65,534, if `negotiated`; None for any free one.
 
         Raises:
             InvalidStateError: The connection is closed.
+            TypeError: A name is too long.
             ValueError: The arguments contradict each other.
 
         Spec: https://w3c.github.io/webrtc-pc/#dom-peerconnection-createdatachannel
@@ -385,7 +413,7 @@ class RTCPeerConnection(Emitter, HookedPeerConnection):
         self._core.home.check("createDataChannel()")
         core = self._core
         core.raise_if_closed()
-        with core.sctp_if_needed():
+        with core.data_channels.sctp_if_needed():
             channel = super().createDataChannel(
                 label, maxPacketLifeTime, maxRetransmits, ordered, protocol, negotiated, id
             )
@@ -395,37 +423,31 @@ class RTCPeerConnection(Emitter, HookedPeerConnection):
     async def getStats(
         self, selector: aiortc.MediaStreamTrack | None = None
     ) -> aiortc.RTCStatsReport:
-        """Return statistics of the connection, or of what sends or receives a track.
+        """Return the statistics of the connection, or of the sender or receiver of a track.
 
-        Beside aiortc's of RTP streams there are, for each transport, a `transport`, its
+        Besides aiortc's entries of RTP streams, each transport has a `transport`, its
         `candidate-pair`s, and its `local-candidate`s and `remote-candidate`s.
 
+        Args:
+            selector: A track with exactly one sender or receiver, or None for the connection.
+
         Raises:
-            InvalidAccessError: None sends or receives the track, or more than one does.
+            InvalidAccessError: The track has no sender or receiver, or more than one.
 
         Spec: https://w3c.github.io/webrtc-pc/#dom-rtcpeerconnection-getstats
         """
         if selector is None:
-            everything = await super().getStats()
-            for transport in self._core.dtls_transports:
-                assert isinstance(transport, RTCDtlsTransport)
-                for stats in transport_statistics(transport):
-                    everything.add(stats)
-            return everything
-        users: list[Any] = [*self.getSenders(), *self.getReceivers()]
-        found = [user for user in users if user.track is selector]
-        if len(found) != 1:
-            raise InvalidAccessError(f"{len(found)} senders and receivers have the track")
-        report: aiortc.RTCStatsReport = await found[0].getStats()
-        return report
+            report = await super().getStats()
+            return with_transport_statistics(report, self._core.state.dtls_transports)
+        return await track_statistics(selector, [*self.getSenders(), *self.getReceivers()])
 
     async def close(self) -> None:
-        """End ICE processing, streams and channels. An operation under way has no effect.
+        """End ICE, tracks and channels. A running operation has no effect.
 
-        It is closed at once; what is awaited is the end of its tasks, and that TURN servers have
-        got their addresses back, or haven't answered within `IceSettings.release_timeout`. A caller
-        that is cancelled doesn't cancel the closing. What fails to end is logged, and keeps nothing
-        else open.
+        The connection is closed at once. The call returns when its tasks have ended, and TURN
+        servers have confirmed the release of their addresses, or `IceSettings.release_timeout` is
+        over. Cancelling the call doesn't cancel the closing. If a part fails to end, this is
+        logged, and the others end.
 
         Spec: https://w3c.github.io/webrtc-pc/#dom-rtcpeerconnection-close
         """

@@ -1,35 +1,18 @@
-"""What the specification's interface has no word for."""
+"""The settings of ICE that the specification doesn't have."""
 
 import math
-from collections.abc import Callable, Collection
-from dataclasses import dataclass
-from typing import Final
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import Field, dataclass, field, fields
+from types import NoneType
+from typing import Any, Final, get_args
 
-__all__ = ["IceSettings", "InterfaceFilter"]
+__all__ = ["IceSettings", "InterfaceFilter", "NetworkPreference"]
 
-# The names of interfaces, or a function that is given the name and the address.
+# The names of interfaces, or a function of the name and the address.
 InterfaceFilter = Collection[str] | Callable[[str, str], bool]
-
-TIMES: Final = (
-    "check_timeout",
-    "check_repetition",
-    "drain_time",
-    "drain_silence",
-    "drain_timeout",
-    "silence_timeout",
-    "probe_timeout",
-    "stall_tolerance",
-    "gathering_timeout",
-    "server_timeout",
-    "server_grace",
-    "release_timeout",
-    "video_patience",
-)
-OPTIONAL_TIMES: Final = ("consent_interval", "consent_lifetime", "failed_timeout")
-
-
-COUNTS: Final = ("probes", "drain_limit")
-SWITCHES: Final = ("loopback_candidates", "follow_networks")
+# Patterns of the names of interfaces, best first, or a function of the name and the address.
+NetworkPreference = Sequence[str] | Callable[[str, str], float]
+Setting = Field[Any]
 
 
 @dataclass(frozen=True)
@@ -37,67 +20,75 @@ class IceSettings:
     """ICE settings. Times are in seconds; the defaults suit most programs.
 
     Attributes:
-        check_timeout: How long the connectivity checks of a generation may take before it has
-            failed. It goes on while there are pairs that haven't been checked, one each 5 ms.
-        check_repetition: After how long a check that wasn't answered is repeated, again and again,
-            once it was sent twice in shorter intervals.
-        drain_time: How long the previous generation's sockets stay open, at least, after a restart
-            has selected a new pair, so that packets under way still arrive.
-        drain_silence: How long they must have been silent, then, before they are closed.
-        drain_timeout: How long they stay open at most, where the other end goes on sending there.
-            After half of that its requests are no longer answered, so that it takes another pair.
-        drain_limit: How many previous generations stay open at a time, each with its sockets. When
-            there are more, the one is closed that has been silent longest. No more than a quarter
-            of the ports of `port_range`.
-        silence_timeout: How long the packets of a connection that had some must have stopped before
-            the other end is asked whether it is still there. Half of it is enough where some came
-            in each quarter of that time, as those of media do.
-        probe_timeout: How long it may take to answer that, and a request for consent. It is more
-            where answers have been seen to take longer.
-        probes: How many of these questions must go without an answer before the transport is
-            `disconnected`; three times as many while packets still come in, and one more where
-            they came only now and then.
-        consent_interval: From one request for consent to the next, on average. None for aioice's
+        check_timeout: How long the connectivity checks of a generation may take before it fails.
+            They continue while there are unchecked pairs, one each 5 ms.
+        check_repetition: The interval at which an unanswered check is repeated, after three shorter
+            ones.
+        drain_time: How long, at least, the sockets of the previous generation stay open after a
+            restart has selected a new pair, so that packets on their way still arrive.
+        drain_silence: How long these sockets must be silent after that before they are closed.
+        drain_timeout: How long, at most, these sockets stay open if the peer still sends on them.
+            After half of it they answer no requests, so the peer changes its pair.
+        drain_limit: The number of previous generations that stay open, each with its sockets. If
+            there are more, the one that has been silent longest is closed. At most a quarter of the
+            ports of `port_range`.
+        silence_timeout: The silence after which the peer is probed, on a connection that was
+            receiving. Half of it is enough if packets came in each quarter of that time, as with
+            media.
+        probe_timeout: How long the answer to a probe, or to a request for consent, may take. It
+            grows if answers have taken longer.
+        probes: The number of unanswered probes after which the transport is `disconnected`; three
+            times as many while packets still come in, and one more if traffic was sporadic.
+        consent_interval: The average interval between requests for consent. None for aioice's
             CONSENT_INTERVAL, 5 s, which a program may have changed.
-        consent_lifetime: How long after the last answer the transport has `failed`. None for that
-            times aioice's CONSENT_FAILURES, 30 s.
-        failed_timeout: How long a connection that has failed waits for a restart before it closes
-            itself, which frees what a peer that has vanished leaves behind; None for ever, even if
-            the program has forgotten it, so that close() is needed. Each restartIce(), and each
-            description that is set, starts the time again.
-        stall_tolerance: How late the event loop may be before what wasn't heard meanwhile is
-            put down to the program, not to the network.
-        gathering_timeout: How long setLocalDescription() waits, at most, for STUN and TURN servers,
-            where it waits for them, which is where nothing listens to `icecandidate`.
-        server_timeout: How long they may take to answer otherwise.
-        server_grace: How long setLocalDescription() waits for the others when one server of each
+        consent_lifetime: How long after the last answer the transport is `failed`. None for the
+            interval times aioice's CONSENT_FAILURES, 30 s.
+        failed_timeout: How long a failed connection waits for a restart before it closes itself
+            and frees its sockets and tasks. None for no limit: then close() is needed, even if the
+            program has dropped the connection. Each restartIce(), and each new description,
+            restarts the time.
+        stall_tolerance: How late the event loop may be. If it is later, silence meanwhile doesn't
+            count as a loss of the network.
+        gathering_timeout: How long, at most, setLocalDescription() waits for STUN and TURN servers.
+            It doesn't wait if there is a listener for `icecandidate`.
+        server_timeout: How long the servers may take to answer with trickle ICE.
+        server_grace: How long setLocalDescription() waits for the other servers when one of each
             kind has answered.
-        release_timeout: How long a TURN server may take to confirm that it has got a relayed
-            address back, which is how long close() waits for it at most.
-        spares: How many pairs between other networks are kept ready beside the one in use, to take
-            over without signaling when that fails; 0 for none. All together are asked if they
-            work every 4 s: with the answers, and what the other end asks, that is a packet each
-            second. While the traffic on the pair in use has stopped for longer than usual, for a
-            second at most, what is sent goes by the best of them, too.
-        follow_networks: Whether a pair is left at once when this host loses its address, and an
-            address that the host gets joins the candidates in use, without a restart. All
-            connections of an event loop watch the host together. Without effect where there are no
-            spares.
-        video_patience: How long a missing packet of video is waited for before its picture is
-            given up and a whole one is asked for.
-        port_range: The first and the last of the UDP ports that are used on this host, for host
-            candidates and towards TURN servers; None for any that is free. A restart needs another
-            one for each address, and for each TURN server, beside the one in use.
-        interfaces: The names of the network interfaces that candidates are gathered on and TURN
-            servers asked from, or a function that is given the name and an address and says whether
-            it is used; None for all. An address that is found on no interface has the empty name.
-        loopback_candidates: Whether 127.0.0.1 is a candidate, too, which lets two programs on a
-            machine without network talk to each other.
+        release_timeout: How long a TURN server may take to confirm the release of a relayed
+            address. close() waits so long at most.
+        spares: The number of pairs between other networks that are kept ready besides the pair in
+            use, to take over without signaling when it fails; 0 for none. They are probed in turn,
+            one every 4 s; with answers and the peer's probes, that is a packet per second. While
+            the traffic on the pair in use pauses for longer than usual, packets are also sent on
+            the best spare, for a second at most.
+        follow_networks: Whether the connection leaves a pair at once when this host loses its
+            address, and adds a new address of the host to its candidates, without a restart. All
+            connections of an event loop share one watcher. It has no effect without spares.
+        turn_mobility: Whether TURN servers are asked, by UDP, to let a relayed address follow this
+            host to another network, when it loses the address that the server knows (RFC 8016).
+            The peer notices nothing of that. coturn supports it with its option `mobility`. A
+            server that refuses is asked for an address once more, which takes a round trip. It has
+            no effect without follow_networks.
+        prefer: Which of this host's networks to use if there is a choice: patterns for the names of
+            interfaces, best first, such as `["eth*", "wlan*", "wwan*"]` (other interfaces come
+            last); or a function that gets a name and an address and returns a number, the lowest
+            for the best. The call switches to a better network when a pair there has answered all
+            probes for 5 s. Each time that the call has to leave this network within 5 minutes, this
+            time doubles, up to 5 minutes. None for no preference. It has no effect without spares.
+        video_patience: How long to wait for a missing video packet. After that its frame is
+            dropped, and a key frame is requested.
+        port_range: The first and the last UDP port for host candidates and for TURN servers on this
+            host; None for any free port. A restart needs another port for each address, and for
+            each TURN server, besides those in use.
+        interfaces: The names of the network interfaces for candidates and TURN servers, or a
+            function that gets a name and an address and returns whether to use it; None for all.
+            An address that is on no interface has the empty name.
+        loopback_candidates: Whether 127.0.0.1 is a candidate, too, so that two programs on a
+            machine without a network can connect.
 
     Raises:
-        ValueError: A time isn't a positive finite number, probes or drain_limit isn't a positive
-            integer, or the
-            ports aren't two in ascending order from 1 to 65535.
+        ValueError: A time isn't a positive finite number, a count isn't a positive integer (spares
+            may be 0), or the ports aren't two in ascending order from 1 to 65535.
         TypeError: A setting has the wrong type.
     """
 
@@ -106,10 +97,10 @@ class IceSettings:
     drain_time: float = 3.0
     drain_silence: float = 1.0
     drain_timeout: float = 10.0
-    drain_limit: int = 64
+    drain_limit: int = field(default=64, metadata={"unit": "generations"})
     silence_timeout: float = 1.0
     probe_timeout: float = 0.5
-    probes: int = 2
+    probes: int = field(default=2, metadata={"unit": "requests"})
     consent_interval: float | None = None
     consent_lifetime: float | None = None
     failed_timeout: float | None = 300.0
@@ -118,59 +109,80 @@ class IceSettings:
     server_timeout: float = 10.0
     server_grace: float = 0.25
     release_timeout: float = 2.0
-    spares: int = 2
+    spares: int = field(default=2, metadata={"unit": "pairs", "least": 0})
     follow_networks: bool = True
+    turn_mobility: bool = False
+    prefer: NetworkPreference | None = None
     video_patience: float = 0.6
-    port_range: tuple[int, int] | None = None
+    port_range: tuple[int, int] | None = field(default=None, metadata={"unit": "UDP ports"})
     interfaces: InterfaceFilter | None = None
     loopback_candidates: bool = False
 
     def __post_init__(self) -> None:
-        given = [name for name in OPTIONAL_TIMES if getattr(self, name) is not None]
-        for name in (*TIMES, *given):
-            value = getattr(self, name)
-            if not (is_number(value) and math.isfinite(value) and value > 0):
-                raise ValueError(f"{name} must be a positive number of seconds, not {value!r}")
-        for name in COUNTS:
-            value = getattr(self, name)
-            if not (is_number(value) and isinstance(value, int) and value > 0):
-                raise ValueError(f"{name} must be a positive integer, not {value!r}")
-        if not (is_number(self.spares) and isinstance(self.spares, int) and self.spares >= 0):
-            raise ValueError(f"spares must be 0 or a positive integer, not {self.spares!r}")
-        for name in SWITCHES:
-            if not isinstance(getattr(self, name), bool):
-                raise TypeError(f"{name} must be a bool")
-        _check_ports(self.port_range)
-        _check_interfaces(self.interfaces)
+        for setting in fields(self):
+            value = getattr(self, setting.name)
+            if value is not None or NoneType not in get_args(setting.type):
+                CHECKS[setting.type](setting, value)
 
 
 def is_number(value: object) -> bool:
-    """Return whether a value is a number, which a bool isn't."""
+    """Return whether a value is a number; a bool doesn't count."""
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _check_ports(ports: object) -> None:
-    if ports is None:
-        return
-    if not (
-        isinstance(ports, tuple)
-        and len(ports) == 2
-        and all(is_number(port) and isinstance(port, int) for port in ports)
-    ):
-        raise TypeError(f"port_range must be a tuple of two ports or None, not {ports!r}")
-    if not 1 <= ports[0] <= ports[1] <= 65535:
-        raise ValueError(f"port_range must be two ports in ascending order, not {ports!r}")
+def _is_integer(value: object) -> bool:
+    return is_number(value) and isinstance(value, int)
 
 
-def _check_interfaces(interfaces: object) -> None:
-    if interfaces is None or callable(interfaces):
-        return
-    # A string is a collection of strings, too, but hardly meant as one.
-    if (
-        isinstance(interfaces, str)
-        or not isinstance(interfaces, Collection)
-        or not all(isinstance(name, str) for name in interfaces)
-    ):
+def _check_time(setting: Setting, value: Any) -> None:
+    if not (is_number(value) and math.isfinite(value) and value > 0):
+        raise ValueError(f"{setting.name} must be a positive number of seconds, not {value!r}")
+
+
+def _check_count(setting: Setting, value: Any) -> None:
+    least = setting.metadata.get("least", 1)
+    if not (_is_integer(value) and value >= least):
+        what = "a positive integer" if least else "0 or a positive integer"
+        raise ValueError(f"{setting.name} must be {what}, not {value!r}")
+
+
+def _check_switch(setting: Setting, value: Any) -> None:
+    if not isinstance(value, bool):
+        raise TypeError(f"{setting.name} must be a bool, not {value!r}")
+
+
+def _check_ports(setting: Setting, value: Any) -> None:
+    if not (isinstance(value, tuple) and len(value) == 2 and all(map(_is_integer, value))):
+        raise TypeError(f"{setting.name} must be a tuple of two ports or None, not {value!r}")
+    if not 1 <= value[0] <= value[1] <= 65535:
+        raise ValueError(f"{setting.name} must be two ports in ascending order, not {value!r}")
+
+
+def _check_interfaces(setting: Setting, value: Any) -> None:
+    # A string is a collection of strings, too, but probably a mistake.
+    is_names = isinstance(value, Collection) and not isinstance(value, str)
+    if not (callable(value) or (is_names and all(isinstance(name, str) for name in value))):
         raise TypeError(
-            f"interfaces must be a collection of names, a function or None, not {interfaces!r}"
+            f"{setting.name} must be a collection of names, a function or None, not {value!r}"
         )
+
+
+def _check_preference(setting: Setting, value: Any) -> None:
+    # A set has no order.
+    is_patterns = isinstance(value, Sequence) and not isinstance(value, str | bytes)
+    if not (callable(value) or (is_patterns and all(isinstance(name, str) for name in value))):
+        raise TypeError(
+            f"{setting.name} must be a sequence of patterns, a function or None, not {value!r}"
+        )
+
+
+# A setting is checked by its type, unless it is None.
+CHECKS: Final[dict[Any, Callable[[Setting, Any], None]]] = {
+    float: _check_time,
+    float | None: _check_time,
+    int: _check_count,
+    bool: _check_switch,
+    tuple[int, int] | None: _check_ports,
+    InterfaceFilter | None: _check_interfaces,
+    NetworkPreference | None: _check_preference,
+}

@@ -1,9 +1,10 @@
-"""What getStats() reports of transports, candidate pairs and candidates, and gathering it."""
+"""The statistics of transports, candidate pairs and candidates for getStats()."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 
 import aioice
+import aiortc
 from aiortc import stats
 from aiortc.stats import RTCStats
 
@@ -15,22 +16,24 @@ __all__ = [
     "RTCIceCandidatePairStats",
     "RTCIceCandidateStats",
     "RTCTransportStats",
-    "transport_statistics",
+    "track_statistics",
+    "with_transport_statistics",
 ]
 
 
 @dataclass
 class RTCTransportStats(stats.RTCTransportStats):
-    """aiortc's statistics of a transport, and those of its ICE.
+    """aiortc's statistics of a transport, with those of its ICE.
 
     Attributes:
         iceState: The state of the ICE transport.
-        iceLocalUsernameFragment: That of the newest generation.
+        iceLocalUsernameFragment: The username fragment of the newest generation.
         selectedCandidatePairId: The `id` of the statistics of the pair in use, or None.
-        selectedCandidatePairChanges: How often another pair was taken into use.
-        iceRestarts: How many restarts have taken over. Not in the specification.
-        packetsDiscarded: How many datagrams have been dropped that weren't the other end's, or none
-            of STUN, DTLS, RTP and RTCP. They are in no other figure. Not in the specification.
+        selectedCandidatePairChanges: How often the pair in use has changed.
+        iceRestarts: The number of completed restarts. Not in the specification.
+        packetsDiscarded: The number of dropped datagrams, from hosts other than the peer, or of
+            none of the protocols STUN, DTLS, RTP and RTCP. No other figure contains them. Not in
+            the specification.
 
     Spec: https://w3c.github.io/webrtc-stats/#transportstats-dict*
     """
@@ -52,21 +55,21 @@ class RTCIceCandidatePairStats(RTCStats):
 
     Attributes:
         transportId: The `id` of the statistics of the transport.
-        localCandidateId: That of the local candidate's.
-        remoteCandidateId: That of the remote candidate's.
+        localCandidateId: The `id` of the statistics of the local candidate.
+        remoteCandidateId: The `id` of the statistics of the remote candidate.
         state: `"frozen"`, `"waiting"`, `"in-progress"`, `"succeeded"` or `"failed"`.
-        nominated: Whether it was nominated, which the pair in use is.
-        packetsSent: Packets of data and media that were sent on it.
-        packetsReceived: Those that were received.
-        bytesSent: Their bytes, without headers of IP and UDP.
-        bytesReceived: The bytes of those that were received.
-        totalRoundTripTime: The sum of all round trip times of checks.
-        currentRoundTripTime: That of the last one.
-        requestsReceived: Checks of the other side.
-        requestsSent: Checks of ours, for consent, too.
-        responsesReceived: Valid answers to these.
-        responsesSent: Answers to the other side's checks.
-        consentRequestsSent: Checks that were sent to keep consent.
+        nominated: Whether it was nominated, as the pair in use is.
+        packetsSent: The number of data and media packets that were sent on it.
+        packetsReceived: The number of data and media packets that were received on it.
+        bytesSent: The bytes of the sent packets, without headers of IP and UDP.
+        bytesReceived: The bytes of the received packets, without headers of IP and UDP.
+        totalRoundTripTime: The sum of the round trip times of all checks.
+        currentRoundTripTime: The round trip time of the last check.
+        requestsReceived: The number of checks from the other side.
+        requestsSent: The number of checks to the other side, including those for consent.
+        responsesReceived: The number of valid answers from the other side.
+        responsesSent: The number of answers to the other side.
+        consentRequestsSent: The number of checks to the other side for consent.
 
     Spec: https://w3c.github.io/webrtc-stats/#candidatepair-dict*
     """
@@ -100,10 +103,10 @@ class RTCIceCandidateStats(RTCStats):
         protocol: `"udp"` or `"tcp"`.
         candidateType: `"host"`, `"srflx"`, `"prflx"` or `"relay"`.
         priority: Its priority. (RFC 8445 section 5.1.2)
-        foundation: The same for candidates of one kind, base and server.
+        foundation: Its foundation, the same for candidates of one kind, base and server.
         relatedAddress: The address that it is derived from, or None.
-        relatedPort: The port of that, or None.
-        usernameFragment: That of its generation.
+        relatedPort: The port that it is derived from, or None.
+        usernameFragment: The username fragment of its generation.
 
     Spec: https://w3c.github.io/webrtc-stats/#icecandidate-dict*
     """
@@ -120,9 +123,36 @@ class RTCIceCandidateStats(RTCStats):
     usernameFragment: str | None
 
 
-def transport_statistics(dtls: RTCDtlsTransport) -> Iterator[RTCStats]:
+def with_transport_statistics(
+    report: aiortc.RTCStatsReport, transports: Iterable[aiortc.RTCDtlsTransport]
+) -> aiortc.RTCStatsReport:
+    """Add the statistics of transports to a report of aiortc's, and return it."""
+    for transport in transports:
+        assert isinstance(transport, RTCDtlsTransport)
+        for found in _transport_statistics(transport):
+            report.add(found)
+    return report
+
+
+async def track_statistics(
+    track: aiortc.MediaStreamTrack, users: Iterable[aiortc.RTCRtpSender | aiortc.RTCRtpReceiver]
+) -> aiortc.RTCStatsReport:
+    """Return the statistics of what sends or receives a track.
+
+    Raises:
+        InvalidAccessError: None of the users does, or more than one.
+    """
+    found = [user for user in users if user.track is track]
+    if len(found) != 1:
+        raise aiortc.InvalidAccessError(
+            f"expected a track of one sender or receiver, got one of {len(found)}"
+        )
+    return await found[0].getStats()
+
+
+def _transport_statistics(dtls: RTCDtlsTransport) -> Iterator[RTCStats]:
     """Yield the statistics of a transport, and of its pairs and candidates."""
-    ice = dtls.transport
+    ice = dtls.transport._core
     basis = transport_stats(dtls)
     selected = ice.selected_pair
     carrier, *newer = ice.generations
@@ -175,7 +205,7 @@ def _pair(
 ) -> RTCStats:
     local, remote = _candidate_ids(basis.id, generation, pair)
     checks = generation.connection.checks_of(pair)
-    traffic = dtls.transport.traffic.of(pair)
+    traffic = dtls.transport._core.traffic.of(pair)
     return RTCIceCandidatePairStats(
         timestamp=basis.timestamp,
         type="candidate-pair",

@@ -126,7 +126,7 @@ class Suite:
         options = [part for plugin in plugins for part in ("-p", plugin)]
         # Neither this project's configuration nor a conftest.py of it applies there.
         alone = ["-c", "pyproject.toml", "--rootdir", ".", "--confcutdir", "."]
-        return [sys.executable, "-m", "pytest", "-q", "--timeout=60", *alone, *options]
+        return [sys.executable, "-m", "pytest", "-q", "--timeout=300", *alone, *options]
 
 
 def surprises(results: Results, listed: dict[str, Difference]) -> set[str]:

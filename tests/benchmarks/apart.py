@@ -21,6 +21,9 @@ __all__ = ["far", "near"]
 PROBE: Final = str(Path(__file__).with_name("probe.py"))
 INTERVAL: Final = 0.005
 SETTLING: Final = 0.5
+# How often it is looked if all messages are there, with a pause in between: a process that gets no
+# time looks less often, and doesn't give up any sooner.
+LOOKS: Final = 50
 
 
 class Peer:
@@ -59,7 +62,8 @@ class Peer:
     def open_channel(self) -> None:
         """Open the channel of the numbered messages."""
         channel = self.stack.unreliable(self.pc, "benchmark")
-        self.stack.on(channel, "open", lambda _: self._use(channel))
+        self._receive(channel)
+        self.stack.on(channel, "open", lambda _: self._begin_sending(channel))
 
     def tell(self, **values: Any) -> None:
         """Tell the other end something."""
@@ -95,11 +99,18 @@ class Peer:
         recent = [at for at in self._arrivals if at >= since]
         return 1000 * max((b - a for a, b in pairwise(recent)), default=seconds)
 
-    async def report(self) -> dict[str, int]:
-        """Send no more data, and return what was sent and what came in."""
+    def stop(self) -> int:
+        """Send no more data; return how many messages were sent."""
         if self._sending is not None:
             self._sending.cancel()
-        await asyncio.sleep(SETTLING)
+        return self._sent
+
+    async def report(self, expected: int) -> dict[str, int]:
+        """Wait for the messages that were sent, and return what was sent and what came in."""
+        for _ in range(LOOKS):
+            if len(self._arrivals) > expected:
+                break
+            await asyncio.sleep(SETTLING / LOOKS)
         stats = [s for s in (await self.pc.getStats()).values() if str(s.type) == "inbound-rtp"]
         return {
             "sent": self._sent,
@@ -116,7 +127,13 @@ class Peer:
         self._writer.close()
 
     def _use(self, channel: Any) -> None:
+        self._receive(channel)
+        self._begin_sending(channel)
+
+    def _receive(self, channel: Any) -> None:
         self.stack.on(channel, "message", lambda _: self._arrivals.append(time.perf_counter()))
+
+    def _begin_sending(self, channel: Any) -> None:
         self._sending = asyncio.ensure_future(self._send(channel))
         self.opened.set_result(None)
 
@@ -186,8 +203,10 @@ async def _measure(peer: Peer, count: int) -> dict[str, list[float]]:
         taken.append(await peer.restart())
         await asyncio.sleep(max(0.0, began + SETTLING - time.perf_counter()))
         gaps.append(await _gap(peer, time.perf_counter() - began))
-    peer.tell(do="report")
-    one, other = await asyncio.gather(peer.report(), peer.expect("report"))
+    peer.tell(do="stop")
+    theirs = int(await peer.expect("stopped"))
+    peer.tell(do="report", expected=peer.stop())
+    one, other = await asyncio.gather(peer.report(theirs), peer.expect("report"))
     sent, received, packets, lost = (float(one[name] + other[name]) for name in one)
     return {
         "time (ms)": taken,
@@ -232,5 +251,7 @@ async def _tell_switched(peer: Peer, _: dict[str, Any]) -> None:
 async def _obey(peer: Peer, order: dict[str, Any]) -> None:
     if order["do"] == "gap":
         peer.tell(gap=peer.longest_gap(order["seconds"]))
+    elif order["do"] == "stop":
+        peer.tell(stopped=peer.stop())
     else:
-        peer.tell(report=await peer.report())
+        peer.tell(report=await peer.report(order["expected"]))

@@ -13,6 +13,13 @@ HERE: Final = Path(__file__).parent
 GROWTH: Final = (1, 10, 50, 100)
 OURS: Final = "restartice"
 ALL: Final = (OURS, "aiortc", "libwebrtc")
+PER_CPU: Final = "data per second of processor time (MB)"
+# The messages of a data channel: how many bytes, and how many of them.
+SIZES: Final = {
+    "data, 64 B": (64, 20_000),
+    "data, 1 KiB": (1024, 5000),
+    "data, 16 KiB": (16_384, 500),
+}
 
 
 @dataclass(frozen=True)
@@ -57,7 +64,10 @@ TARGETS: Final = (
     Target("checks, 33 addresses each", "time (ms)", "aiortc", 0.25),
     Target("recovery, interface gone", "silence (s)", "libwebrtc", 0.15),
     Target("recovery, packets vanish", "silence (s)", "libwebrtc", 0.4),
-    Target("throughput", "throughput (MB/s)", "aiortc", 0.98, at_least=True),
+    Target("data, 64 B", PER_CPU, "aiortc", 6, at_least=True),
+    Target("data, 1 KiB", PER_CPU, "aiortc", 2.5, at_least=True),
+    Target("data, 1 KiB", PER_CPU, "libwebrtc", 0.33, at_least=True),
+    Target("data, 16 KiB", PER_CPU, "aiortc", 2.5, at_least=True),
 )
 
 
@@ -87,8 +97,7 @@ OVERVIEW: Final = (
     ("restart, two processes", "lost (RTP packets)"),
     ("recovery, interface gone", "silence (s)"),
     ("recovery, packets vanish", "silence (s)"),
-    ("throughput", "throughput (MB/s)"),
-    ("throughput", "processor time per message (µs)"),
+    *((name, series) for name in SIZES for series in (PER_CPU, "throughput (MB/s)")),
     ("RTP", "RTP packets per second of processor time"),
     ("guard", "lost to the guard (%)"),
     ("guard", "processor time to drop a datagram (µs)"),
@@ -162,7 +171,11 @@ def _restarts(times: Callable[[int], int]) -> list[Case]:
 def _costs(times: Callable[[int], int]) -> list[Case]:
     pair = (OURS, "aiortc")
     return [
-        *(_probe("throughput", "throughput", s, count=times(5000)) for s in pair),
+        *(
+            _probe("throughput", name, s, count=times(count), size=size)
+            for name, (size, count) in SIZES.items()
+            for s in ALL
+        ),
         *(_probe("rtp", "RTP", s, count=times(3000)) for s in pair),
         _probe("guard", "guard", OURS, count=times(2000)),
         _probe("soak", "soak", OURS, count=times(100_000)),

@@ -24,7 +24,7 @@ BARS: Final = (
     ("set-up, trickle", "time (ms)"),
     ("recovery, interface gone", "silence (s)"),
     ("recovery, packets vanish", "silence (s)"),
-    ("throughput", "throughput (MB/s)"),
+    ("data, 1 KiB", "data per second of processor time (MB)"),
 )
 COLORS: Final = {
     "restartice": "#2a7f62",

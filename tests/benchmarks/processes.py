@@ -10,7 +10,7 @@ from typing import Final
 
 __all__ = ["ServerProcess", "start_echo", "start_signaling"]
 
-DEADLINE: Final = 30.0
+DEADLINE: Final = 90.0
 ECHO: Final = """
 import asyncio
 from websockets.asyncio.server import serve

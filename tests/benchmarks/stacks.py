@@ -15,7 +15,7 @@ __all__ = ["STACKS", "Link", "Stack", "Switch", "load"]
 Handler = Callable[[Any], None]
 UFRAG: Final = re.compile(r"a=ice-ufrag:(\S+)")
 STACKS: Final = {"restartice": "restartice", "aiortc": "aiortc", "libwebrtc": "webrtc"}
-DEADLINE: Final = 40.0
+DEADLINE: Final = 90.0
 
 
 class Stack:

@@ -6,7 +6,7 @@ import pytest
 
 from cuttable import CuttableLoop
 
-DEADLINE = 10.0
+DEADLINE = 60.0
 
 
 class Inbox(asyncio.DatagramProtocol):

@@ -44,7 +44,7 @@ def ask(url: str, headers: dict[str, str] | None = None, body: bytes | None = No
     """Return the status of the answer."""
     request = urllib.request.Request(url, body, headers or {})  # noqa: S310  http
     try:
-        with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310
+        with urllib.request.urlopen(request, timeout=120) as answer:  # noqa: S310
             return int(answer.status)
     except urllib.error.HTTPError as error:
         error.close()

@@ -23,7 +23,7 @@ __all__ = ["Realm", "scripts"]
 
 JS = Path(__file__).parent / "js"
 STACK = 4 * 1024 * 1024
-CLOSING_LIMIT = 3.0
+CLOSING_LIMIT = 20.0
 UNDEFINED = object()
 SCRIPT = re.compile(
     r"""<script(?:\s+src\s*=\s*["']?(?P<src>[^"'>\s]+)["']?)?[^>]*>(?P<text>.*?)</script>""",

@@ -15,7 +15,7 @@ from conformance.page import PageResult, run_page
 from conformance.realm import Realm
 from conformance.report import as_json, as_markdown
 
-DEADLINE = 30.0
+DEADLINE = 120.0
 # As much of testharness.js as the bridge itself needs.
 HARNESS = """
 const states = new Set(), completions = new Set(), tests = [];

@@ -19,6 +19,7 @@ READMES = [
 FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 INDENTED = re.compile(r"(?:^    .+\n)+", re.MULTILINE)
 STARTS = ("./", ".ci/", "python ", "pip ", "export ", "tests/", "redis-server", "RESTARTICE_")
+ENVIRONMENT = ".venv/bin/"
 
 
 @dataclass(frozen=True)
@@ -56,4 +57,5 @@ def commands(path: Path) -> list[str]:
     lines = "".join(block.text for block in blocks(path, "bash")).splitlines()
     lines += [line.strip() for part in indented for line in part.splitlines()]
     lines = [line.partition("$ ")[2].strip() if "$ " in line else line for line in lines]
+    lines = [line.removeprefix(ENVIRONMENT) for line in lines]
     return [line for line in lines if line.startswith(STARTS)]

@@ -8,7 +8,7 @@ import connecting
 from restartice import RTCPeerConnection
 from restartice_signaling import Negotiator, WebSocketSignaling, serve
 
-DEADLINE = 30.0
+DEADLINE = 120.0
 Names = dict[str, Any]
 
 

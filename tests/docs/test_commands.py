@@ -16,6 +16,7 @@ OPTION = re.compile(r"--[a-z][\w-]*")
 FILES = [path for path in (*READMES, *PAGES) if commands(path)]
 # Programs of others, which the documentation of this one needn't explain.
 OTHERS = {"redis-server", "mkdocs", "pytest"}
+SUBCOMMANDS = {"check", "files", "token"}
 # What scripts start that make a virtual environment first.
 STARTED = {
     "./examples/demo": "examples/two_peers.py",
@@ -36,7 +37,7 @@ def words_of(command: str) -> list[str]:
 @cache
 def help_of(*program: str) -> str:
     result = subprocess.run(
-        [*program, "--help"], cwd=ROOT, capture_output=True, text=True, timeout=60, check=True
+        [*program, "--help"], cwd=ROOT, capture_output=True, text=True, timeout=250, check=True
     )
     return result.stdout
 
@@ -44,7 +45,7 @@ def help_of(*program: str) -> str:
 def program_of(words: list[str]) -> tuple[str, ...]:
     """Return how to start the program that a command runs, to ask it for help."""
     if words[:2] == ["python", "-m"]:
-        subcommand = words[3:4] if words[3:4] == ["token"] else []
+        subcommand = words[3:4] if words[3:4] and words[3] in SUBCOMMANDS else []
         return (sys.executable, "-m", words[2], *subcommand)
     return (sys.executable, STARTED.get(words[0]) or words[1])
 

@@ -95,8 +95,10 @@ def test_settings_are_complete() -> None:
     page = settings_page.make_page()
     for cls, _ in settings_page.CLASSES:
         for field in cls.__dataclass_fields__:
-            assert re.search(rf"^\| `{field}` \| [^|]+ \| [^|]* \| [^|]+ \|$", page, re.MULTILINE)
+            row = rf"^\| `{field}` \| [^|]+ \| [^|]* \|( [^|]* \|)? [^|]+ \|$"
+            assert re.search(row, page, re.MULTILINE)
     assert "| `check_timeout` | `15.0` | s | How long the connectivity checks" in page
+    assert "| `max_peers` | `8` | peers | `--max-peers` | The most peers in a room. |" in page
 
 
 def test_the_layout_names_each_module_and_draws_each_room() -> None:
@@ -110,6 +112,13 @@ def test_the_layout_names_each_module_and_draws_each_room() -> None:
                 f"### `{module.name}`" in page
             ), module.name
             assert picture.count(f">{module.room}<") == 1
+
+
+def test_the_layout_leads_from_the_specification_to_modules() -> None:
+    found = set(re.findall(r"`((?!tests/)\w+/\w+)`", layout_page.TEMPLATE.read_text()))
+    known = {m.name.replace(".", "/") for m in layout_page.read_modules(layout_page.PACKAGES[0])}
+    assert len(found) > 12
+    assert found <= known
 
 
 def test_rooms_that_import_each_other_have_no_floors() -> None:

@@ -15,7 +15,7 @@ from aiortc import RTCSessionDescription
 from restartice import RTCPeerConnection
 
 LAUNCH = Path(__file__).parent / "launch.py"
-DEADLINE = 60.0
+DEADLINE = 120.0
 # Descriptions are lines of some kilobytes.
 LIMIT = 1 << 20
 

@@ -1,7 +1,6 @@
 """aiortc's own examples, as processes of their own, run with the one import changed."""
 
 import asyncio
-import socket
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from importlib.metadata import version
@@ -23,6 +22,7 @@ from connecting import (
 from dropin.examples import AFTER, BEFORE, adopt_examples, changed_lines
 from dropin.media import count_frames, make_film, receive
 from dropin.program import Program
+from ports import free_port
 from restartice import RTCPeerConnection
 
 RESTARTS = 3
@@ -46,11 +46,6 @@ def film(cache: Path) -> Path:
 @pytest.fixture(scope="module")
 def silent_film(cache: Path) -> Path:
     return make_film(cache / "film.ts", "libx264", sound=False)
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
 
 
 class Received:

@@ -7,11 +7,14 @@ import pytest
 
 from benchmarks.figures import Summary
 from benchmarks.load import run, table
-from benchmarks.measurements import MEASUREMENTS
+from benchmarks.measurements import MEASUREMENTS, Measured
 from benchmarks.plan import TARGETS, plan
 from benchmarks.report import Results, overview, summarize, targets_table
 from benchmarks.report import table as report_table
 from benchmarks.stacks import load
+from kernel import overflowed
+
+TRIES = 3
 
 
 @pytest.mark.parametrize(
@@ -39,12 +42,22 @@ async def test_each_measurement_measures(
 ) -> None:
     # For what runs in a process of its own.
     monkeypatch.setenv("RESTARTICE_LOOPBACK", "1")
-    measured = await MEASUREMENTS[measurement](load(stack), **options)
+    measured = await measure(measurement, stack, options)
     assert measured
     for name, values in measured.items():
         assert values, name
     assert measured.get("lost (messages)", [0.0]) == [0.0]
     assert measured.get("received (RTP packets)", [1.0])[0] > 0
+
+
+async def measure(measurement: str, stack: str, options: dict[str, float]) -> Measured:
+    """Measure, once more if the kernel has lost datagrams, which are counted as lost messages."""
+    for _ in range(TRIES):
+        before = overflowed()
+        measured = await MEASUREMENTS[measurement](load(stack), **options)
+        if measured.get("lost (messages)", [0.0]) == [0.0] or overflowed() == before:
+            break
+    return measured
 
 
 async def test_the_load_on_the_signaling_server_is_measured_beside_an_echo() -> None:

@@ -5,7 +5,6 @@ import io
 import json
 import logging
 import os
-import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -30,6 +29,7 @@ from connecting import (
     wait_restarted,
     wait_until,
 )
+from ports import free_port
 from restartice import RTCPeerConnection, RTCSessionDescription
 from restartice_signaling import (
     BadMessage,
@@ -84,9 +84,7 @@ def unix_sockets(folder: Path) -> Ends:
 
 
 def tcp_sockets(_: Path) -> Ends:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     return TcpSocketSignaling("127.0.0.1", port), TcpSocketSignaling("127.0.0.1", port)
 
 
@@ -368,7 +366,7 @@ async def test_two_impolite_sides_do_not_wait_for_each_other_forever(
         pair.far.createDataChannel("back")
         echo = Echo(pair.near, pair.far)
         await echo.check()
-    assert "Ignored an offer" in caplog.text
+    assert "ignored an offer" in caplog.text
 
 
 async def test_ignored_offers_are_logged(
@@ -379,8 +377,8 @@ async def test_ignored_offers_are_logged(
         echo, back = Echo(pair.near, pair.far), Echo(pair.far, pair.near)
         await asyncio.gather(echo.check(), back.check())
     told = [record.getMessage().partition(" offer")[0] for record in caplog.records]
-    assert "Ignored an" in told
-    assert "Took our" in told
+    assert any(text.endswith(": ignored an") for text in told)
+    assert any(text.endswith(": took our") for text in told)
 
 
 async def test_functions_whose_other_end_is_gone(make_pc: Factory) -> None:

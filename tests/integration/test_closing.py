@@ -82,10 +82,10 @@ async def test_closing_in_the_middle_of_a_restart(make_pc: Factory) -> None:
 async def test_closing_right_after_a_restart_was_taken_back(turns: int) -> None:
     sockets = open_sockets()
     transport = RTCIceTransport(RTCIceGatherer(iceServers=[]))
-    transport.begin_generation(IceCredentials.generate())
-    await transport.gatherer.gather()
+    transport._core.begin_generation(IceCredentials.generate())
+    await transport._core.gatherer.gather()
     assert open_sockets() > sockets
-    transport.discard_generation()
+    transport._core.discard_generation()
     for _ in range(turns):
         await asyncio.sleep(0)
     await transport.stop()

@@ -104,7 +104,7 @@ async def close_after(turns: int, pair: Pair, job: Job) -> tuple[bool, list[weak
     return ended, left
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("job", [call, call_with_trickling, restart])
 async def test_closing_at_any_moment(job: Job) -> None:
     sockets, threads = open_sockets(), running_threads()

@@ -19,7 +19,7 @@ from restartice import (
     VideoStreamTrack,
 )
 
-DEADLINE = 20.0
+DEADLINE = 60.0
 TURNS = 40
 
 Call = tuple[RTCPeerConnection, RTCPeerConnection]
@@ -44,9 +44,9 @@ async def make_call(make_pc: Callable[[], RTCPeerConnection]) -> Call:
 async def check_ended(pc: RTCPeerConnection) -> None:
     """Check that nothing of a connection goes on, and that it is closed for its users."""
     assert (pc.signalingState, pc.connectionState, pc.iceConnectionState) == ("closed",) * 3
-    for transport in pc._core.made_transports:
+    for transport in pc._core.transports.made:
         assert transport.transport.state == "closed"
-        assert transport.transport.generations
+        assert transport.transport._core.generations
     assert all(t.currentDirection == "stopped" for t in pc.getTransceivers())
     async with asyncio.timeout(DEADLINE):
         await pc.close()
@@ -114,11 +114,11 @@ def sctp_of(pc: RTCPeerConnection) -> object:
 
 
 def dtls_of(pc: RTCPeerConnection) -> object:
-    return next(iter(pc._core.made_transports))
+    return next(iter(pc._core.transports.made))
 
 
 def ice_of(pc: RTCPeerConnection) -> object:
-    return next(iter(pc._core.made_transports)).transport
+    return next(iter(pc._core.transports.made)).transport
 
 
 PARTS: list[Callable[[RTCPeerConnection], Any]] = [

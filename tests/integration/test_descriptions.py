@@ -1,6 +1,7 @@
 """Creating and setting descriptions, and what goes wrong. (W6, W7, W8, W14, W20)."""
 
 import asyncio
+from collections.abc import Iterator
 
 import pytest
 from aiortc.exceptions import OperationError
@@ -17,6 +18,7 @@ from restartice import (
     SdpSyntaxError,
     VideoStreamTrack,
 )
+from restartice.exceptions import InvalidContentError
 
 
 def ufrags(description: RTCSessionDescription) -> set[str]:
@@ -72,7 +74,9 @@ async def test_only_what_was_created_last_can_be_set(make_pc: Factory) -> None:
     first = await pc.createOffer()
     pc.addTransceiver("video")
     second = await pc.createOffer()
-    with pytest.raises(InvalidModificationError, match="1 media sections"):
+    with pytest.raises(
+        InvalidModificationError, match="the 2 media sections of the last created offer, got 1"
+    ):
         await pc.setLocalDescription(first)
     with pytest.raises(InvalidModificationError, match="No offer"):
         await other.setLocalDescription(second)
@@ -148,6 +152,61 @@ async def test_a_failure_leaves_everything_as_it_was(
     assert state(far) == before
     await far.setRemoteDescription(RTCSessionDescription(offer, "offer"))
     assert [t.mid for t in far.getTransceivers()] == ["0", "1"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "old", "new", "line"),
+    [
+        ("offer", "a=mid:1", "a=mid:0", "m=video"),
+        ("offer", "a=group:BUNDLE 0", "a=group:BUNDLE 7 0", "a=group"),
+        ("offer", "m=video", "m=audio", "m=audio"),
+        ("offer", "a=mid:1", "a=mid:one", "m=video"),
+        ("answer", "m=video", "m=audio", "m=audio"),
+        ("answer", "a=mid:1", "a=mid:one", "m=video"),
+        ("offer", "", "other certificate", "m=audio"),
+        ("answer", "", "other certificate", "m=audio"),
+        ("offer", "", "without video", "m=audio"),
+        ("answer", "", "without video", "m=audio"),
+        ("answer", "", "without sections", "v=0"),
+    ],
+)
+async def test_errors_of_content_tell_the_line(
+    make_pc: Factory, kind: str, old: str, new: str, line: str
+) -> None:
+    near, far, other = make_pc(), make_pc(), make_pc()
+    for pc in (near, far, other):
+        pc.addTransceiver("audio")
+        pc.addTransceiver("video")
+    await negotiate(near, far)
+    if kind == "offer":
+        setter, sdp = far, (await near.createOffer()).sdp
+    else:
+        await near.setLocalDescription()
+        await far.setRemoteDescription(near.localDescription)
+        setter, sdp = near, (await far.createAnswer()).sdp
+    if new == "other certificate":
+        theirs = next(fingerprints(await other.createOffer()))
+        for ours in fingerprints(RTCSessionDescription(sdp, kind)):
+            sdp = sdp.replace(ours, theirs)
+    elif new == "without video":
+        sdp = sdp[: sdp.index("m=video")]
+    elif new == "without sections":
+        sdp = sdp[: sdp.index("m=")]
+    else:
+        # Of video, which is last, but for the group.
+        before, after = sdp.rsplit(old, 1)
+        sdp = before + new + after
+    with pytest.raises(InvalidContentError) as raised:
+        await setter.setRemoteDescription(RTCSessionDescription(sdp, kind))
+    number = raised.value.sdpLineNumber
+    assert number is not None
+    assert sdp.splitlines()[number - 1].startswith(line)
+
+
+def fingerprints(description: RTCSessionDescription) -> Iterator[str]:
+    for line in description.sdp.splitlines():
+        if line.startswith("a=fingerprint:sha-256 "):
+            yield line.split()[1]
 
 
 def state(pc: RTCPeerConnection) -> list[object]:

@@ -1,11 +1,19 @@
 """Descriptions of which a part can't be done: that is rejected, and the rest connects. (I8)."""
 
+import asyncio
 import re
 
 import pytest
 
 from conftest import Factory
-from connecting import negotiate, wait_connected, wait_until, without_candidates
+from connecting import (
+    DEADLINE,
+    negotiate,
+    wait_connected,
+    wait_sending_on_new_pair,
+    wait_until,
+    without_candidates,
+)
 from restartice import (
     AudioStreamTrack,
     RTCIceCandidate,
@@ -46,7 +54,9 @@ FOREIGN = {
         "a=rtpmap:104 H264/90000",
         "a=fmtp:104 packetization-mode=1;profile-level-id=640c1f",
     ),
-    "H264 by default": rtp("video", "a=rtpmap:104 H264/90000"),
+    "H264 with interleaved packets": rtp(
+        "video", "a=rtpmap:104 H264/90000", "a=fmtp:104 packetization-mode=2"
+    ),
     "H264 of nonsense": rtp(
         "video", "a=rtpmap:104 H264/90000", "a=fmtp:104 packetization-mode=x;profile-level-id=z"
     ),
@@ -143,7 +153,7 @@ async def test_a_section_of_an_offer(make_pc: Factory, name: str, place: int) ->
     await assert_connected(near, far)
 
 
-@pytest.mark.parametrize("name", ["VP9", "BFCP", "bare", "H264 by default", "messages"])
+@pytest.mark.parametrize("name", ["VP9", "BFCP", "bare", "H264 High", "messages"])
 @pytest.mark.parametrize("restart", [False, True])
 @pytest.mark.parametrize("first_rolled_back", [False, True])
 async def test_a_section_of_a_later_offer(
@@ -177,6 +187,7 @@ async def test_an_offer_that_takes_the_codecs_away(make_pc: Factory) -> None:
     """Which a page does that goes over to another codec; a rollback gives them back."""
     near, far = make_pc(), make_pc()
     near.createDataChannel("data")
+    await negotiate(near, far)
     near.addTrack(VideoStreamTrack())
     await negotiate(near, far)
     await wait_connected(near, far)
@@ -319,3 +330,80 @@ async def test_candidates_that_come_for_a_rejected_section(make_pc: Factory) -> 
     assert far.sctp is not None
     (known,) = far.sctp.transport.transport.getRemoteCandidates()
     assert (known.type, known.port) == ("host", candidate.port)
+
+
+def with_vp9(description: RTCSessionDescription) -> RTCSessionDescription:
+    """Return what a page says that has VP9 only in its first section."""
+    head, first, *others = sections(description.sdp)
+    first = re.sub(r"(m=video \d+ \S+).*\r", "\\1 45\r", first)
+    first = re.sub(r"a=(rtpmap|fmtp|rtcp-fb):.*\r\n", "", first) + "a=rtpmap:45 VP9/90000\r\n"
+    return RTCSessionDescription("".join([head, first, *others]), description.type)
+
+
+def without_vp9(description: RTCSessionDescription) -> RTCSessionDescription:
+    """Return what a peer says that has VP8 where that page has VP9."""
+    text = description.sdp.replace("SAVPF 45\r", "SAVPF 97\r").replace(":45 VP9/", ":97 VP8/")
+    return RTCSessionDescription(text, description.type)
+
+
+async def test_the_section_that_all_ride_on(make_pc: Factory) -> None:
+    """Browsers lose the whole call if it is rejected in mid-call, so it stays, inactive."""
+    near, far = make_pc(), make_pc()
+    near.addTrack(VideoStreamTrack())
+    far.addTrack(VideoStreamTrack())
+    await near.setLocalDescription()
+    channel = near.createDataChannel("data")
+    await negotiate(near, far)
+    await wait_connected(near, far)
+    (transceiver,) = far.getTransceivers()
+    needed: list[str] = []
+    far.on("negotiationneeded", lambda: needed.append("far"))
+    for asker in (near, far, near):
+        asker.restartIce()
+        if asker is near:
+            await near.setLocalDescription()
+            await far.setRemoteDescription(with_vp9(near.localDescription))
+            await far.setLocalDescription()
+            await near.setRemoteDescription(without_vp9(far.localDescription))
+        else:
+            await far.setLocalDescription()
+            await near.setRemoteDescription(without_vp9(far.localDescription))
+            await near.setLocalDescription()
+            await far.setRemoteDescription(with_vp9(near.localDescription))
+        assert ports(far.localDescription) == [("video", True), ("application", True)]
+        first = sections(far.localDescription.sdp)[1]
+        assert "a=inactive" in first
+        assert " VP9/" in first
+        assert " VP8/" not in first
+        await wait_sending_on_new_pair(near, far)
+    assert far.getTransceivers() == [transceiver]
+    assert (transceiver.direction, transceiver.currentDirection) == ("sendrecv", "inactive")
+    # A direction that it can't have is no reason to negotiate, but for its own restart.
+    await asyncio.sleep(0)
+    assert len(needed) <= 1
+    assert channel.readyState == "open"
+    # What has a codec in common again goes on.
+    await negotiate(near, far)
+    assert transceiver.currentDirection == "sendrecv"
+    for pc in (near, far):
+        async with asyncio.timeout(DEADLINE):
+            await pc.getReceivers()[0].track.recv()
+
+
+async def test_the_section_that_all_ride_on_after_a_rollback(make_pc: Factory) -> None:
+    near, far = make_pc(), make_pc()
+    near.addTrack(VideoStreamTrack())
+    await near.setLocalDescription()
+    near.createDataChannel("data")
+    await negotiate(near, far)
+    await wait_connected(near, far)
+    await near.setLocalDescription(await near.createOffer())
+    await far.setRemoteDescription(with_vp9(near.localDescription))
+    await far.setRemoteDescription(RTCSessionDescription("", "rollback"))
+    (transceiver,) = far.getTransceivers()
+    assert transceiver.currentDirection == "recvonly"
+    offer = await far.createOffer()
+    assert "VP8" in offer.sdp
+    assert "VP9" not in offer.sdp
+    async with asyncio.timeout(DEADLINE):
+        await transceiver.receiver.track.recv()

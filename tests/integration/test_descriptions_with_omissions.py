@@ -263,6 +263,9 @@ UNREADABLE = [
     "a=\N{SNOWMAN}:\N{SNOWMAN}",
     "a=x:\x85m=video 9 UDP/TLS/RTP/SAVPF 96",
     "a=x:\u2028a=setup:perhaps",
+    "a=rtpmap:95 VP9",
+    "a=rtpmap:95 x/8000/stereo",
+    "a=rtpmap:x y",
     "b=AS:x",
     "b=foo",
     "c=IN",
@@ -290,6 +293,47 @@ async def test_lines_that_are_passed_over(make_pc: Factory, line: str) -> None:
     await negotiate_edited(near, far, everywhere, everywhere)
     await assert_connected(near, far)
     assert near.remoteDescription.sdp.count("\r\nm=") == 2
+
+
+SESSION = ["a=setup:holdconn", "a=rtpmap:96 x", "a=fingerprint:sha-512", "a=sctp-port:x"]
+
+
+@pytest.mark.parametrize("line", SESSION)
+async def test_a_line_of_the_section_counts_instead_of_the_session_s(
+    make_pc: Factory, line: str
+) -> None:
+    near, far = make_pc(), make_pc()
+    near.addTrack(VideoStreamTrack())
+    near.createDataChannel("data")
+
+    def with_line(text: str) -> str:
+        return text.replace("t=0 0\r\n", f"t=0 0\r\n{line}\r\n", 1)
+
+    await negotiate_edited(near, far, with_line, with_line)
+    await assert_connected(near, far)
+
+
+async def test_what_follows_the_encoding_is_passed_over(make_pc: Factory) -> None:
+    near, far = make_pc(), make_pc()
+    near.addTrack(AudioStreamTrack())
+    near.createDataChannel("data")
+
+    def longer(text: str) -> str:
+        return re.sub("(?m)^(a=rtpmap:.*?) *\r$", r"\1 foo\r", text)
+
+    await negotiate_edited(near, far, longer, longer)
+    await assert_connected(near, far)
+    assert re.search(r"a=rtpmap:\d+ opus/48000/2\r", far.localDescription.sdp)
+
+
+async def test_a_fingerprint_by_an_unknown_function(make_pc: Factory) -> None:
+    near, far = make_pc(), make_pc()
+    near.createDataChannel("data")
+    text = re.sub(r"a=fingerprint:\S+", "a=fingerprint:md5", (await near.createOffer()).sdp)
+    with pytest.raises(InvalidContentError, match="sha-512, got 'md5'") as raised:
+        await far.setRemoteDescription(RTCSessionDescription(text, "offer"))
+    assert raised.value.sdpLineNumber == text[: text.index("m=application")].count("\n") + 1
+    assert far.remoteDescription is None
 
 
 @pytest.mark.parametrize("name", ["setup", "rtpmap", "fingerprint", "m"])
@@ -326,7 +370,7 @@ async def test_what_is_missing_is_named_with_its_section(make_pc: Factory, name:
         await far.setRemoteDescription(RTCSessionDescription(text, "offer"))
     for error in (raised.value, pickle.loads(pickle.dumps(raised.value))):  # noqa: S301  our own
         assert error.sdpLineNumber == line
-        assert error.__notes__ == [f"in the media section that begins in line {line}"]
+        assert error.__notes__ == [f"in line {line}, or the media section that begins there"]
     assert far.remoteDescription is None
 
 

@@ -104,7 +104,7 @@ async def test_transports_go_on(make_pc: Factory, reported: Reports, event: str)
     echo = Echo(near, far)
     (transport,) = transports(near)
     transport.on(event, fail)
-    transport.gatherer.on("statechange", fail)
+    transport.iceGatherer.on("statechange", fail)
     near.sctp.transport.on("statechange", fail)  # type: ignore[union-attr]
     await negotiate(near, far)
     await echo.check()

@@ -25,7 +25,7 @@ from restartice import (
 
 Reference = weakref.ref[RTCPeerConnection]
 ROLLBACK = RTCSessionDescription("", "rollback")
-WARNING = r"unclosed RTCPeerConnection: it was forgotten without close\(\)"
+WARNING = r"unclosed RTCPeerConnection: it was dropped without close\(\)"
 
 
 @pytest.fixture(autouse=True)

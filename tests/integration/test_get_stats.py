@@ -101,9 +101,9 @@ async def test_consent_is_counted_and_measured(make_pc: Factory) -> None:
     echo = await connect(near, far)
     before = await selected_pair(near)
     (transport,) = transports(near)
-    pair = transport.selected_pair
+    pair = transport._core.selected_pair
     assert pair is not None
-    checks = transport.generations[0].connection.checks_of(pair)
+    checks = transport._core.generations[0].connection.checks_of(pair)
     # Messages go round until enough requests have been answered.
     async with asyncio.timeout(DEADLINE):
         while checks.responses_received < before.responsesReceived + 3:

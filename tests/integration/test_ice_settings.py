@@ -11,9 +11,10 @@ from aiortc.exceptions import OperationError
 
 from conftest import Factory
 from connecting import connect, negotiate, transports, wait_for_state, wait_sending_on_new_pair
+from ports import free_ports
 from restartice import IceSettings, RTCConfiguration, RTCIceTransportPolicy, RTCPeerConnection
 from restartice.ice.gathering.interfaces import interface_names
-from servers import MAPPED, free_ports, stun_server
+from servers import MAPPED, stun_server
 
 if TYPE_CHECKING:
     from restartice.settings import InterfaceFilter

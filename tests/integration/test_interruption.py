@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from conftest import Factory
-from connecting import Echo, connect, negotiate, ufrags, wait_sending_on_new_pair
+from connecting import DEADLINE, Echo, connect, negotiate, ufrags, wait_sending_on_new_pair
 from restartice import (
     AudioStreamTrack,
     InvalidStateError,
@@ -110,7 +110,7 @@ async def test_close_ends_an_operation_under_way(make_pc: Factory, *, first: boo
         pc = (near, far, far, near)[at]
         task = await start(rest[0], turns)
         await pc.close()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(DEADLINE):
             (error,) = await asyncio.gather(task, return_exceptions=True)
         assert error is None or isinstance(error, InvalidStateError)
         assert {pc.signalingState, pc.iceConnectionState, pc.connectionState} == {"closed"}
@@ -160,7 +160,7 @@ async def test_close_goes_on_when_its_caller_is_cancelled(make_pc: Factory) -> N
         closing = await start(near.close, turns)
         closing.cancel()
         await asyncio.wait([closing])
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(DEADLINE):
         await near.close()
     assert near.connectionState == "closed"
 

@@ -32,7 +32,7 @@ async def test_disconnected_and_back(make_pc: Factory) -> None:
         cut.heal()
     for pc in (near, far):
         await wait_for_state(pc, "connectionState", "connected")
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(DEADLINE):
         assert await echo.received.get() == "kept until then"
     assert states == ["disconnected", "completed"]
 

@@ -6,6 +6,7 @@ import time
 import pytest
 
 from conftest import Factory
+from processortime import ROUNDS
 from restartice import RTCSessionDescription
 
 
@@ -22,6 +23,22 @@ async def offer_of(make_pc: Factory, sections: int, streams: int) -> RTCSessionD
     return RTCSessionDescription(f"{head}{section}{more}", "offer")
 
 
+async def time_of(make_pc: Factory, sections: int, streams: int) -> float:
+    """Return how many seconds of processor time it takes to answer an offer, at least.
+
+    Other processes don't count, but what the host of a virtual machine takes away does.
+    """
+    times = []
+    for _ in range(ROUNDS):
+        offer, pc = await offer_of(make_pc, sections, streams), make_pc()
+        begun = time.thread_time()
+        await pc.setRemoteDescription(offer)
+        await pc.setLocalDescription()
+        times.append(time.thread_time() - begun)
+        await pc.close()
+    return min(times)
+
+
 @pytest.mark.parametrize(
     ("shorter", "longer", "ratio"),
     [
@@ -33,13 +50,5 @@ async def offer_of(make_pc: Factory, sections: int, streams: int) -> RTCSessionD
 async def test_the_time_that_a_description_takes(
     make_pc: Factory, shorter: dict[str, int], longer: dict[str, int], ratio: float
 ) -> None:
-    took = []
-    for length in (shorter, longer):
-        offer, pc = await offer_of(make_pc, **length), make_pc()
-        # Processor time, in which other processes don't count.
-        begun = time.thread_time()
-        await pc.setRemoteDescription(offer)
-        await pc.setLocalDescription()
-        took.append(time.thread_time() - begun)
-        await pc.close()
+    took = [await time_of(make_pc, **length) for length in (shorter, longer)]
     assert took[1] < ratio * took[0]

@@ -8,10 +8,18 @@ import aiortc
 import pytest
 
 from conftest import Factory
-from connecting import DEADLINE, Echo, negotiate, wait_connected, wait_for_state
+from connecting import (
+    DEADLINE,
+    Echo,
+    negotiate,
+    wait_connected,
+    wait_for_state,
+    without_init,
+)
 from cutting import QUICK, Cut
 from losing import COOKIE_ACK, COOKIE_ECHO, DATA, INIT, INIT_ACK, Losses
 from restartice import RTCError
+from restartice.transports.sctp import early_delays
 
 FOREVER = 1 << 20
 ONCE = [
@@ -32,7 +40,7 @@ async def open_lossily(
     """Open a data channel, while both ends lose packets."""
     echo = Echo(near, far)
     await near.setLocalDescription(await near.createOffer())
-    await far.setRemoteDescription(near.localDescription)
+    await far.setRemoteDescription(without_init(near.localDescription))
     losses = Losses(near, lost), Losses(far, lost)
     await far.setLocalDescription(await far.createAnswer())
     await near.setRemoteDescription(far.localDescription)
@@ -62,6 +70,13 @@ async def test_so_it_does_to_plain_aiortc(
         await theirs.close()
 
 
+def test_the_first_repetitions_follow_the_round_trip() -> None:
+    assert early_delays(None) == []
+    assert early_delays(0.001) == pytest.approx([0.1, 0.2, 0.4, 0.8])
+    assert early_delays(0.1) == pytest.approx([0.3, 0.6])
+    assert early_delays(1.0) == []
+
+
 async def test_a_channel_that_nobody_answers_fails_aloud(
     make_pc: Factory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -70,7 +85,7 @@ async def test_a_channel_that_nobody_answers_fails_aloud(
     channel, errors = near.createDataChannel("chat"), asyncio.Queue[Exception]()
     channel.on("error", errors.put_nowait)
     await near.setLocalDescription()
-    await far.setRemoteDescription(near.localDescription)
+    await far.setRemoteDescription(without_init(near.localDescription))
     losses = Losses(far, {INIT: FOREVER, INIT_ACK: FOREVER})
     await far.setLocalDescription()
     await near.setRemoteDescription(far.localDescription)
@@ -94,7 +109,7 @@ async def test_a_path_that_is_lost_meanwhile_is_waited_for(
     near, far = make_pc(iceSettings=settings), make_pc(iceSettings=settings)
     echo = Echo(near, far)
     await near.setLocalDescription()
-    await far.setRemoteDescription(near.localDescription)
+    await far.setRemoteDescription(without_init(near.localDescription))
     losses = [Losses(pc, {INIT: FOREVER, INIT_ACK: FOREVER}) for pc in (near, far)]
     await far.setLocalDescription()
     await near.setRemoteDescription(far.localDescription)

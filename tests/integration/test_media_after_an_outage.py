@@ -1,7 +1,6 @@
 """Media and data go on at once when a path works again."""
 
 import asyncio
-import time
 
 import aiortc
 from aiortc import VideoStreamTrack
@@ -10,6 +9,7 @@ from av.frame import Frame
 from conftest import Factory
 from connecting import negotiate, wait_connected, wait_for_state
 from cutting import QUICK, Cut, connect_measured, ice_connection
+from owntime import own_time
 from restartice import RTCPeerConnection, RTCRtpSender
 
 
@@ -28,7 +28,7 @@ class Viewer:
         try:
             while True:
                 await track.recv()
-                self.pictures.put_nowait(time.monotonic())
+                self.pictures.put_nowait(own_time())
         except aiortc.MediaStreamError:
             pass
 
@@ -97,7 +97,7 @@ async def test_nothing_is_numbered_that_cannot_be_sent(make_pc: Factory) -> None
     near.restartIce()
     await negotiate(near, far)
     await wait_connected(near, far)
-    restarted = time.monotonic()
+    restarted = own_time()
     # The first picture needs no other.
     assert await viewer.see_after(restarted) - restarted < 1.5
     await viewer.see()
@@ -119,11 +119,11 @@ async def test_pictures_and_messages_after_a_path_has_healed(make_pc: Factory) -
             echo.channel.send(f"{number} {message}")
         for cut in cuts:
             cut.heal()
-        healed = time.monotonic()
+        healed = own_time()
         async with asyncio.timeout(30):
             for message in range(20):
                 assert await echo.received.get() == f"{number} {message}"
-        delays.append(time.monotonic() - healed)
+        delays.append(own_time() - healed)
         assert await viewer.see_after(healed) - healed < 1.5
     # SCTP's own timer runs for a second, at least.
     assert sorted(delays)[1] < 0.7

@@ -1,19 +1,36 @@
 """What makes a call go over to another pair, and what doesn't: copies, forgeries, and flapping."""
 
 import asyncio
+import logging
+import time
+from collections import Counter
 from collections.abc import Callable
-from typing import Any
+from contextlib import AsyncExitStack
+from functools import partial
+from typing import Any, Self
 
 import aioice.ice
 import pytest
+from aioice import stun
 
 from conftest import Factory
 from connecting import DEADLINE, connect, transports
-from cutting import ice_connection
-from restartice import RTCPeerConnection
+from cutting import Cut, ice_connection
+from restartice import (
+    AutomaticRestart,
+    IceSettings,
+    PathEnds,
+    PathSwitched,
+    RestartEvent,
+    RTCPeerConnection,
+)
+from restartice.ice.paths import spares
+from restartice.ice.paths.inquiry import EARLY
 from restartice.seam import CandidatePair, numbered
 
 ADDRESSES = ["127.0.0.1", "127.0.0.2"]
+# How many calls there are in one process.
+CALLS = 20
 Changed = tuple[RTCPeerConnection, RTCPeerConnection]
 
 
@@ -121,17 +138,17 @@ async def test_traffic_from_a_spare_only_raises_a_question(make_pc: Factory) -> 
         await asyncio.sleep(0.02)
     assert selected(near) is first
     (transport,) = transports(near)
-    assert transport.selected_pair_changes == 1
+    assert transport._core.selected_pair_changes == 1
 
 
 async def test_flapping_is_bounded(make_pc: Factory) -> None:
     near, far = await make(make_pc)
     pairs = [selected(far), working(far)[0]]
     (transport,) = transports(far)
-    before = transport.selected_pair_changes
+    before = transport._core.selected_pair_changes
     for number in range(100):
         receive(pairs[number % 2], nomination(near, 10 + number, key=key_of(far)))
-    assert 1 <= transport.selected_pair_changes - before <= 9
+    assert 1 <= transport._core.selected_pair_changes - before <= 9
     assert transport.state == "completed"
 
 
@@ -143,19 +160,223 @@ async def test_a_nomination_without_number(make_pc: Factory) -> None:
     assert selected(far) is other
 
 
-async def test_an_idle_call_sends_little(make_pc: Factory) -> None:
-    """All that goes out is 1 packet a second, and as much comes in."""
-    near, _ = await make(make_pc)
-    await asyncio.sleep(3)  # what is tried at first
-    sent = 0
-    for protocol in ice_connection(near).protocols:
+async def test_a_program_prefers_a_network(
+    make_pc: Factory, caplog: pytest.LogCaptureFixture
+) -> None:
+    """By a function. One that fails is logged, once, and prefers nothing."""
+
+    def fail(name: str, address: str) -> float:
+        raise LookupError(name, address)
+
+    def prefer(_name: str, address: str) -> float:
+        return -ADDRESSES.index(address)
+
+    near = make_pc(iceSettings=IceSettings(prefer=prefer))
+    far = make_pc(iceSettings=IceSettings(prefer=fail))
+    await connect(near, far)
+    await until(lambda: selected(near).local_candidate.host == ADDRESSES[-1])
+    await until(lambda: selected(far).remote_addr == selected(near).local_addr)
+    assert ice_connection(near).reason == "preferred"
+    failures = [record for record in caplog.records if record.levelno >= logging.ERROR]
+    assert [record.getMessage().split(maxsplit=1)[1] for record in failures] == [
+        "IceSettings.prefer has failed"
+    ]
+
+
+async def test_statistics_and_events_tell_of_spares_and_switches(make_pc: Factory) -> None:
+    near, far = await make(make_pc)
+    events: list[RestartEvent] = []
+    changes: list[None] = []
+    (transport,) = transports(near)
+    transport.on("selectedcandidatepairchange", lambda: changes.append(None))
+    async with AutomaticRestart(near, on_restart=events.append):
+        await asyncio.sleep(0)  # it has begun to listen
+        before, pairs = await statistics(near)
+        spares = [p for p in pairs.values() if p.id != before.selectedCandidatePairId]
+        ready = [pair for pair in spares if pair.state == "succeeded"]
+        assert ready
+        assert all((pair.currentRoundTripTime or 0) > 0 for pair in ready)
+        assert all(pair.packetsSent == 0 for pair in ready)
+        first, other = selected(near), working(near)[0]
+        receive(other, nomination(far, 5, key=key_of(near)))
+        await until(lambda: selected(near) is other)
+        after, pairs = await statistics(near)
+    assert after.selectedCandidatePairChanges == before.selectedCandidatePairChanges + 1
+    assert pairs[after.selectedCandidatePairId].state == "succeeded"
+    assert after.selectedCandidatePairId != before.selectedCandidatePairId
+    assert len(changes) == 1
+    (event,) = events
+    assert isinstance(event, PathSwitched)
+    assert event.reason == "peer"
+    assert event.before == PathEnds(first.local_addr, first.remote_addr)
+    assert event.after == PathEnds(other.local_addr, other.remote_addr)
+    assert 0 <= event.silence < DEADLINE
+
+
+async def statistics(pc: RTCPeerConnection) -> tuple[Any, dict[str | None, Any]]:
+    """Return the statistics of the transport, and those of its pairs by their ids."""
+    report = await pc.getStats()
+    (transport,) = [entry for entry in report.values() if entry.type == "transport"]
+    pairs = [entry for entry in report.values() if entry.type == "candidate-pair"]
+    return transport, {pair.id: pair for pair in pairs}
+
+
+def count_sent(pc: RTCPeerConnection) -> list[bytes]:
+    """Return a list that each datagram goes into which a side sends from now on."""
+    sent: list[bytes] = []
+    for protocol in ice_connection(pc).protocols:
         send = protocol.transport.sendto
 
-        def count(data: bytes, address: Any, send: Any = send) -> None:
-            nonlocal sent
-            sent += 1
+        def note(data: bytes, address: Any, send: Any = send) -> None:
+            sent.append(data)
             send(data, address)
 
-        protocol.transport.sendto = count
+        protocol.transport.sendto = note
+    return sent
+
+
+class Flow:
+    """Messages that both sides send each 20 ms."""
+
+    def __init__(self, *sides: RTCPeerConnection) -> None:
+        self._channels = [pc.createDataChannel("f", negotiated=True, id=9) for pc in sides]
+        self._task: asyncio.Task[None] | None = None
+        self.received = 0
+
+    async def __aenter__(self) -> Self:
+        for channel in self._channels:
+            channel.on("message", self._count)
+        await until(lambda: all(c.readyState == "open" for c in self._channels))
+        self._task = asyncio.create_task(self._send())
+        await until(lambda: self.received > 50)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        assert self._task is not None
+        self._task.cancel()
+
+    async def goes_on(self) -> None:
+        """Return when there are some more."""
+        received = self.received
+        await until(lambda: self.received > received + 10)
+
+    def _count(self, _: object) -> None:
+        self.received += 1
+
+    async def _send(self) -> None:
+        while True:
+            for channel in self._channels:
+                if channel.readyState == "open":
+                    channel.send("x")
+            await asyncio.sleep(0.02)
+
+
+def has_left(pc: RTCPeerConnection, pair: CandidatePair) -> bool:
+    """Say if a side doesn't use a pair any more."""
+    return selected(pc) is not pair
+
+
+def cut_in_use(*sides: RTCPeerConnection) -> None:
+    """Let nothing out of the sockets in use any more."""
+    for pc in sides:
+        Cut(pc)
+
+
+@pytest.mark.parametrize("closing", ["near", "far"])
+async def test_closing_in_the_middle_of_a_move(
+    make_pc: Factory, caplog: pytest.LogCaptureFixture, closing: str
+) -> None:
+    """When it is in doubt, and sends on two pairs: nothing goes wrong, nothing is left behind."""
+    near, far = await make(make_pc)
+    async with Flow(near, far):
+        pc = near if closing == "near" else far
+        (transport,) = transports(pc)
+        cut_in_use(near, far)
+        await until(lambda: transport._core._second is not None)
+        async with asyncio.timeout(DEADLINE):
+            await pc.close()
+        assert pc.connectionState == "closed"
+    assert not [r for r in caplog.records if r.levelno >= logging.ERROR]
+
+
+async def test_a_busy_event_loop_moves_calls_too(make_pc: Factory) -> None:
+    """Where each turn of it takes longer than a look may be late."""
+    near, far = await make(make_pc)
+
+    async def work() -> None:
+        while True:
+            time.sleep(0.06)  # noqa: ASYNC251  that is the matter
+            await asyncio.sleep(0)
+
+    async with Flow(near, far) as flow:
+        working_hard = asyncio.create_task(work())
+        await flow.goes_on()
+        pair = selected(near)
+        cut_in_use(near, far)
+        await until(partial(has_left, near, pair))
+        await flow.goes_on()
+        working_hard.cancel()
+
+
+async def test_many_calls_move_at_a_time(make_pc: Factory) -> None:
+    """A network dies that all connections of a process use."""
+    calls = [await make(make_pc) for _ in range(CALLS)]
+    async with AsyncExitStack() as stack:
+        flows = [await stack.enter_async_context(Flow(*sides)) for sides in calls]
+        before = [[selected(pc) for pc in sides] for sides in calls]
+        for sides in calls:
+            cut_in_use(*sides)
+        for sides, pairs in zip(calls, before, strict=True):
+            for pc, pair in zip(sides, pairs, strict=True):
+                await until(partial(has_left, pc, pair))
+        for flow in flows:
+            await flow.goes_on()
+        assert {pc.iceConnectionState for sides in calls for pc in sides} == {"completed"}
+
+
+async def test_an_idle_call_sends_little(make_pc: Factory) -> None:
+    """Each end sends 1 packet a second at most, and so as much comes in."""
+    sides = await make(make_pc)
+    await asyncio.sleep(3)  # what is tried at first
+    sent = [count_sent(pc) for pc in sides]
     await asyncio.sleep(10)
-    assert 1 <= sent <= 15
+    assert [len(packets) for packets in sent] == [pytest.approx(6, abs=4)] * 2
+
+
+async def test_idle_spares_are_asked_along_with_the_pair_in_use(
+    make_pc: Factory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So that nothing wakes up for them, and before they are due by themselves."""
+    monkeypatch.setattr(spares, "IDLE_INTERVAL", EARLY + 2.0)
+    near, _ = await make(make_pc)
+    connection = ice_connection(near)
+    asked: dict[CandidatePair, list[float]] = {}
+    build = connection.build_request
+
+    def note(pair: CandidatePair, nominate: bool) -> stun.Message:
+        asked.setdefault(pair, []).append(asyncio.get_running_loop().time())
+        return build(pair, nominate)
+
+    monkeypatch.setattr(connection, "build_request", note)
+
+    def along() -> bool:
+        moments = asked.get(selected(near), [])
+        others = [time for pair in working(near) for time in asked.get(pair, [])]
+        return any(0 <= other - moment < 0.002 for moment in moments for other in others)
+
+    await until(along)
+
+
+async def test_without_spares_only_consent_is_asked_for(make_pc: Factory) -> None:
+    """The packets are those of RFC 7675: a request each 4 to 6 s, and an answer to each."""
+    near, far = (make_pc(iceSettings=IceSettings(spares=0)) for _ in range(2))
+    await connect(near, far)
+    await asyncio.sleep(3)  # the end of the checks
+    sent = [count_sent(pc) for pc in (near, far)]
+    await asyncio.sleep(10)
+    kinds = [Counter(stun.parse_message(data).message_class for data in side) for side in sent]
+    request, response = stun.Class.REQUEST, stun.Class.RESPONSE
+    for kind, other in (kinds, kinds[::-1]):
+        assert 1 <= kind[request] <= 3
+        assert kind[response] == other[request]
+        assert kind.total() == kind[request] + kind[response]

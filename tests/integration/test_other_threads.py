@@ -78,7 +78,7 @@ def seen(pc: RTCPeerConnection) -> tuple[object, ...]:
         pc.remoteDescription.sdp,
         transceivers,
         tuple((t.direction, t.sender.track, t.stopped) for t in transceivers),
-        set(pc._core.local_ice_credentials_to_replace),
+        set(pc._core.state.local_ice_credentials_to_replace),
     )
 
 

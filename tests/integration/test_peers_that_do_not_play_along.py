@@ -6,7 +6,14 @@ import re
 from aiortc import RTCSessionDescription
 
 from conftest import Factory
-from connecting import connect, negotiate, transports, wait_for_state, wait_sending_on_new_pair
+from connecting import (
+    DEADLINE,
+    connect,
+    negotiate,
+    transports,
+    wait_for_state,
+    wait_sending_on_new_pair,
+)
 from cutting import QUICK, ice_connection
 from restartice import IceSettings, RTCPeerConnection
 
@@ -63,7 +70,7 @@ async def test_all_generations_have_one_role(make_pc: Factory) -> None:
         for connection in old:
             connection.ice_controlling = True
         for pc in (near, far):
-            transports(pc)[0].role_switched(controlling=True)
+            transports(pc)[0]._core.role_switched(controlling=True)
         await near.setRemoteDescription(far.localDescription)
         await wait_sending_on_new_pair(near, far)
         new = [ice_connection(pc) for pc in (near, far)]
@@ -76,6 +83,6 @@ async def test_all_generations_have_one_role(make_pc: Factory) -> None:
 
 
 async def wait_until_roles_differ(*pcs: RTCPeerConnection) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(DEADLINE):
         while len({ice_connection(pc).ice_controlling for pc in pcs}) < 2:  # noqa: ASYNC110
             await asyncio.sleep(0.01)  # no event tells of a change

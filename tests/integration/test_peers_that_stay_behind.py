@@ -74,5 +74,5 @@ async def test_thirty_restarts_at_once_leave_all_sockets_that_are_sent_to(
         await pair.protocol.send_data(PACKET, pair.remote_addr)
         async with asyncio.timeout(DEADLINE):
             await came.wait()
-    assert len(transports(near)[0]._draining) > 8
+    assert len(transports(near)[0]._core._draining) > 8
     await echo.check()

@@ -10,10 +10,10 @@ import pytest
 from aioice import stun
 
 from conftest import Factory
-from connecting import DEADLINE, transports, wait_until
+from connecting import DEADLINE, foreign, transports, wait_until
 from cutting import QUICK, Cut, connect_measured, ice_connection
 from restartice import RTCPeerConnection
-from restartice.ice import handover as switching
+from restartice.ice.checks import precedence
 
 
 class Wire:
@@ -37,7 +37,7 @@ class Wire:
 def tapped(pc: RTCPeerConnection) -> Iterator[Wire]:
     """Tell what comes in at the newest generation before anything else is done with it."""
     wire = Wire()
-    connection = transports(pc)[0].gatherer.generation.connection
+    connection = transports(pc)[0]._core.gatherer.generation.connection
     for protocol in connection.protocols:
         take = protocol.datagram_received
 
@@ -59,7 +59,7 @@ def is_disconnected(pc: RTCPeerConnection) -> bool:
 async def test_no_check_comes_before_the_answer(
     make_pc: Factory, monkeypatch: pytest.MonkeyPatch, lost: bool
 ) -> None:
-    monkeypatch.setattr(switching, "PRECEDENCE", DEADLINE)
+    monkeypatch.setattr(precedence, "PRECEDENCE", DEADLINE)
     near, far = make_pc(iceSettings=QUICK), make_pc(iceSettings=QUICK)
     echo = await connect_measured(near, far)
     if lost:
@@ -69,7 +69,7 @@ async def test_no_check_comes_before_the_answer(
     near.restartIce()
     await near.setLocalDescription()
     with tapped(near) as wire:
-        await far.setRemoteDescription(near.localDescription)
+        await far.setRemoteDescription(foreign(near.localDescription))
         await far.setLocalDescription()
         await wire.wait_for_any()
         before = list(wire.seen)

@@ -10,7 +10,7 @@ import weakref
 import pytest
 
 from conftest import Factory
-from connecting import connect, negotiate
+from connecting import DEADLINE, connect, negotiate
 from restartice import RTCConfiguration, RTCIceServer, RTCPeerConnection
 from restartice.negotiation import reminders
 
@@ -99,7 +99,7 @@ async def collected(gone: weakref.ref[RTCPeerConnection]) -> None:
     """Return when a forgotten connection is collected."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ResourceWarning)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(DEADLINE):
             while gone() is not None:
                 gc.collect()
                 await asyncio.sleep(0.01)

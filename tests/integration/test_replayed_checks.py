@@ -165,7 +165,7 @@ async def test_copies_before_the_answer_displace_no_other_check(make_pc: Factory
     await near.setLocalDescription()
     await far.setRemoteDescription(near.localDescription)
     await far.setLocalDescription()
-    connection = transports(near)[0].gatherer.generation.connection
+    connection = transports(near)[0]._core.gatherer.generation.connection
     async with asyncio.timeout(DEADLINE):
         await connection.asked.wait()
     check, source, protocol = connection.early_checks[0]

@@ -12,6 +12,7 @@ from connecting import (
     DEADLINE,
     Echo,
     connect,
+    foreign,
     negotiate,
     sending_ufrags,
     transports,
@@ -33,8 +34,8 @@ from restartice import (
     VideoStreamTrack,
 )
 from restartice.ice.checks import nomination
+from restartice.ice.checks.precedence import PRECEDENCE
 from restartice.ice.connection import IceConnection
-from restartice.ice.handover import PRECEDENCE
 from restartice.ice.liveness import PathState
 
 
@@ -217,7 +218,7 @@ async def test_in_a_first_offer_that_is_rolled_back_is_remembered(make_pc: Facto
     # The offer gives way to another one, which it answers with the same credentials.
     await negotiate(far, near)
     assert ufrags(near) == before
-    await wait_until(near, "negotiationneeded", lambda: near._core.negotiation_needed)
+    await wait_until(near, "negotiationneeded", lambda: near._core.state.negotiation_needed)
     await negotiate(near, far)
     assert not set(ufrags(near)) & set(before)
     await wait_sending_on_new_pair(near, far)
@@ -235,7 +236,7 @@ async def test_requested_during_a_negotiation_comes_after_it(make_pc: Factory) -
     await far.setLocalDescription()
     await near.setRemoteDescription(far.localDescription)
     assert ufrags(near) == before
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(DEADLINE):
         await fired.wait()
 
 
@@ -263,7 +264,7 @@ async def test_polite_peer_gives_way_and_asks_again(make_pc: Factory) -> None:
     near.on("negotiationneeded", again.set)
     await near.setLocalDescription()
     await far.setRemoteDescription(near.localDescription)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(DEADLINE):
         await again.wait()
     await echo.check("in between")
     await negotiate(near, far)
@@ -429,12 +430,12 @@ async def test_who_answers_lets_the_other_side_check_first_while_the_pair_works(
     echo = await connect(near, far)
     (transport,) = transports(far)
     if lost:
-        transport.path_changed(ice_connection(far), PathState.LOST)
+        transport._core.path_changed(ice_connection(far), PathState.LOST)
     near.restartIce()
     await near.setLocalDescription()
-    await far.setRemoteDescription(near.localDescription)
+    await far.setRemoteDescription(foreign(near.localDescription))
     await far.setLocalDescription()
-    checked = transports(near)[0].gatherer.generation.connection.asked
+    checked = transports(near)[0]._core.gatherer.generation.connection.asked
     if lost:
         async with asyncio.timeout(DEADLINE):
             await checked.wait()
@@ -456,12 +457,12 @@ async def answer_while_lost(near: RTCPeerConnection, far: RTCPeerConnection) -> 
     await connect(near, far)
     assert ice_connection(near).ice_controlling
     (transport,) = transports(near)
-    transport.path_changed(ice_connection(near), PathState.LOST)
+    transport._core.path_changed(ice_connection(near), PathState.LOST)
     far.restartIce()
     await far.setLocalDescription()
-    await near.setRemoteDescription(far.localDescription)
+    await near.setRemoteDescription(foreign(far.localDescription))
     await near.setLocalDescription()
-    new = transport.gatherer.generation.connection
+    new = transport._core.gatherer.generation.connection
     async with asyncio.timeout(DEADLINE):
         while not any(is_succeeded(pair) for pair in new.check_list):  # noqa: ASYNC110  no event tells
             await asyncio.sleep(0.01)
@@ -496,7 +497,7 @@ async def test_who_answers_checks_by_itself_if_the_other_side_does_not(make_pc: 
     await connect(near, far)
     near.restartIce()
     await near.setLocalDescription()
-    await far.setRemoteDescription(near.localDescription)
+    await far.setRemoteDescription(foreign(near.localDescription))
     await far.setLocalDescription()
     async with asyncio.timeout(DEADLINE):
-        await transports(near)[0].gatherer.generation.connection.asked.wait()
+        await transports(near)[0]._core.gatherer.generation.connection.asked.wait()

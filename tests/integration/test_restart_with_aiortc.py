@@ -8,7 +8,7 @@ import aiortc
 import pytest
 
 from conftest import Factory
-from connecting import Echo, negotiate, sending_ufrags
+from connecting import DEADLINE, Echo, negotiate, sending_ufrags
 
 
 @pytest.fixture
@@ -56,7 +56,7 @@ async def test_leaves_the_restart_pending_without_asking_on_and_on(
     again = asyncio.Event()
     near.on("negotiationneeded", again.set)
     near.restartIce()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(DEADLINE):
         await again.wait()
 
 

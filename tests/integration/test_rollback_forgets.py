@@ -61,7 +61,7 @@ def trace(pc: RTCPeerConnection) -> Trace:
         transceivers,
         tuple(t.mid for t in transceivers),
         tuple(ufrags(pc)),
-        frozenset(pc._core.dtls_transports),
+        frozenset(pc._core.state.dtls_transports),
     )
 
 
@@ -137,7 +137,7 @@ async def succeeds(
         await pc.close()
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 async def test_any_order_of_creating_setting_and_rolling_back() -> None:
     sockets = open_sockets()
     configuration = RTCConfiguration(

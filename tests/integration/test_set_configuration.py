@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from conftest import Factory
-from connecting import negotiate, wait_connected, wait_sending_on_new_pair
+from connecting import negotiate, ufrags, wait_connected, wait_sending_on_new_pair
 from restartice import (
     IceSettings,
     RTCConfiguration,
@@ -65,6 +65,48 @@ async def test_a_restart_applies_the_policy(make_pc: Factory) -> None:
     await wait_sending_on_new_pair(near, far)
 
 
+async def test_the_next_offer_restarts(make_pc: Factory) -> None:
+    """Without a request, and without an event. (W30)."""
+    near, far = make_pc(), make_pc()
+    near.createDataChannel("chat")
+    # Before anything is described, there is nothing to restart.
+    near.setConfiguration(RTCConfiguration(iceServers=[RTCIceServer("stun:127.0.0.1:9")]))
+    near.setConfiguration(RTCConfiguration(iceServers=[]))
+    await negotiate(near, far)
+    await wait_connected(near, far)
+    needed: list[str] = []
+    near.on("negotiationneeded", lambda: needed.append("near"))
+    relayed = RTCConfiguration(iceServers=[], iceTransportPolicy=RTCIceTransportPolicy.RELAY)
+    before = ufrags(near)
+    near.setConfiguration(RTCConfiguration(iceServers=[]))
+    await negotiate(near, far)
+    assert ufrags(near) == before
+    # Back to what it was makes no difference, as candidates may have been gathered meanwhile.
+    near.setConfiguration(relayed)
+    near.setConfiguration(RTCConfiguration(iceServers=[]))
+    assert needed == []
+    offer = await near.createOffer()
+    assert before[0] not in offer.sdp
+    await near.setLocalDescription(offer)
+    await near.setLocalDescription(RTCSessionDescription("", "rollback"))
+    assert before[0] not in (await near.createOffer()).sdp
+    await negotiate(near, far)
+    await wait_sending_on_new_pair(near, far)
+    after = ufrags(near)
+    assert after != before
+    await negotiate(near, far)
+    assert ufrags(near) == after
+    # A restart of the other side gathers anew, too.
+    near.setConfiguration(relayed)
+    near.setConfiguration(RTCConfiguration(iceServers=[]))
+    far.restartIce()
+    await negotiate(far, near)
+    await wait_sending_on_new_pair(near, far)
+    after = ufrags(near)
+    await negotiate(near, far)
+    assert ufrags(near) == after
+
+
 async def test_can_trickle_ice_candidates(make_pc: Factory) -> None:
     near, far = make_pc(), make_pc()
     near.createDataChannel("chat")
@@ -74,7 +116,9 @@ async def test_can_trickle_ice_candidates(make_pc: Factory) -> None:
     assert far.canTrickleIceCandidates is True
     await far.setRemoteDescription(RTCSessionDescription("", "rollback"))
     assert far.canTrickleIceCandidates is None
-    silent = offer.sdp.replace("a=ice-options:trickle ice2\r\n", "a=ice-options:ice2\r\n")
+    silent = offer.sdp.replace(
+        "a=ice-options:trickle ice2 early-checks\r\n", "a=ice-options:ice2\r\n"
+    )
     await far.setRemoteDescription(RTCSessionDescription(silent, "offer"))
     assert far.canTrickleIceCandidates is False
     for options, trickles in (

@@ -9,7 +9,6 @@ import pytest
 
 from connecting import DEADLINE
 from restartice_signaling import (
-    BackendLimits,
     Limits,
     ServerSettings,
     SignalingServer,
@@ -68,9 +67,7 @@ class RawClient:
 
 @pytest.fixture
 async def server() -> AsyncIterator[SignalingServer]:
-    async with serve(
-        settings=ServerSettings(limits=LIMITS, rooms=BackendLimits(max_buffered=MUCH))
-    ) as server:
+    async with serve(settings=ServerSettings(limits=LIMITS)) as server:
         yield server
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from connecting import DEADLINE
+from ports import free_port
 from redisserver import redis_server
 from requiring import require
 from restartice_signaling import (
@@ -26,15 +27,14 @@ from selfsigned import make_certificate
 from signalingevents import next_of
 from signalingnode import DEADLINE as START
 from signalingnode import Node
-from turnserver import free_port
 
-SIGNALING = Path(__file__).parents[2] / "signaling"
+FILES = Path(__file__).parents[2] / "signaling" / "restartice_signaling" / "files"
 SECRET = "0123456789" * 4
 
 
 def settings(**values: str) -> dict[str, str]:
     """Return what the file of settings has, with other values for some of it."""
-    lines = (SIGNALING / "rtc-signal.env").read_text().splitlines()
+    lines = (FILES / "rtc-signal.env").read_text().splitlines()
     found = dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))
     changed = {f"RESTARTICE_SIGNALING_{name}": value for name, value in values.items()}
     assert changed.keys() <= found.keys()
@@ -45,7 +45,7 @@ def settings(**values: str) -> dict[str, str]:
 def command(port: int) -> list[str]:
     """Return what the unit of systemd starts."""
     unit = configparser.RawConfigParser(strict=False)
-    unit.read(SIGNALING / "rtc-signal@.service")
+    unit.read(FILES / "rtc-signal@.service")
     python, *arguments = unit["Service"]["ExecStart"].replace("%i", str(port)).split()
     assert python.endswith("/bin/python")
     return [sys.executable, *arguments]
@@ -77,7 +77,7 @@ async def proxy(directory: Path, ports: list[int]) -> AsyncIterator[int]:
     require(nginx, "nginx (Debian package nginx-light)")
     assert nginx is not None
     chain, key = make_certificate(directory)
-    text = (SIGNALING / "nginx.conf").read_text()
+    text = (FILES / "nginx.conf").read_text()
     port = free_port()
     changes = {
         "listen 443": f"listen 127.0.0.1:{port}",

@@ -23,7 +23,9 @@ from restartice_signaling import (
     serve,
 )
 
-CLIENT = Path(__file__).parents[2] / "signaling" / "rtc-signal.js"
+CLIENT = (
+    Path(__file__).parents[2] / "signaling" / "restartice_signaling" / "files" / "rtc-signal.js"
+)
 COUNT = 2_000
 PROGRAM = """
 import {{ RtcSignal }} from {client};

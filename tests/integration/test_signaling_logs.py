@@ -26,7 +26,7 @@ async def test_connect_loss_retry_and_giving_up_are_logged(
     token = make_token(SECRET, "room")
     async with serve(settings=SETTINGS) as server:
         url, port = f"{server.url}/?hidden=query", server.port
-        client = WebSocketSignaling(url, room="room", peer="a", token=token, give_up_after=3)
+        client = WebSocketSignaling(url, room="room", peer="a", token=token, give_up_after=8)
         await client.connect()
     async with asyncio.timeout(60):
         events = client.events()

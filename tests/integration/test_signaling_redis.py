@@ -12,6 +12,7 @@ from websockets.exceptions import ConnectionClosed
 from conftest import Factory
 from connecting import DEADLINE, Echo, sending_ufrags, wait_connected, wait_restarted
 from numbered import Flow
+from ports import free_port
 from redisserver import RedisServer, redis_server
 from restartice_signaling import (
     CustomReceived,
@@ -25,7 +26,9 @@ from signalingnode import FAST, node
 from wire import Wire, dial
 
 COUNT = 10_000
-pytestmark = pytest.mark.timeout(300)
+# How many seconds a process may take on a busy machine beside those that it waits.
+SLACK = 15.0
+pytestmark = pytest.mark.timeout(900)
 
 
 @pytest.fixture
@@ -80,8 +83,7 @@ async def test_a_node_is_killed_in_mid_call(redis: RedisServer) -> None:
             await one.kill()
 
         flow = Flow(first, second, 2_000)
-        async with asyncio.timeout(200):
-            await flow.run(kill)
+        await flow.run(kill)
         assert len(flow.reconnected) >= 2
 
 
@@ -161,7 +163,7 @@ async def pairs(url: str, count: int) -> AsyncIterator[list[Pair]]:
             pair = Pair(f"room-{number}", *wires)
             await pair.start()
             talking.append(pair)
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(300):
             while min(pair.received for pair in talking) < 3:  # noqa: ASYNC110
                 await asyncio.sleep(0.05)
         yield talking
@@ -174,8 +176,8 @@ async def test_of_clients_cut_in_mid_traffic_nothing_is_left(redis: RedisServer)
     async with node(*options) as one, pairs(one.url, 60) as talking:
         for pair in talking:
             await pair.cut()
-        async with asyncio.timeout(30):
-            for pair in talking:
+        for pair in talking:
+            async with asyncio.timeout(DEADLINE):
                 while True:
                     async with dial(one.url) as newcomer:
                         if not (await newcomer.join(pair.room))["peers"]:
@@ -188,7 +190,7 @@ async def test_sigterm_under_load_ends_in_time(redis: RedisServer) -> None:
     options = ("--port=0", f"--redis={redis.url}", "--drain-timeout=10", *FAST)
     async with node(*options) as one, pairs(one.url, 60):
         one.process.send_signal(signal.SIGTERM)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(10 + SLACK):
             assert await one.process.wait() == 0
 
 
@@ -201,7 +203,7 @@ async def test_sigterm_ends_in_time_although_redis_hangs(redis: RedisServer) -> 
             async with asyncio.timeout(DEADLINE):
                 started = asyncio.get_running_loop().time()
                 await one.process.wait()
-                assert asyncio.get_running_loop().time() - started < 6
+                assert asyncio.get_running_loop().time() - started < 4 + SLACK
         finally:
             redis.go_on()
 
@@ -224,7 +226,7 @@ async def test_who_comes_while_redis_is_down_is_told_to_try_later(redis: RedisSe
 async def test_server_and_redis_are_killed_and_started_again(redis: RedisServer) -> None:
     options = [f"--redis={redis.url}", *FAST]
     async with AsyncExitStack() as stack:
-        one = await stack.enter_async_context(node("--port=0", *options))
+        one = await stack.enter_async_context(node(f"--port={free_port()}", *options))
 
         async def restart(flow: Flow) -> None:
             await flow.until(0.2)
@@ -239,8 +241,7 @@ async def test_server_and_redis_are_killed_and_started_again(redis: RedisServer)
             WebSocketSignaling(one.url, room="room", peer="b") as second,
         ):
             flow = Flow(first, second, COUNT)
-            async with asyncio.timeout(240):
-                await flow.run(restart)
+            await flow.run(restart)
             assert len(flow.reconnected) >= 2
 
 

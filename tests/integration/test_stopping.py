@@ -112,7 +112,7 @@ async def test_what_is_added_after_all_was_stopped_gets_a_new_transport(
     assert old[0].state == "closed"
     assert not set(before) & set(ufrags(near))
     # A restart is over when the credentials are gone, and this one is.
-    assert not near._core.local_ice_credentials_to_replace
+    assert not near._core.state.local_ice_credentials_to_replace
     await negotiate(far, near)
     await echo.check("after")
 

@@ -127,7 +127,7 @@ async def test_each_shape_is_dropped_and_counted(
             await strangers.discard(near, expected)
     assert await strangers.discarded(near) == expected
     assert await strangers.discarded(far) == 0
-    lines = [r for r in caplog.records if "Dropped" in r.getMessage()]
+    lines = [r for r in caplog.records if "dropped what" in r.getMessage()]
     assert len(lines) == 1
     assert str(stranger.address[1]) in lines[0].getMessage()
     await echo.check("still here")
@@ -180,7 +180,7 @@ async def test_what_the_other_end_sends_early_is_kept_and_comes_in_order(
     near = make_pc()
     near.createDataChannel("data")
     await near.setLocalDescription()
-    connection = transports(near)[0].gatherer.generation.connection
+    connection = transports(near)[0]._core.gatherer.generation.connection
     (protocol,) = connection.protocols
     delivered: list[bytes] = []
     connection.deliver = delivered.append

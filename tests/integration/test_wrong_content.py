@@ -56,7 +56,7 @@ async def test_a_warning_tells_that_another_peer_takes_over(
     with caplog.at_level(logging.WARNING, "restartice"):
         await negotiate(near, second)
     assert near.signalingState == second.signalingState == "stable"
-    assert "Another peer takes over" in caplog.text
+    assert "the remote certificate changed" in caplog.text
 
 
 @pytest.mark.parametrize("name", ["ufrag", "pwd"])
@@ -268,12 +268,12 @@ async def test_candidates_for_rtcp_are_passed_over(make_pc: Factory) -> None:
 @pytest.mark.parametrize("what", [None, {"type": "offer", "sdp": "v=0"}, b"v=0"])
 async def test_what_is_no_description(make_pc: Factory, what: Any) -> None:
     pc = make_pc()
-    with pytest.raises(TypeError, match="must be an RTCSessionDescription"):
+    with pytest.raises(TypeError, match="expected an RTCSessionDescription"):
         await pc.setRemoteDescription(what)
     if what is not None:
-        with pytest.raises(TypeError, match="must be an RTCSessionDescription"):
+        with pytest.raises(TypeError, match="expected an RTCSessionDescription"):
             await pc.setLocalDescription(what)
-    with pytest.raises(TypeError, match="must be an RTCSessionDescription"):
+    with pytest.raises(TypeError, match="expected an RTCSessionDescription"):
         await pc.setRemoteDescription(RTCSessionDescription(what, "offer"))
 
 
@@ -287,7 +287,9 @@ async def test_a_candidate_with_an_impossible_port(make_pc: Factory) -> None:
     """It would make asyncio close the socket that shall send there."""
     pc = make_pc()
     candidate = RTCIceCandidate(1, "1", "127.0.0.1", 65536, 1, "udp", "host", sdpMid="0")
-    with pytest.raises(CandidateSyntaxError, match="out of range"):
+    with pytest.raises(
+        CandidateSyntaxError, match="port of a candidate must be from 0 to 65535, not 65536"
+    ):
         await pc.addIceCandidate(candidate)
 
 
@@ -332,7 +334,7 @@ async def test_what_is_no_configuration(make_pc: Factory) -> None:
     with pytest.raises(TypeError, match="must be an RTCConfiguration, not dict"):
         make_pc().setConfiguration(wrong)
     wrong = {"check_timeout": 1.0}
-    with pytest.raises(TypeError, match="must be IceSettings, not dict"):
+    with pytest.raises(TypeError, match="must be IceSettings, got"):
         RTCPeerConnection(iceSettings=wrong)
 
 

@@ -1,9 +1,10 @@
 """Two network namespaces and two cables between them. Nothing leads out of them."""
 
 import itertools
+import json
 import os
 
-from network.namespaces import run_ip
+from network.namespaces import refuse_strangers, run_ip
 
 SIDES = ("we", "they")
 CABLE, SPARE = "cable", "spare"
@@ -48,9 +49,30 @@ class Cable:
         for side in SIDES:
             self._ip(side, "neigh", "flush", "dev", cable, "nud", "permanent")
 
+    def take_address(self, side: str, cable: str) -> None:
+        """Let a side have no address on a cable, and its default route lead over the other one."""
+        self._ip(side, "addr", "del", f"{address(side, cable)}/24", "dev", cable)
+        self._route(side, CABLE if cable == SPARE else SPARE)
+
+    def give_address(self, side: str, cable: str) -> None:
+        """Undo take_address()."""
+        self._ip(side, "addr", "add", f"{address(side, cable)}/24", "dev", cable)
+        self._route(side, cable)
+
     def lay_spare(self) -> None:
         """Lay another cable, and let the default route lead over it."""
         self._lay(SPARE)
+
+    def separate(self) -> None:
+        """Let no address of one cable be reached over the other one."""
+        for side in SIDES:
+            for cable in (CABLE, SPARE):
+                refuse_strangers(self.namespace(side), cable)
+
+    def packets_sent(self, side: str, cable: str) -> int:
+        """Return how many packets one side has sent over a cable."""
+        told = run_ip("-n", self.namespace(side), "-j", "-s", "link", "show", cable)
+        return int(json.loads(told)[0]["stats64"]["tx"]["packets"])
 
     def remove_spare(self) -> None:
         """Undo lay_spare()."""

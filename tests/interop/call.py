@@ -11,6 +11,8 @@ UFRAG = re.compile(r"^a=ice-ufrag:(\S+)", re.MULTILINE)
 CANDIDATE_UFRAG = re.compile(r" ufrag (\S+)")
 
 Description = dict[str, str]
+# What a call without a data channel is given to make progress.
+PAUSE = 0.05
 
 
 class Direction:
@@ -131,7 +133,10 @@ class Call:
             await end.wait("channel", state="open")
 
     async def talk(self) -> None:
-        """Send a message each way."""
+        """Send a message each way, if there is a data channel."""
+        if not self.we.matching({"event": "channel", "state": "open"}):
+            await asyncio.sleep(PAUSE)
+            return
         self._messages += 1
         for source in (self.we, self.they):
             text = f"message {self._messages}"

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Self
 
 HERE = Path(__file__).parent / "peers"
-DEADLINE = 60.0
+DEADLINE = 120.0
 LIMIT = 1 << 24
 
 Event = dict[str, Any]
@@ -60,7 +60,7 @@ class PeerProcess:
 
         Args:
             options: `stays`, whether one of restartice leaves no path by itself, so that it takes a
-                restart; others do as they always do.
+                restart; `prefer`, which networks it prefers. Others do as they always do.
         """
         number = len(self._ends)
         end = self._ends[number] = End(self, number)

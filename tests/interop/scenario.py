@@ -1,14 +1,14 @@
 """A call, and what the scenarios let it do and expect of it."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import pytest
 
 from interop.cable import Cable
 from interop.call import Call, Description, ends_of, ufrags
-from interop.process import End, PeerError
+from interop.process import DEADLINE, End, PeerError
 from interop.stacks import IGNORES, Stack
 
 KINDS: Final = ("video", "audio")
@@ -85,7 +85,7 @@ class Scenario:
 
     async def sends_on(self, ufrag: str) -> None:
         """Return when we send on the generation with this username fragment."""
-        deadline = asyncio.get_running_loop().time() + 30
+        deadline = asyncio.get_running_loop().time() + DEADLINE
         while (state := await self.we.do("state"))["sendingUfrag"] != ufrag:
             assert asyncio.get_running_loop().time() < deadline, (
                 f"still on the old pair: {state}; candidates handed over: "
@@ -93,15 +93,17 @@ class Scenario:
             )
             await self.call.talk()
 
-    async def more_frames(self, end: End) -> float:
-        """Return, when more of video and audio have come in, the longest gap before, in ms."""
+    async def more_frames(self, end: End, kinds: Sequence[str] = KINDS) -> float:
+        """Return, when more of each kind have come in, the longest gap before, in ms."""
+        for kind in kinds:
+            await end.wait("track", kind=kind)
         start = await end.do("media")
-        gaps: list[float] = [start[kind]["gap"] for kind in KINDS]
-        async with asyncio.timeout(60):
+        gaps: list[float] = [0.0, *(start[kind]["gap"] for kind in kinds)]
+        async with asyncio.timeout(DEADLINE):
             while True:
                 now = await end.do("media")
-                gaps += [now[kind]["gap"] for kind in KINDS]
-                if all(now[kind]["count"] >= start[kind]["count"] + FRAMES for kind in KINDS):
+                gaps += [now[kind]["gap"] for kind in kinds]
+                if all(now[kind]["count"] >= start[kind]["count"] + FRAMES for kind in kinds):
                     return max(gaps)
                 await self.call.talk()
 
@@ -109,7 +111,7 @@ class Scenario:
         """Return when an end has received video and audio."""
         for kind in KINDS:
             await end.wait("track", kind=kind)
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(DEADLINE):
             while any(m["count"] < FRAMES for m in (await end.do("media")).values()):
                 await self.call.talk()
 

@@ -39,6 +39,8 @@ class Stack:
         trickles: Whether it tells its candidates one by one.
         ends_each: Whether it tells the end of each generation's candidates.
         adds_media: Whether media can be added to a call that had none.
+        rejects_stopped: Whether its answer rejects a section that our offer has stopped.
+        reuses_sections: Whether something new may take the place of a stopped section.
         notices_close: Whether it takes our close for the end of its data channel.
         certificate: The kind of its certificate's key.
     """
@@ -56,6 +58,8 @@ class Stack:
     trickles: bool = True
     ends_each: bool = True
     adds_media: bool = True
+    rejects_stopped: bool = True
+    reuses_sections: bool = True
     notices_close: bool = True
     certificate: str = "EC"
 
@@ -116,6 +120,7 @@ STACKS = [
         rolls_back=False,
         rolls_back_explicitly=False,
         trickles=False,
+        rejects_stopped=False,
     ),
     Stack(
         "chromium",
@@ -165,6 +170,7 @@ STACKS = [
         rolls_back_explicitly=False,
         ends_each=False,
         adds_media=False,
+        rejects_stopped=False,
     ),
     Stack(
         "gstreamer",
@@ -178,6 +184,8 @@ STACKS = [
         ends_each=False,
         notices_close=False,
         certificate="RSA",
+        rejects_stopped=False,
+        reuses_sections=False,
     ),
 ]
 # Browsers that hide their addresses, which only one scenario is about.

@@ -9,7 +9,7 @@ import pytest
 from interop.stacks import STACKS
 
 ROOT: Final = Path(__file__).parents[2]
-READMES: Final = (ROOT / "README.md", ROOT / "tests" / "interop" / "README.md")
+README: Final = ROOT / "tests" / "interop" / "README.md"
 BEGIN: Final = "<!-- Written by .ci/interop. -->"
 END: Final = "<!-- The end of what .ci/interop has written. -->"
 NODE: Final = re.compile(r"::test_(\w+)\[(.*)\]")
@@ -89,16 +89,15 @@ def _cell(runs: list[dict[str, object]], limits: list[str]) -> str:
 
 
 def written(text: str) -> str:
-    """Return what is written between the marks in a README."""
+    """Return what is written between the marks in the README."""
     return text[text.index(BEGIN) + len(BEGIN) : text.index(END)].strip() + "\n"
 
 
 def write(table: str) -> None:
-    """Write the table into each README."""
-    for path in READMES:
-        text = path.read_text(encoding="utf-8")
-        start, end = text.index(BEGIN) + len(BEGIN), text.index(END)
-        path.write_text(f"{text[:start]}\n\n{table}\n{text[end:]}", encoding="utf-8")
+    """Write the table into the README."""
+    text = README.read_text(encoding="utf-8")
+    start, end = text.index(BEGIN) + len(BEGIN), text.index(END)
+    README.write_text(f"{text[:start]}\n\n{table}\n{text[end:]}", encoding="utf-8")
 
 
 Table.shared = Table()

@@ -3,20 +3,21 @@
 import asyncio
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import partial
 
 import pytest
 
 from interop.cable import SPARE, Cable, address
 from interop.call import Call, Description, candidate_ufrag, ends_of, ufrags
-from interop.process import End, PeerError, PeerProcess
+from interop.process import DEADLINE, End, PeerError, PeerProcess
 from interop.scenario import FRAMES, ROLLBACK, Say, Scenario
 from interop.stacks import FOLLOWS, HIDING, IGNORES, REFUSES, Stack
 from requiring import require
 
 pytestmark = [
     pytest.mark.network,
-    pytest.mark.timeout(180),
+    pytest.mark.timeout(600),
     pytest.mark.asyncio(loop_scope="session"),
 ]
 
@@ -38,6 +39,8 @@ def cut(cable: Cable) -> Iterator[Cable]:
     cable.remove_spare()
 
 
+# Within how many seconds an ICE agent of libwebrtc has failed.
+FAILING = 40
 RESTART_LIMITS = {
     IGNORES: "answers our restart without restarting; the pair stays in use",
     REFUSES: "refuses our restart; the pair stays in use",
@@ -93,7 +96,7 @@ async def test_trickles(scenario: Scenario, offerer: str) -> None:
 
 async def until_ended(scenario: Scenario) -> None:
     """Return when we have noted the end in the description that it belongs to."""
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(DEADLINE):
         while not (await scenario.we.do("state"))["remoteEnded"]:
             await scenario.call.talk()
 
@@ -210,7 +213,12 @@ async def test_they_restart_after_failure(scenario: Scenario, cut: Cable) -> Non
     # We control, so that it is us who nominate.
     await scenario.connect(scenario.we)
     cut.cut()
-    await scenario.they.wait("connectionstatechange", state="failed")
+    # @roamhq/wrtc stays disconnected at times, on a busy machine, and restarts from there.
+    states = ["failed", "disconnected"] if scenario.stack.name == "roamhq" else ["failed"]
+    with suppress(TimeoutError):
+        async with asyncio.timeout(FAILING if len(states) > 1 else None):
+            await scenario.they.wait("connectionstatechange", state="failed")
+    assert scenario.they.last_state("connectionState") in states
     cut.mend()
     await scenario.they.do("restart")
     await scenario.call.negotiate(scenario.they)
@@ -292,7 +300,7 @@ async def test_track_added_and_removed(scenario: Scenario) -> None:
     await scenario.call.negotiate(scenario.we)
     await scenario.they.wait("track", kind="video")
     if scenario.stack.adds_media:
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(DEADLINE):
             while (await scenario.they.do("media"))["video"]["count"] < FRAMES:
                 await scenario.call.talk()
     else:
@@ -304,7 +312,7 @@ async def test_track_added_and_removed(scenario: Scenario) -> None:
 
 
 async def check_added_in_vain(scenario: Scenario) -> None:
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(DEADLINE):
         while sum(await scenario.we.do("sent")) < MANY:
             await scenario.call.talk()
     assert (await scenario.they.do("media"))["video"]["count"] == 0

@@ -1,7 +1,8 @@
 """Calls between two processes, each in a network of its own, so that many can be tried at once."""
 
+import asyncio
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
@@ -13,11 +14,16 @@ Peers = tuple[Program, Program]
 
 @asynccontextmanager
 async def peers_in(network: Network, **options: Any) -> AsyncIterator[Peers]:
-    """Run a peer in each namespace, from when the data channel is open on both sides."""
+    """Run a peer in each namespace, from when the data channel is open on both sides.
+
+    Options that have the name of a side are for that one only.
+    """
     async with AsyncExitStack() as stack:
         peers = []
         for side in SIDES:
-            arguments = (side, network.signaling_url(side), json.dumps(options))
+            common = {name: value for name, value in options.items() if name not in SIDES}
+            own = {**common, **options.get(side, {})}
+            arguments = (side, network.signaling_url(side), json.dumps(own))
             peer = await Program.start(network.namespace(side), "peer.py", *arguments)
             stack.push_async_callback(peer.close)
             peers.append(peer)
@@ -37,3 +43,10 @@ async def call(
             yield network, peers
     finally:
         await network.close()
+
+
+async def at_once(*calls: Coroutine[Any, Any, None]) -> None:
+    """Run tests of calls side by side; when one fails, the others clean up, too."""
+    async with asyncio.TaskGroup() as group:
+        for one in calls:
+            group.create_task(one)

@@ -1,9 +1,12 @@
 """What the tests ask of two peers."""
 
 import asyncio
+import time
 from collections.abc import Sequence
+from typing import Any
 
-from network.namespaces import address
+from network.fixtures import Connect
+from network.namespaces import Network, address
 from network.processes import Event, Program
 
 Peers = Sequence[Program]
@@ -13,6 +16,33 @@ async def send_numbers(peers: Peers, interval: float = 0.02) -> None:
     """Let both send a message every so many seconds."""
     for peer in peers:
         await peer.order(do="send", interval=interval)
+
+
+async def start_flowing(start_peers: Connect, *, working: int = 2, **options: Any) -> Peers:
+    """Start a call in which both send numbers, and so many pairs are known to work."""
+    peers = await start_peers(**options)
+    await send_numbers(peers)
+    await wait_until_ready(peers, working=working)
+    return peers
+
+
+async def cut_link_in_use(network: Network, peers: Peers, way: str = "both") -> tuple[int, float]:
+    """Cut the link that both send on, while its silence is measured; return link and time."""
+    link = await link_in_use(peers)
+    await listen(peers)
+    cut_at = time.monotonic()
+    await network.set_link(link, way, loss=1.0)
+    return link, cut_at
+
+
+async def check_gone_over(peers: Peers, link: int, since: float, longest: float) -> None:
+    """Check that both go over to another link, and hear nothing for so many seconds at most."""
+    for peer in peers:
+        await peer.wait_for("pair", since=since)
+    await notify(peers, time.monotonic())
+    await seconds_until(peers, "data", since)
+    assert await longest_silence(peers) < longest
+    assert await link_in_use(peers) != link
 
 
 async def link_in_use(peers: Peers) -> int:
@@ -26,14 +56,23 @@ async def link_in_use(peers: Peers) -> int:
 
 
 async def wait_until_ready(
-    peers: Peers, messages: int = 50, working: int = 2, deadline: float = 30.0
+    peers: Peers,
+    messages: int = 50,
+    working: int = 2,
+    deadline: float = 30.0,
+    *,
+    in_band: bool = False,
 ) -> None:
-    """Return when both have received so many messages, and know of so many pairs that work."""
+    """Return when both have received so many messages, and know of so many pairs that work.
+
+    With `in_band`, also wait until they negotiate in a data channel.
+    """
     async with asyncio.timeout(deadline):
         for peer in peers:
             while True:
                 report = await peer.order(do="report")
-                if report["received"] >= messages and report["working"] >= working:
+                enough = report["received"] >= messages and report["working"] >= working
+                if enough and report["in_band"] >= in_band:
                     break
                 await asyncio.sleep(0.1)
 
@@ -45,8 +84,16 @@ async def listen(peers: Peers) -> None:
 
 
 async def longest_silence(peers: Peers) -> float:
-    """Return how long no message came to either of them, at most, in seconds."""
+    """Return how long no message came to either of them, at most, in seconds.
+
+    What a peer waited for a processor doesn't count.
+    """
     return max([float((await peer.order(do="report"))["silence"]) for peer in peers])
+
+
+async def longest_gap(peers: Peers) -> float:
+    """Return the same by the clock on the wall, which the peers go by themselves."""
+    return max([float((await peer.order(do="report"))["gap"]) for peer in peers])
 
 
 async def notify(peers: Peers, after: float) -> None:
@@ -74,6 +121,12 @@ async def check_nothing_is_lost(peers: Peers) -> None:
     assert not events_of(peers, "channel-closed")
     assert not events_of(peers, "track-ended")
     assert not events_of(peers, "connectionState", state="closed")
+
+
+def check_nobody_was_disconnected(peers: Peers) -> None:
+    """Check that no state told of a lost path."""
+    for state in ("disconnected", "failed"):
+        assert not events_of(peers, "iceConnectionState", state=state)
 
 
 def events_of(peers: Peers, name: str, **values: str) -> list[Event]:

@@ -27,7 +27,7 @@ class Network:
 
     def __init__(self, links: int, families: Sequence[int] = (4,)) -> None:
         # Other runs of these tests may be under way.
-        self._prefix = f"ri{os.getpid()}-{next(_numbers)}"
+        self._prefix = f"{prefix()}{next(_numbers)}"
         self._links = links
         self._families = families
         self._made: list[str] = []
@@ -43,22 +43,32 @@ class Network:
             ends = [f"{side}{link}" for link in range(links) for side in SIDES]
             middle = network.namespace("middle")
             network._wire = await Program.start(middle, "wire.py", *ends)
-            network._relay = await Program.start(middle, "relay.py", str(PORT))
+            await network.start_signaling()
             await network._wire.wait_for("ready")
-            await network._relay.wait_for("ready")
         except BaseException:
             await network.close()
             raise
         return network
 
     async def close(self) -> None:
-        """Remove everything."""
-        for program in (self._relay, self._wire):
-            if program is not None:
-                await program.close()
-        for name in self._made:
-            run_ip("netns", "del", name)
-        self._made.clear()
+        """Remove everything, also if that is cancelled."""
+        try:
+            for program in (self._relay, self._wire):
+                if program is not None:
+                    await program.close()
+        finally:
+            while self._made:
+                run_ip("netns", "del", self._made.pop())
+
+    async def start_signaling(self) -> None:
+        """Start the signaling server."""
+        self._relay = await Program.start(self.namespace("middle"), "relay.py", str(PORT))
+        await self._relay.wait_for("ready")
+
+    async def stop_signaling(self) -> None:
+        """Kill the signaling server."""
+        assert self._relay is not None
+        await self._relay.kill()
 
     def namespace(self, side: str) -> str:
         """Return the name of the namespace of `"left"`, `"right"` or `"middle"`."""
@@ -79,10 +89,17 @@ class Network:
         assert self._wire is not None
         await self._wire.order(link=link, way=way, condition=condition)
 
-    async def rebind(self, link: int, behind: str, shift: int) -> None:
-        """Let a NAT in front of one side map all UDP ports anew."""
+    async def rebind(self, link: int, behind: str, shift: int, *, filters: bool = False) -> None:
+        """Let a NAT in front of one side map all UDP ports anew.
+
+        Args:
+            link: The number of the link.
+            behind: The side.
+            shift: What is added to the ports, as the other side sees them.
+            filters: Whether it lets in only what comes from where the side has sent to.
+        """
         assert self._wire is not None
-        await self._wire.order(link=link, behind=behind, shift=shift)
+        await self._wire.order(link=link, behind=behind, shift=shift, filters=filters)
 
     def remove_interface(self, side: str, link: int) -> None:
         """Take an interface away from one side."""
@@ -108,20 +125,12 @@ class Network:
     def add_interface(self, side: str, link: int) -> None:
         """Give a side the interface of a link."""
         self._connect(side, interface(link), f"{side}{link}")
-        self._refuse_strangers(side, interface(link))
+        refuse_strangers(self.namespace(side), interface(link))
         for family in self._families:
             place = (f"{address(side, link, family)}/{24 if family == 4 else 64}", "dev")
             # Duplicate addresses needn't be looked for, which takes a while.
             flags = () if family == 4 else ("nodad",)
             self.ip(side, "addr", "add", *place, interface(link), *flags)
-
-    def _refuse_strangers(self, side: str, name: str) -> None:
-        # Otherwise one link's address could be reached over the other link, and pairs might work
-        # that use one there and the other one back. Neighbors must be asked for in the name of an
-        # address of the link, then, or the question is refused as well.
-        for setting, value in (("rp_filter", 1), ("arp_announce", 2)):
-            path = f"/proc/sys/net/ipv4/conf/{name}/{setting}"
-            run_ip("netns", "exec", self.namespace(side), "sh", "-c", f"echo {value} > {path}")
 
     def _connect(self, side: str, near: str, far: str) -> None:
         middle = self.namespace("middle")
@@ -129,6 +138,18 @@ class Network:
         self.ip(side, "link", "add", near, *peer)
         self.ip(side, "link", "set", near, "up")
         self.ip("middle", "link", "set", far, "up")
+
+
+def prefix() -> str:
+    """Return what the names of all namespaces begin with that this run of the tests makes."""
+    return f"ri{os.getpid()}-"
+
+
+def left_behind() -> list[str]:
+    """Return the namespaces of this run of the tests that are there."""
+    listed = subprocess.run(["ip", "netns"], capture_output=True, text=True, check=True)
+    names = [line.split()[0] for line in listed.stdout.splitlines()]
+    return [name for name in names if name.startswith(prefix())]
 
 
 def interface(link: int) -> str:
@@ -147,8 +168,21 @@ def management_address(of: str, side: str) -> str:
     return f"192.168.{77 + SIDES.index(side)}.{1 if of == 'middle' else 2}"
 
 
-def run_ip(*arguments: str) -> None:
-    """Run `ip`; what it complains about is the error."""
+def refuse_strangers(namespace: str, name: str) -> None:
+    """Let an interface take nothing that comes from an address of another link.
+
+    Otherwise one link's address could be reached over the other link, and pairs might work that use
+    one there and the other one back. Neighbors must be asked for in the name of an address of the
+    link, then, or the question is refused as well.
+    """
+    for setting, value in (("rp_filter", 1), ("arp_announce", 2)):
+        path = f"/proc/sys/net/ipv4/conf/{name}/{setting}"
+        run_ip("netns", "exec", namespace, "sh", "-c", f"echo {value} > {path}")
+
+
+def run_ip(*arguments: str) -> str:
+    """Run `ip`, and return what it prints; what it complains about is the error."""
     result = subprocess.run(["ip", *arguments], capture_output=True, text=True, check=False)
     if result.returncode:
         raise OSError(f"ip {' '.join(arguments)}: {result.stderr.strip()}")
+    return result.stdout

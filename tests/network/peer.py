@@ -6,6 +6,7 @@ events go out as JSON lines on stdout, each with the time, which is the same clo
 
 import asyncio
 import dataclasses
+import inspect
 import json
 import sys
 import time
@@ -16,6 +17,7 @@ import aioice.ice
 import aiortc
 from av import VideoFrame
 
+from owntime import own_time
 from restartice import (
     IceSettings,
     RTCConfiguration,
@@ -33,6 +35,27 @@ PICTURES_LEFT_OUT = 2
 def tell(event: str, **values: Any) -> None:
     """Print an event."""
     print(json.dumps({"at": time.monotonic(), "event": event, **values}), flush=True)
+
+
+class Silence:
+    """The longest time between two messages: as it was, and without waiting for a processor."""
+
+    def __init__(self) -> None:
+        self._clocks = {"gap": time.monotonic, "silence": own_time}
+        self._longest = dict.fromkeys(self._clocks, 0.0)
+        self._since = {name: clock() for name, clock in self._clocks.items()}
+
+    def end(self) -> None:
+        """A message has come."""
+        self._longest = self.longest()
+        self._since = {name: clock() for name, clock in self._clocks.items()}
+
+    def longest(self) -> dict[str, float]:
+        """Return the longest ones, that of now included."""
+        return {
+            name: max(self._longest[name], clock() - self._since[name])
+            for name, clock in self._clocks.items()
+        }
 
 
 class SmallVideo(aiortc.VideoStreamTrack):
@@ -65,9 +88,9 @@ class Peer:
         self.notify_after = float("inf")
         self.frame_after = float("inf")
         self.flow_after = float("inf")
-        # The longest time between two messages, and when the last one came.
-        self.silence = 0.0
-        self.heard_at = float("inf")
+        self.silence = Silence()
+        self.negotiator: Negotiator | None = None
+        self._open = False
         self._channel: aiortc.RTCDataChannel | None = None
         self._tasks: set[asyncio.Task[Any]] = set()
         self._watch()
@@ -90,6 +113,10 @@ class Peer:
         pc.on("track", self._receive_track)
 
     def _opened(self) -> None:
+        # What is open when it is announced emits `open` after that.
+        if self._open:
+            return
+        self._open = True
         tell("channel-open")
         transport = self._ice_transport()
         ufrag = None
@@ -128,8 +155,7 @@ class Peer:
         number, sent_at = message.split()
         self.in_order = self.in_order and int(number) == self.received
         self.received += 1
-        self.silence = max(self.silence, time.monotonic() - self.heard_at)
-        self.heard_at = time.monotonic()
+        self.silence.end()
         if time.monotonic() > self.flow_after:
             self.flow_after = float("inf")
             tell("flow")
@@ -157,7 +183,10 @@ class Peer:
             except aiortc.MediaStreamError:
                 tell("track-ended", kind=track.kind)
                 return
+            if first:
+                tell("first", kind=track.kind)
             if track.kind != "video":
+                first = False
                 continue
             if first or time.monotonic() > self.frame_after:
                 first, self.frame_after = False, float("inf")
@@ -184,8 +213,9 @@ class Peer:
 
     async def obey(self, order: dict[str, Any]) -> dict[str, Any]:
         """Carry an order out; return what to answer."""
-        method: Callable[..., dict[str, Any] | None] = getattr(self, "do_" + order.pop("do"))
-        return method(**order) or {}
+        method: Callable[..., Any] = getattr(self, "do_" + order.pop("do"))
+        answer = method(**order)
+        return (await answer if inspect.isawaitable(answer) else answer) or {}
 
     def do_send(self, interval: float) -> None:
         """Send a message every so many seconds."""
@@ -208,7 +238,11 @@ class Peer:
 
     def do_listen(self) -> None:
         """Begin to measure how long no message comes, at most."""
-        self.silence, self.heard_at = 0.0, time.monotonic()
+        self.silence = Silence()
+
+    def do_add_audio(self) -> None:
+        """Send sound, too."""
+        self.pc.addTrack(aiortc.AudioStreamTrack())
 
     def do_restart(self) -> None:
         """Restart ICE."""
@@ -222,18 +256,28 @@ class Peer:
         """Use other servers, or another policy."""
         self.pc.setConfiguration(configuration(**description))
 
+    async def do_count_packets(self, kind: str) -> dict[str, Any]:
+        """Tell how many packets of the other side's audio or video came, and how many are lost."""
+        report = (await self.pc.getStats()).values()
+        inbound = [s for s in report if s.type == "inbound-rtp" and s.kind == kind]
+        return {
+            "received": sum(stats.packetsReceived for stats in inbound),
+            "lost": sum(stats.packetsLost for stats in inbound),
+        }
+
     def do_report(self) -> dict[str, Any]:
         """Tell how things are."""
         transport = self._ice_transport()
         pair = transport.getSelectedCandidatePair()
-        checked = transport.generations[0].connection.check_list
+        checked = transport._core.generations[0].connection.check_list
         return {
             "received": self.received,
             "in_order": self.in_order,
             "role": transport.role,
             "working": sum(p.state.name == "SUCCEEDED" for p in checked),
-            "silence": max(self.silence, time.monotonic() - self.heard_at),
+            **self.silence.longest(),
             "channel": None if self._channel is None else self._channel.readyState,
+            "in_band": self.negotiator is not None and self.negotiator.in_band,
             "type": None if pair is None else pair.local.type,
             "local": None if pair is None else pair.local.ip,
             "remote": None if pair is None else pair.remote.ip,
@@ -284,7 +328,9 @@ async def main(name: str, url: str, options: dict[str, Any]) -> None:
             signaling,
             recovery=options.get("restart") == "negotiator",
             on_restart=lambda event: tell(type(event).__name__, **dataclasses.asdict(event)),
+            in_band=options.get("in_band", False),
         )
+        peer.negotiator = negotiator
         peer.begin()
         async with negotiator:
             await read_orders(peer)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Self
 
 HERE = Path(__file__).parent
-DEADLINE = 60.0
+DEADLINE = 120.0
 
 Event = dict[str, Any]
 
@@ -28,13 +28,14 @@ class Program:
 
     @classmethod
     async def start(cls, namespace: str, name: str, *arguments: str) -> Self:
-        """Start a program in a network namespace."""
+        """Start a program in a network namespace, which may import what tests do."""
+        path = [str(HERE.parent), *filter(None, [os.environ.get("PYTHONPATH")])]
         process = await asyncio.create_subprocess_exec(
             *("ip", "netns", "exec", namespace, sys.executable, str(HERE / name), *arguments),
             stdin=PIPE,
             stdout=PIPE,
             limit=1 << 24,
-            env={**os.environ, "PYTHONUNBUFFERED": "1"},
+            env={**os.environ, "PYTHONUNBUFFERED": "1", "PYTHONPATH": os.pathsep.join(path)},
         )
         return cls(process)
 
@@ -80,6 +81,12 @@ class Program:
             return states[-1:] == ["connected"]
 
         await self.wait(is_connected)
+
+    async def kill(self) -> None:
+        """End the program without notice."""
+        self._process.kill()
+        await self._process.wait()
+        await self._reader
 
     async def close(self) -> int:
         """Let the program end, or make it; return its exit status."""

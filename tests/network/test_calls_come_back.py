@@ -1,13 +1,12 @@
 """Calls come back by themselves: nothing acts here but the Negotiators of two processes."""
 
-import asyncio
 import math
 import statistics
 import time
 
 import pytest
 
-from network.calls import Peers, call
+from network.calls import Peers, at_once, call
 from network.checks import (
     check_nothing_is_lost,
     events_of,
@@ -25,7 +24,8 @@ pytestmark = pytest.mark.network
 @pytest.mark.parametrize("side", ["left", "right"])
 async def test_interface_removed(network: Network, start_peers: Connect, side: str) -> None:
     """Data flows again over the other link within a second."""
-    peers = await start_peers(restart="negotiator")
+    # Where no spare is kept, as with a network that came up only now.
+    peers = await start_peers(restart="negotiator", ice={"spares": 0})
     await send_numbers(peers)
     link = await link_in_use(peers)
     removed_at = time.monotonic()
@@ -42,7 +42,6 @@ async def test_interface_removed(network: Network, start_peers: Connect, side: s
 
 async def test_silent_blackhole_with_media(network: Network, start_peers: Connect) -> None:
     """Disconnected within 2.3 s on both sides, and back within a second after the restart."""
-    # Where no spare is kept, as with a network that came up only now.
     peers = await start_peers(restart="negotiator", media=True, ice={"spares": 0})
     await send_numbers(peers)
     for peer in peers:
@@ -84,7 +83,7 @@ async def swallow_link_in_use(network: Network, peers: Peers) -> tuple[float, fl
 @pytest.mark.usefixtures("namespaces")
 async def test_silent_blackhole_without_traffic() -> None:
     """Two calls at once, as nearly all of this is waiting."""
-    await asyncio.gather(notice_without_traffic(), recover_without_traffic())
+    await at_once(notice_without_traffic(), recover_without_traffic())
 
 
 async def notice_without_traffic() -> None:

@@ -9,15 +9,17 @@ import time
 import pytest
 
 from network.checks import (
-    Peers,
+    check_gone_over,
+    check_nobody_was_disconnected,
     check_nothing_is_lost,
+    cut_link_in_use,
     events_of,
     link_in_use,
     listen,
-    longest_silence,
     notify,
     seconds_until,
     send_numbers,
+    start_flowing,
     wait_until_ready,
 )
 from network.fixtures import Connect
@@ -29,28 +31,12 @@ pytestmark = pytest.mark.network
 SOON = 0.58
 
 
-def check_nobody_was_disconnected(peers: Peers) -> None:
-    """Check that no state told of any of this."""
-    for state in ("disconnected", "failed"):
-        assert not events_of(peers, "iceConnectionState", state=state)
-
-
 async def test_a_silent_cut(network: Network, start_peers: Connect) -> None:
     """And back again when the other link is cut, too, which the first one has outlived."""
-    peers = await start_peers()
-    await send_numbers(peers)
+    peers = await start_flowing(start_peers)
     for _ in range(2):
-        await wait_until_ready(peers)
-        link = await link_in_use(peers)
-        await listen(peers)
-        cut_at = time.monotonic()
-        await network.set_link(link, loss=1.0)
-        for peer in peers:
-            await peer.wait_for("pair", since=cut_at)
-        await notify(peers, time.monotonic())
-        await seconds_until(peers, "data", cut_at)
-        assert await longest_silence(peers) < SOON
-        assert await link_in_use(peers) != link
+        link, cut_at = await cut_link_in_use(network, peers)
+        await check_gone_over(peers, link, cut_at, SOON)
         await network.set_link(link)
         received = (await peers[0].order(do="report"))["received"]
         await wait_until_ready(peers, received + 150)
@@ -60,19 +46,9 @@ async def test_a_silent_cut(network: Network, start_peers: Connect) -> None:
 
 async def test_one_direction_is_cut(network: Network, start_peers: Connect) -> None:
     """Who still hears the other side comes along with it."""
-    peers = await start_peers()
-    await send_numbers(peers)
-    await wait_until_ready(peers)
-    link = await link_in_use(peers)
-    await listen(peers)
-    cut_at = time.monotonic()
-    await network.set_link(link, "right", loss=1.0)
-    for peer in peers:
-        await peer.wait_for("pair", since=cut_at)
-    await notify(peers, time.monotonic())
-    await seconds_until(peers, "data", cut_at)
-    assert await longest_silence(peers) < SOON
-    assert await link_in_use(peers) != link
+    peers = await start_flowing(start_peers)
+    link, cut_at = await cut_link_in_use(network, peers, "right")
+    await check_gone_over(peers, link, cut_at, SOON)
     check_nobody_was_disconnected(peers)
     await check_nothing_is_lost(peers)
 
@@ -95,9 +71,7 @@ async def test_nothing_is_sent(network: Network, start_peers: Connect) -> None:
 
 async def test_both_links_are_cut(network: Network, start_peers: Connect) -> None:
     """Then the call is disconnected, and comes back with the first one that heals."""
-    peers = await start_peers()
-    await send_numbers(peers)
-    await wait_until_ready(peers)
+    peers = await start_flowing(start_peers)
     link = await link_in_use(peers)
     cut_at = time.monotonic()
     for number in range(2):
@@ -129,20 +103,61 @@ async def test_without_spares(network: Network, start_peers: Connect) -> None:
 @pytest.mark.parametrize("side", SIDES)
 async def test_an_interface_is_removed(network: Network, start_peers: Connect, side: str) -> None:
     """Each side leaves it at once, whichever controls; the other one comes along."""
-    peers = await start_peers()
-    await send_numbers(peers)
-    await wait_until_ready(peers)
+    peers = await start_flowing(start_peers)
     link = await link_in_use(peers)
     await listen(peers)
     cut_at = time.monotonic()
     network.remove_interface(side, link)
-    for peer in peers:
-        await peer.wait_for("pair", since=cut_at)
-    await notify(peers, time.monotonic())
-    await seconds_until(peers, "data", cut_at)
-    assert await longest_silence(peers) < SOON
-    assert await link_in_use(peers) != link
+    await check_gone_over(peers, link, cut_at, SOON)
     check_nobody_was_disconnected(peers)
+    await check_nothing_is_lost(peers)
+
+
+@pytest.mark.parametrize("side", SIDES)
+async def test_the_negotiator_leaves_it_to_a_spare(
+    network: Network, start_peers: Connect, side: str
+) -> None:
+    """It tells of the switches, and restarts nothing, whatever it is that fails."""
+    peers = await start_flowing(start_peers, restart="negotiator")
+    first = await link_in_use(peers)
+    cut_at = time.monotonic()
+    await network.set_link(first, loss=1.0)
+    told = [await peer.wait_for("PathSwitched", since=cut_at) for peer in peers]
+    for name, event in zip(SIDES, told, strict=True):
+        assert event["reason"] in {"silence", "peer"}
+        assert 0 < event["silence"] < SOON
+        for end, place in (("local", name), ("remote", SIDES[1 - SIDES.index(name)])):
+            assert event["before"][end][0] == address(place, first)
+            assert event["after"][end][0] == address(place, 1 - first)
+    await network.set_link(first)
+    received = (await peers[0].order(do="report"))["received"]
+    await wait_until_ready(peers, received + 150)
+    removed_at = time.monotonic()
+    network.remove_interface(side, 1 - first)
+    told = [await peer.wait_for("PathSwitched", since=removed_at) for peer in peers]
+    assert told[SIDES.index(side)]["reason"] == "gone"
+    # Time enough for a restart that should not have been.
+    received = (await peers[0].order(do="report"))["received"]
+    await wait_until_ready(peers, received + 100)
+    assert not events_of(peers, "RestartStarted")
+    await check_nothing_is_lost(peers)
+
+
+async def test_the_negotiator_waits_for_a_spare(network: Network, start_peers: Connect) -> None:
+    """One that was silent when it was asked last, and works again when the address is lost."""
+    peers = await start_flowing(start_peers, restart="negotiator")
+    link = await link_in_use(peers)
+    await network.set_link(1 - link, loss=1.0)
+    # It is asked every 4 s, and known not to work 1.6 s after that.
+    received = (await peers[0].order(do="report"))["received"]
+    await wait_until_ready(peers, received + 400)
+    await network.set_link(1 - link)
+    removed_at = time.monotonic()
+    network.remove_interface("left", link)
+    await peers[0].wait_for("PathSwitched", since=removed_at, reason="gone")
+    await peers[1].wait_for("PathSwitched", since=removed_at)
+    await wait_until_ready(peers, received + 500)
+    assert not events_of(peers, "RestartStarted")
     await check_nothing_is_lost(peers)
 
 
@@ -150,18 +165,11 @@ async def test_a_network_that_comes_up_with_the_cut(network: Network, start_peer
     """A new address joins, and takes over from the one that is cut silently."""
     place = (f"{address('left', 1)}/24", "dev", interface(1))
     network.ip("left", "addr", "del", *place)
-    peers = await start_peers()
-    await send_numbers(peers)
-    await wait_until_ready(peers, working=1)
+    peers = await start_flowing(start_peers, working=1)
     assert await link_in_use(peers) == 0
     await listen(peers)
     cut_at = time.monotonic()
     await network.set_link(0, loss=1.0)
     network.ip("left", "addr", "add", *place)
-    for peer in peers:
-        await peer.wait_for("pair", since=cut_at)
-    await notify(peers, time.monotonic())
-    await seconds_until(peers, "data", cut_at)
-    assert await longest_silence(peers) < 2 * SOON
-    assert await link_in_use(peers) == 1
+    await check_gone_over(peers, 0, cut_at, 2 * SOON)
     await check_nothing_is_lost(peers)

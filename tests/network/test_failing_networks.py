@@ -15,7 +15,7 @@ from network.outages import WAYS, Outage, check_long, check_short, suffer_all
 from network.rebinding import rebind_in_mid_call
 from network.stalls import stand_still
 
-pytestmark = [pytest.mark.network, pytest.mark.timeout(240), pytest.mark.usefixtures("namespaces")]
+pytestmark = [pytest.mark.network, pytest.mark.timeout(600), pytest.mark.usefixtures("namespaces")]
 
 # Loss, and delay each way in seconds.
 CONDITIONS = [(0.05, 0.0), (0.2, 0.0), (0.2, 0.15), (0.0, 0.15), (0.0, 0.6)]

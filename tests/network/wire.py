@@ -8,7 +8,8 @@ do where the first hop is fine and the path behind isn't.
 
 `{"link": 0, "behind": "left", "shift": 3000}` adds a number to all UDP ports of one side, as the
 other side sees them. When that changes it is as if a NAT had forgotten its mappings: what is sent
-to the ports of before gets lost.
+to the ports of before gets lost. With `"filters": true` only that is let in which comes from where
+somebody behind it has sent to (RFC 4787 section 5: address and port-dependent filtering).
 """
 
 import asyncio
@@ -93,6 +94,35 @@ def shift_port(frame: bytes, place: int, shift: int) -> bytes:
     return bytes(changed)
 
 
+def ends_of(frame: bytes) -> tuple[bytes, bytes] | None:
+    """Return the addresses and ports of the sender and the receiver of UDP over IPv4, or None."""
+    ip = VNET_HEADER + 14
+    udp = ip + (frame[ip] & 15) * 4
+    if frame[ip - 2 : ip] != b"\x08\x00" or frame[ip + 9] != socket.IPPROTO_UDP:
+        return None
+    return (
+        frame[ip + 12 : ip + 16] + frame[udp : udp + 2],
+        frame[ip + 16 : ip + 20] + frame[udp + 2 : udp + 4],
+    )
+
+
+class Filter:
+    """What a NAT lets in: what comes from where somebody behind it has sent to."""
+
+    def __init__(self) -> None:
+        self._sent: set[tuple[bytes, bytes]] = set()
+
+    def note(self, frame: bytes) -> None:
+        """Take note of what goes out, with the port that the sender has behind the NAT."""
+        if (ends := ends_of(frame)) is not None:
+            self._sent.add(ends)
+
+    def admits(self, frame: bytes) -> bool:
+        """Say if a frame comes in, with the port that the receiver has behind the NAT."""
+        ends = ends_of(frame)
+        return ends is None or ends[::-1] in self._sent
+
+
 def open_interface(name: str) -> socket.socket:
     """Open an interface for whole frames."""
     raw = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_ALL))
@@ -120,6 +150,9 @@ class Direction:
         self._pace = Pace()
         # Of the ports of the sender and the receiver.
         self.shifts = {0: 0, 2: 0}
+        # Of a NAT that the frames leave, and of one that they enter.
+        self.left: Filter | None = None
+        self.entered: Filter | None = None
         self._source, self._sink = source, sink
         asyncio.get_running_loop().add_reader(source, self._forward)
 
@@ -132,18 +165,28 @@ class Direction:
                 return
             if address[2] == PACKET_OUTGOING:
                 continue
+            if (translated := self._translate(frame)) is None:
+                continue
             now = loop.time()
             arrivals = [now]
             if carries_traffic(frame):
                 arrivals = self._pace.arrivals(self.condition, len(frame) - VNET_HEADER, now)
-            for place, shift in self.shifts.items():
-                if shift:
-                    frame = shift_port(frame, place, shift)
             for arrival in arrivals:
                 if arrival > now:
-                    loop.call_at(arrival, self._emit, frame)
+                    loop.call_at(arrival, self._emit, translated)
                 else:
-                    self._emit(frame)
+                    self._emit(translated)
+
+    def _translate(self, frame: bytes) -> bytes | None:
+        """Return what NATs make of a frame; None if they don't let it in."""
+        if self.left is not None:
+            self.left.note(frame)
+        for place, shift in self.shifts.items():
+            if shift:
+                frame = shift_port(frame, place, shift)
+        if self.entered is not None and not self.entered.admits(frame):
+            return None
+        return frame
 
     def _emit(self, frame: bytes) -> None:
         with suppress(OSError):
@@ -168,6 +211,7 @@ async def main() -> None:
             behind = order["behind"]
             out, back = ("right", "left") if behind == "left" else ("left", "right")
             link[out].shifts[0], link[back].shifts[2] = order["shift"], -order["shift"]
+            link[out].left = link[back].entered = Filter() if order["filters"] else None
         else:
             for way in ("right", "left"):
                 if order["way"] in {way, "both"}:

@@ -53,10 +53,15 @@ SEPARATORS = " :/;=,"
 
 
 class Mutator:
-    """Mutates text line by line, and token by token."""
+    """Mutates text line by line, and token by token.
+
+    Args:
+        seed: Whatever the changes depend on, or what makes the choices.
+        material: Texts whose lines are inserted.
+    """
 
     def __init__(self, seed: object, material: Sequence[str]) -> None:
-        self.random = random.Random(str(seed))
+        self.random = seed if isinstance(seed, random.Random) else random.Random(str(seed))
         self._lines = [line for text in material for line in text.splitlines()]
 
     def mutate(self, text: str) -> str:

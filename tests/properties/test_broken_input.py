@@ -9,119 +9,31 @@ import asyncio
 import gc
 import itertools
 import os
-from collections.abc import AsyncIterator, Callable, Coroutine
-from pathlib import Path
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
-from aiortc import InvalidAccessError, InvalidStateError, RTCCertificate
+from aiortc import InvalidStateError
 from aiortc.exceptions import OperationError
 from aiortc.sdp import SessionDescription
 
-from conftest import leave_nothing, open_sockets, other_tasks
+from conftest import leave_nothing, open_sockets
+from descriptions import texts as corpus
 from properties.mutation import ODDITIES, Mutator
-from properties.world import SilentTrack
-from restartice import (
-    CandidateSyntaxError,
-    RTCConfiguration,
-    RTCIceCandidate,
-    RTCPeerConnection,
-    RTCSessionDescription,
-    SdpSyntaxError,
-)
-from restartice.exceptions import InvalidContentError, InvalidModificationError
+from properties.trial import DEADLINE, OF_DESCRIPTIONS, Trial, breathe, refused
+from restartice import CandidateSyntaxError, RTCIceCandidate, RTCSessionDescription
+from restartice.exceptions import InvalidModificationError
 
 EXAMPLES = int(os.environ.get("RESTARTICE_EXAMPLES", "500"))
 BATCH = 50
-DEADLINE = 30
-SAMPLES = Path(__file__).parents[1] / "data" / "descriptions"
-# A ValueError from somewhere deep inside would be one by accident.
-OF_DESCRIPTIONS = {
-    SdpSyntaxError,
-    InvalidContentError,
-    InvalidStateError,
-    InvalidAccessError,
-    OperationError,
-}
 OF_LOCAL_DESCRIPTIONS = {*OF_DESCRIPTIONS, InvalidModificationError}
 OF_CANDIDATES = {CandidateSyntaxError, OperationError, TypeError, ValueError, InvalidStateError}
-CERTIFICATE = RTCCertificate.generateCertificate()
 CANDIDATES = (
     "candidate:1162875081 1 udp 2113937151 127.0.0.1 54321 typ host generation 0 ufrag EsAw",
     "candidate:842163049 1 udp 1677729535 127.0.0.1 54322 typ srflx raddr 127.0.0.1 rport 54321",
     "candidate:3498147984 1 tcp 1518280447 127.0.0.1 9 typ host tcptype active network-id 1",
     "a=candidate:0 2 UDP 2122252543 ::1 54321 typ relay raddr :: rport 0",
 )
-
-
-def connection() -> RTCPeerConnection:
-    configuration = RTCConfiguration(iceServers=[], certificates=[CERTIFICATE])
-    pc = RTCPeerConnection(configuration)
-    pc.addTrack(SilentTrack("audio"))
-    pc.addTrack(SilentTrack("video"))
-    pc.createDataChannel("data")
-    return pc
-
-
-class Trial:
-    """A connection in some state, whose state, sockets and tasks are watched."""
-
-    def __init__(self) -> None:
-        self.pc = connection()
-        self.other: RTCPeerConnection | None = None
-
-    async def offer(self) -> None:
-        """Let it wait for an answer."""
-        await self.pc.setLocalDescription()
-
-    async def connect(self) -> None:
-        """Negotiate with another connection."""
-        self.other = connection()
-        await self.pc.setLocalDescription()
-        await self.other.setRemoteDescription(self.pc.localDescription)
-        await self.other.setLocalDescription()
-        await self.pc.setRemoteDescription(self.other.localDescription)
-
-    async def close(self) -> None:
-        for pc in filter(None, (self.pc, self.other)):
-            async with asyncio.timeout(DEADLINE):
-                await pc.close()
-
-    def state(self) -> dict[str, Any]:
-        """Return all that a call that fails must leave as it was."""
-        pc = self.pc
-        return {
-            "signaling": pc.signalingState,
-            "gathering": pc.iceGatheringState,
-            "closed": pc.connectionState == "closed",
-            "descriptions": [
-                None if d is None else (d.type, d.sdp)
-                for d in (
-                    pc.currentLocalDescription,
-                    pc.pendingLocalDescription,
-                    pc.currentRemoteDescription,
-                    pc.pendingRemoteDescription,
-                )
-            ],
-            "transceivers": [_transceiver(t) for t in pc._core.transceivers],
-            "sctp": pc.sctp and (pc.sctp, pc.sctp.mid, pc.sctp.transport),
-            "dtls": set(pc._core.dtls_transports),
-            "ice": sorted((_transport(t) for t in pc._core.ice_transports), key=repr),
-        }
-
-
-def _transceiver(t: Any) -> tuple[object, ...]:
-    return (
-        *(t, t.mid, t.direction, t.currentDirection, t.stopped, t.receiver.track),
-        *(t.receiver.transport, t.sender.transport, t.sender.track),
-        [(codec.mimeType, codec.payloadType) for codec in t._codecs],
-        [extension.uri for extension in t._headerExtensions],
-    )
-
-
-def _transport(t: Any) -> tuple[object, ...]:
-    remotes = [r and (r.credentials, len(list(r.candidates))) for r in (t.remote, t.pending_remote)]
-    return (t, t.role, t.restarting, len(t.generations), *remotes)
 
 
 @pytest.fixture
@@ -150,22 +62,6 @@ async def begin(unhandled: list[object]) -> AsyncIterator[Callable[[], Trial]]:
     await leave_nothing(sockets)
 
 
-async def leave(tasks: set[asyncio.Task[object]]) -> None:
-    """Return when no other tasks run than these."""
-    async with asyncio.timeout(DEADLINE):
-        while others := other_tasks() - tasks:
-            await asyncio.wait(others)
-
-
-async def breathe() -> None:
-    for _ in range(5):
-        await asyncio.sleep(0)
-
-
-def samples() -> list[str]:
-    return [path.read_bytes().decode() for path in sorted(SAMPLES.iterdir())]
-
-
 async def own(kind: str) -> str:
     """Return a description of our own."""
     trial = Trial()
@@ -179,29 +75,11 @@ async def own(kind: str) -> str:
         await trial.close()
 
 
-async def refused(trial: Trial, job: Coroutine[Any, Any, None], documented: set[type]) -> bool:
-    """Return whether a call fails; if it does, check how, and that nothing is left of it."""
-    tasks, sockets, before = other_tasks(), open_sockets(), trial.state()
-    try:
-        async with asyncio.timeout(DEADLINE):
-            await job
-    except Exception as error:
-        # A subclass may be an accident, as UnicodeError is a ValueError.
-        if type(error) not in documented:
-            raise
-        assert trial.state() == before
-        if trial.other is None:
-            await leave(tasks)
-            assert open_sockets() == sockets
-        return True
-    return False
-
-
 @pytest.mark.parametrize("seed", range(0, EXAMPLES * 2 // 5, BATCH))
 async def test_broken_offers(
     seed: int, begin: Callable[[], Trial], unhandled: list[object]
 ) -> None:
-    texts = [*samples(), await own("offer")]
+    texts = [*corpus("offer"), await own("offer")]
     trial = begin()
     for number, text in zip(range(seed, seed + BATCH), itertools.cycle(texts), strict=False):
         broken = Mutator(f"offer {number}", texts).mutate(text)
@@ -225,7 +103,7 @@ async def test_broken_offers(
 async def test_broken_answers(
     seed: int, begin: Callable[[], Trial], unhandled: list[object]
 ) -> None:
-    text, others = await own("answer"), samples()
+    text, others = await own("answer"), corpus("answer")
     trial = begin()
     await trial.offer()
     for number in range(seed, seed + BATCH):

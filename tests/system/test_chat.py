@@ -9,7 +9,7 @@ from pathlib import Path
 from signalingnode import node
 
 PROGRAM = Path(__file__).parents[2] / "examples" / "chat.py"
-DEADLINE = 60.0
+DEADLINE = 120.0
 
 
 class Chat:

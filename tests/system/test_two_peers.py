@@ -14,11 +14,13 @@ from typing import Any
 import av
 import pytest
 
-from turnserver import free_port
+from kernel import overflowed
+from ports import free_port
 
 PROGRAM = Path(__file__).parents[2] / "examples" / "two_peers.py"
 # What the demo is asked to show: from the longest gap without restarts to the longest with them.
 GAP_ADDED_MS = 20.0
+DEADLINE = 120.0
 TRIES = 3
 
 
@@ -32,7 +34,7 @@ class Demo:
     async def until(self, text: str, *, times: int = 1) -> None:
         """Return when it has printed something, so many times."""
         assert self.process.stdout is not None
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(DEADLINE):
             while sum(text in line for line in self.lines) < times:
                 line = (await self.process.stdout.readline()).decode()
                 assert line, self.lines
@@ -40,7 +42,7 @@ class Demo:
 
     async def end(self) -> tuple[int, str]:
         """Return its status and what it has said about errors."""
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(DEADLINE):
             out, err = await self.process.communicate()
         self.lines += out.decode().splitlines()
         assert self.process.returncode is not None
@@ -60,8 +62,6 @@ async def demo(*arguments: str) -> AsyncIterator[Demo]:
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
-        # Ctrl-C is for this one, even if these tests run where it is ignored.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     try:
         yield Demo(process)
@@ -74,31 +74,20 @@ async def demo(*arguments: str) -> AsyncIterator[Demo]:
 
 async def run_demo(*arguments: str) -> tuple[int, str, str]:
     """Run the demo as a program of its own; return its exit status and what it printed."""
-    async with demo(*arguments) as running, asyncio.timeout(100):
+    async with demo(*arguments) as running, asyncio.timeout(DEADLINE):
         out, err = await running.process.communicate()
     assert running.process.returncode is not None
     return running.process.returncode, out.decode(), err.decode()
 
 
 async def run_call(*arguments: str) -> tuple[int, str, str]:
-    """Run the demo to the end of the call, once more if the kernel has lost packets of it.
-
-    It does so when a process gets no time for so long that the buffer of its socket is full, which
-    tells nothing about the demo.
-    """
+    """Run the demo to the end of the call, once more if the kernel has lost packets of it."""
     for _ in range(TRIES):
-        before = lost_by_the_kernel()
+        before = overflowed()
         result = await run_demo(*arguments)
-        if result[0] == 0 or lost_by_the_kernel() == before:
+        if result[0] == 0 or overflowed() == before:
             break
     return result
-
-
-def lost_by_the_kernel() -> int:
-    """Return how many datagrams found the buffer of their socket full, of all programs."""
-    lines = Path("/proc/net/snmp").read_text().splitlines()
-    names, values = (line.split() for line in lines if line.startswith("Udp:"))
-    return int(values[names.index("RcvbufErrors")])
 
 
 async def wait_gone(pids: list[int]) -> None:
@@ -185,7 +174,7 @@ async def test_plays_a_file(tmp_path: Path) -> None:
 
 
 async def call_with_twenty_restarts() -> dict[str, Any]:
-    status, out, err = await run_call("--restarts=20", "--seconds=18", "--json")
+    status, out, err = await run_call("--restarts=20", "--seconds=36", "--json")
     assert status == 0, out + err
     report: dict[str, Any] = json.loads(out)
     return report
@@ -200,7 +189,7 @@ def gap_added(report: dict[str, Any]) -> float:
     return float(busy - quiet)
 
 
-@pytest.mark.timeout(330)
+@pytest.mark.timeout(900)
 async def test_twenty_restarts_lose_nothing() -> None:
     reports: list[dict[str, Any]] = []
     # Other programs on a shared machine make gaps, too, which not all of some tries have.
@@ -229,12 +218,12 @@ def check_report(report: dict[str, Any]) -> None:
 
 
 async def test_tells_what_happens_in_the_course_of_it() -> None:
-    status, out, err = await run_call("--restarts=2", "--seconds=6")
+    status, out, err = await run_call("--restarts=2", "--seconds=12")
     assert status == 0, out + err
     lines = out.splitlines()
     for text in ("restartIce()", "sends as", "frames and", "adds an audio track", "ICE completed"):
         assert any(text in line for line in lines)
-    assert lines[-1] == "All of it held."
+    assert lines[-1] == "All checks passed."
     # One line a second for each peer, beside what happens: no flood.
     assert len(lines) < 150
 

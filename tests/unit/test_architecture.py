@@ -1,4 +1,4 @@
-"""Who may import whom: folders and modules import downwards only, and pure modules do no I/O."""
+"""Who may import whom, and set what: downwards only, without I/O where pure, and only oneself."""
 
 import ast
 from pathlib import Path
@@ -9,8 +9,8 @@ SIGNALING = ROOT / "signaling" / "restartice_signaling"
 # The rooms of the library, from top to bottom: one folder each, or one module at the top level. A
 # room imports rooms below it only, those within one pair of brackets do not import each other.
 ROOMS = (
-    ("__init__",),
-    ("recovery",),
+    ("__init__", "__main__"),
+    ("doctor", "recovery"),
     ("peerconnection",),
     ("negotiation",),
     ("media", "stats"),
@@ -19,17 +19,25 @@ ROOMS = (
     ("ice",),
     ("settings", "exceptions", "events", "event_loop"),
     ("seam",),
+    ("logs",),
 )
 # Modules that decide over values alone.
 PURE = {
+    "doctor.diagnosis",
+    "doctor.facts",
+    "doctor.report",
     "ice.checks.order",
+    "ice.checks.repetition",
     "ice.credentials",
     "ice.gathering.mdns",
     "ice.generations",
     "ice.liveness",
     "ice.paths.doubt",
+    "ice.paths.peer_moves",
+    "ice.paths.preference",
     "ice.paths.round_trip",
     "ice.paths.spares",
+    "ice.paths.switched",
     "negotiation.needed",
     "negotiation.signaling_state",
     "recovery.policy",
@@ -39,6 +47,12 @@ PURE = {
 }
 NO_IO = {"asyncio", "aiortc", "aioice", "socket", "threading"}
 SEAM = "seam"
+# The rooms in which no module sets an attribute that a class of another module has.
+WHOLE = ("ice", "media", "negotiation", "transports")
+# What objects are called there that aiortc and aioice make, and change like that themselves.
+NOT_OURS = {"candidate", "media", "pair", "protocol", "sctp", "view", "_view"}
+# The slots of the specification, of which each is assigned by the part that its docstring names.
+SLOTS = {"state"}
 
 
 def imports(path: Path) -> set[str]:
@@ -174,3 +188,44 @@ def test_the_signaling_uses_public_names_only() -> None:
     for path in SIGNALING.rglob("*.py"):
         for imported in imports(path):
             assert not imported.startswith("restartice."), f"{path.stem} imports {imported}"
+
+
+def attributes_of_classes(tree: ast.Module) -> set[str]:
+    """Return the attributes that the classes of a module declare, or set on themselves."""
+    found: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
+            if ast.unparse(node.value) == "self":
+                found.add(node.attr)
+        elif isinstance(node, ast.ClassDef):
+            fields = (field.target for field in node.body if isinstance(field, ast.AnnAssign))
+            found |= {target.id for target in fields if isinstance(target, ast.Name)}
+            methods = (method for method in node.body if isinstance(method, ast.FunctionDef))
+            found |= {m.name for m in methods if m.name in map(setter_of, m.decorator_list)}
+    return found
+
+
+def setter_of(decorator: ast.expr) -> str | None:
+    """Return the property whose setter a decorator makes, or None."""
+    is_setter = isinstance(decorator, ast.Attribute) and decorator.attr == "setter"
+    return ast.unparse(decorator).split(".")[0] if is_setter else None
+
+
+def test_objects_are_made_whole() -> None:
+    trees = {
+        path: ast.parse(path.read_text())
+        for room in WHOLE
+        for path in (LIBRARY / room).rglob("*.py")
+    }
+    declared = {path: attributes_of_classes(tree) for path, tree in trees.items()}
+    ours = set().union(*declared.values())
+    from_outside = {
+        f"{path.relative_to(LIBRARY)}: {ast.unparse(node)}"
+        for path, tree in trees.items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute)
+        and isinstance(node.ctx, ast.Store)
+        and node.attr in ours - declared[path]
+        and ast.unparse(node.value).split(".")[-1] not in {"self", *NOT_OURS, *SLOTS}
+    }
+    assert not from_outside

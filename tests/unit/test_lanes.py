@@ -1,6 +1,7 @@
 """How the runs of tests in CI are added up."""
 
 import importlib.util
+import re
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -56,10 +57,22 @@ def test_skipping_is_failing_in_ci(lanes: ModuleType, monkeypatch: pytest.Monkey
     assert lanes.conclude([some]) == 1
 
 
-def test_each_folder_of_tests_is_in_one_lane(lanes: ModuleType) -> None:
+def test_each_test_is_in_one_lane(lanes: ModuleType) -> None:
     commands = [lane.command for stage in lanes.stages() for lane in stage]
-    rest = next(command for command in commands if "tests" in command)
-    for folder in (path.parent for path in (ROOT / "tests").glob("*/test_*.py")):
-        name = f"tests/{folder.name}"
-        named = [c for c in commands if name in c or f"{name}/run" in c]
-        assert len(named) == (f"--ignore={name}" in rest), name
+    for path in (ROOT / "tests").glob("**/test_*.py"):
+        name = path.relative_to(ROOT)
+        around = {str(name), *map(str, name.parents)}
+        runs = [c for c in commands if around & {part.removesuffix("/run") for part in c}]
+        taken = [c for c in runs if not any(f"--ignore={one}" in c for one in around)]
+        assert len(taken) == 1, name
+
+
+def test_the_time_of_a_lane_is_told(
+    lanes: ModuleType, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    program = "print('3 passed in 1.00s'); exit({})"
+    both = [lanes.Lane(str(n), (sys.executable, "-c", program.format(n))) for n in range(2)]
+    outcomes = list(lanes.run(both, tmp_path))
+    assert {found.lane.name: found.status for found in outcomes} == {"0": 0, "1": 1}
+    assert [found.counts()["passed"] for found in outcomes] == [3, 3]
+    assert len(re.findall(r"processor \d+ s, exit status", capsys.readouterr().out)) == 2

@@ -15,15 +15,22 @@ from restartice.media.tracks import RemoteTrack
 # What the W3C's interfaces, in the order of the specifications, have beyond aiortc's classes.
 W3C = {
     "RTCDataChannel": set[str](),
+    "RTCDtlsTransport": set[str](),
     "RTCPeerConnection": {
         *("canTrickleIceCandidates", "currentLocalDescription", "currentRemoteDescription"),
         *("getConfiguration", "pendingLocalDescription", "pendingRemoteDescription"),
         *("removeTrack", "restartIce", "setConfiguration"),
     },
     "RTCIceCandidate": {"address", "candidate", "toJSON", "usernameFragment"},
+    "RTCIceGatherer": set[str](),
+    "RTCIceTransport": {
+        *("component", "gatheringState", "getLocalCandidates", "getLocalParameters"),
+        *("getRemoteParameters", "getSelectedCandidatePair"),
+    },
     "RTCRtpReceiver": {"getParameters"},
     "RTCRtpSender": {"getParameters", "setParameters", "setStreams"},
     "RTCRtpTransceiver": set[str](),
+    "RTCSctpTransport": set[str](),
     "MediaStream": {
         *("addTrack", "getAudioTracks", "getTracks", "getVideoTracks", "id", "removeTrack"),
     },
@@ -45,13 +52,19 @@ def objects_of(library: Any) -> dict[str, Any]:
     connection = library.RTCPeerConnection()
     transceiver = connection.addTransceiver("video")
     candidate = library.RTCIceCandidate(1, "1", "192.0.2.1", 1, 1, "udp", "host")
+    channel = connection.createDataChannel("chat")
+    ice = connection.sctp.transport.transport
     return {
-        "RTCDataChannel": connection.createDataChannel("chat"),
+        "RTCDataChannel": channel,
+        "RTCDtlsTransport": connection.sctp.transport,
         "RTCIceCandidate": candidate,
+        "RTCIceGatherer": ice.iceGatherer,
+        "RTCIceTransport": ice,
         "RTCPeerConnection": connection,
         "RTCRtpReceiver": transceiver.receiver,
         "RTCRtpSender": transceiver.sender,
         "RTCRtpTransceiver": transceiver,
+        "RTCSctpTransport": connection.sctp,
         # aiortc makes the track later.
         "MediaStreamTrack": transceiver.receiver.track or RemoteStreamTrack("video"),
     }

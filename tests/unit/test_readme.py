@@ -31,6 +31,13 @@ def test_python_is_python(readme: Path) -> None:
         compile(block, name, "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
 
 
+def test_each_test_of_the_signaling_is_listed() -> None:
+    text = (ROOT / "tests" / "README.md").read_text()
+    paths = sorted((ROOT / "tests" / "integration").glob("test_signaling_*.py"))
+    assert [path.name for path in paths if f"{path.name}`" not in text] == []
+    assert len(paths) > 15
+
+
 def test_each_example_is_described() -> None:
     text = (ROOT / "examples" / "README.md").read_text()
     programs = sorted((ROOT / "examples").glob("*.py"))

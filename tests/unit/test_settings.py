@@ -1,21 +1,37 @@
 """IceSettings refuses what makes no sense."""
 
+from dataclasses import fields
 from typing import Any
 
 import pytest
 
 from restartice import IceSettings
-from restartice.settings import OPTIONAL_TIMES, TIMES
+from restartice.settings import CHECKS
 
 
-@pytest.mark.parametrize("name", TIMES)
+def settings_of(kind: Any) -> list[str]:
+    """Return the names of the settings of a type, of which there is at least one."""
+    names = [field.name for field in fields(IceSettings) if field.type == kind]
+    assert names
+    return names
+
+
+@pytest.mark.parametrize("field", fields(IceSettings), ids=lambda field: field.name)
+def test_each_setting_is_checked(field: Any) -> None:
+    assert field.type in CHECKS
+    wrong: Any = object()
+    with pytest.raises((TypeError, ValueError), match=f"^{field.name} must be "):
+        IceSettings(**{field.name: wrong})
+
+
+@pytest.mark.parametrize("name", settings_of(float))
 @pytest.mark.parametrize("value", [0, -1, float("nan"), float("inf"), "5", None, True])
 def test_times_are_positive_numbers(name: str, value: Any) -> None:
     with pytest.raises(ValueError, match=name):
         IceSettings(**{name: value})
 
 
-@pytest.mark.parametrize("name", OPTIONAL_TIMES)
+@pytest.mark.parametrize("name", settings_of(float | None))
 @pytest.mark.parametrize("value", [0, -1, float("nan"), float("inf"), "5", True])
 def test_optional_times_may_be_none(name: str, value: Any) -> None:
     with pytest.raises(ValueError, match=name):
@@ -24,7 +40,7 @@ def test_optional_times_may_be_none(name: str, value: Any) -> None:
     assert getattr(IceSettings(**{name: nothing}), name) is None
 
 
-@pytest.mark.parametrize("name", ["probes", "drain_limit"])
+@pytest.mark.parametrize("name", sorted({*settings_of(int)} - {"spares"}))
 @pytest.mark.parametrize("value", [0, -1, 1.5, "2", None, True])
 def test_counts_are_positive_integers(name: str, value: Any) -> None:
     with pytest.raises(ValueError, match=name):
@@ -38,7 +54,7 @@ def test_spares_may_be_none(value: Any) -> None:
         IceSettings(spares=value)
 
 
-@pytest.mark.parametrize("name", ["loopback_candidates", "follow_networks"])
+@pytest.mark.parametrize("name", settings_of(bool))
 def test_switches_are_bools(name: str) -> None:
     one: Any = 1
     with pytest.raises(TypeError, match=name):
@@ -61,6 +77,12 @@ def test_ports_are_two_integers(value: Any) -> None:
 def test_interfaces_are_names_or_a_function(value: Any) -> None:
     with pytest.raises(TypeError, match="interfaces"):
         IceSettings(interfaces=value)
+
+
+@pytest.mark.parametrize("value", ["eth*", b"eth", 5, [5], {"eth*"}, {"eth*": 1}])
+def test_a_preference_is_patterns_in_order_or_a_function(value: Any) -> None:
+    with pytest.raises(TypeError, match="prefer must be a sequence of patterns, a function or"):
+        IceSettings(prefer=value)
 
 
 def test_defaults_are_fine() -> None:

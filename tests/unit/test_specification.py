@@ -1,17 +1,16 @@
 """What the specification asks is tested, and what the code cites of it exists."""
 
 import re
-from pathlib import Path
 
 import pytest
 
+from docs.markdown import PAGES, READMES, ROOT
 from specification_page import Code, Item, read_items, read_tests
 
-ROOT = Path(__file__).parents[2]
 ANCHOR = re.compile(r"https://((?:w3c\.github\.io|webidl\.spec\.whatwg\.org)/[\w/-]*#[\w-]+)")
 ITEM = re.compile(r"\b[SWI]\d+\b")
 # promised by MDN's page, asked by the W3C and by the IETF
-ITEMS = [f"{kind}{n + 1}" for kind, count in (("S", 5), ("W", 28), ("I", 9)) for n in range(count)]
+ITEMS = [f"{kind}{n + 1}" for kind, count in (("S", 5), ("W", 28), ("I", 10)) for n in range(count)]
 
 
 def test_cited_anchors_exist() -> None:
@@ -20,7 +19,8 @@ def test_cited_anchors_exist() -> None:
     for folder in ("src", "signaling", "tests", "examples"):
         for path in (ROOT / folder).rglob("*.py"):
             cited |= dict.fromkeys(ANCHOR.findall(path.read_text()), path.name)
-    cited |= dict.fromkeys(ANCHOR.findall((ROOT / "README.md").read_text()), "README.md")
+    for path in (*READMES, *PAGES):
+        cited |= dict.fromkeys(ANCHOR.findall(path.read_text()), path.name)
     assert {anchor: where for anchor, where in cited.items() if anchor not in known} == {}
     assert len(cited) > 50
 
@@ -34,7 +34,8 @@ def test_each_item_of_the_specification_has_code_and_tests() -> None:
 
 
 def test_places_in_the_code_are_what_they_say() -> None:
-    places = [place for item in read_items().values() for place in Code().places_of(item)]
+    code = Code()
+    places = [place for item in read_items().values() for place in code.places_of(item)]
     for place in places:
         line = (ROOT / place.path).read_text().splitlines()[place.line - 1]
         name = place.name.rpartition(".")[2]

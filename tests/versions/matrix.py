@@ -25,7 +25,7 @@ NEEDED = ("ifaddr", "pyee", "PyJWT", "msgspec", "websockets", "redis", "numpy", 
 TEST_TOOLS = ("pytest>=8.3", "pytest-asyncio>=1.0", "pytest-timeout>=2.3")
 TESTS = (
     "tests/unit/seam/test_seam.py",
-    "tests/unit/test_jitterbuffer.py",
+    "tests/unit/media/test_jitterbuffer.py",
     "tests/integration/test_restart.py",
     "tests/integration/test_trickle.py",
     "tests/integration/test_media_after_an_outage.py",

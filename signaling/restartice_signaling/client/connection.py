@@ -1,4 +1,4 @@
-"""The client's connection to a server, made anew whenever it is lost."""
+"""The client's connection to a server, which reconnects when it is lost."""
 
 import asyncio
 import contextlib
@@ -13,9 +13,10 @@ from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed
 
 from ..cancellation import end
-from ..errors import BadMessage, SignalingClosed, SignalingError
+from ..errors import BadMessage, SignalingClosed
 from ..protocol.close_codes import CLOSE_REPLACED, FINAL_CODES
 from ..protocol.decoding import decode_with_ack
+from ..protocol.encoding import encode, numbered
 from ..protocol.messages import (
     Ack,
     Bye,
@@ -27,13 +28,11 @@ from ..protocol.messages import (
     Ping,
     Pong,
     Signal,
-    encode,
-    numbered,
 )
 from ..protocol.rate_limit import RateLimit
 from .event_queue import EventQueue
-from .events import Disconnected, Event, Refused
-from .reconnecting import CLOSE_TIMEOUT, OPEN_TIMEOUT, Dialer, server_error
+from .events import Disconnected, Event, Refused, event_of
+from .reconnecting import CLOSE_TIMEOUT, OPEN_TIMEOUT, Dialer
 from .session import ClientSession
 
 __all__ = ["Connection"]
@@ -41,8 +40,8 @@ __all__ = ["Connection"]
 logger = logging.getLogger(__name__)
 
 TICK: Final = 1.0
-# A server keeps twice its limits for a session that takes nothing, and a session that is over
-# may be followed by others.
+# The server keeps twice its limits for a session that acknowledges nothing, and a new session may
+# follow before the application takes the events of the old one.
 SESSIONS_UNTAKEN: Final = 8
 
 
@@ -51,8 +50,8 @@ class Connection:
 
     Args:
         dialer: Opens the sockets.
-        session: What is carried.
-        events: Takes what the application is to be told.
+        session: The session.
+        events: The queue of events for the application.
         notify: Called when peers or the outbox have changed.
     """
 
@@ -82,26 +81,26 @@ class Connection:
         """Connect for the first time.
 
         Raises:
-            ServerError: The server doesn't let us in.
-            SignalingClosed: It can't be reached, or doesn't speak the protocol.
+            ServerError: The server refuses the client.
+            SignalingClosed: The server can't be reached, or doesn't speak the protocol.
         """
         self._use(*await self._dialer.dial())
 
     async def run(self, *, again: bool = True) -> None:
-        """Carry the session, until it can't be carried any more.
+        """Carry the session until it ends.
 
         Args:
-            again: Whether to connect again when the connection is lost.
+            again: Whether to reconnect when the connection is lost.
 
         Raises:
-            SignalingClosed: The server has ended it, or can't be reached for too long.
-            ServerError: The server doesn't let us in again.
+            SignalingClosed: The server has ended the session, or can't be reached for too long.
+            ServerError: The server refuses the client when it reconnects.
         """
         while True:
             closed = await self._serve()
             code = None if closed is None or closed.rcvd is None else closed.rcvd.code
             reason = "the server has closed the connection" if closed is None else str(closed)
-            # An earlier attempt of ours may have reached the server late, and taken our own place.
+            # An earlier attempt may have reached the server late and replaced this connection.
             young = time.monotonic() - self._connected_at < OPEN_TIMEOUT
             is_final = code in FINAL_CODES and not (code == CLOSE_REPLACED and young)
             if is_final or not again:
@@ -111,21 +110,21 @@ class Connection:
             self._use(*await self._dialer.dial_again())
 
     def _use(self, socket: ClientConnection, events: Sequence[Event]) -> None:
-        """Go on with a socket on which the welcome has come."""
+        """Use a socket on which the welcome has come."""
         self._socket = socket
         self._connected_at = time.monotonic() if self._session.resumed else -OPEN_TIMEOUT
         how = "resumed its session" if self._session.resumed else "began a session"
         logger.info("%s: connected, and %s", self._session.label, how)
         self._sent = self._session.outbox.acknowledged
         self._asides.clear()
-        # Whatever is heard from us says that the welcome has arrived.
+        # Any message shows the server that the welcome has arrived.
         self._say(Ping(time.monotonic()))
         self._notify()
         for event in events:
             self._events.put(event)
 
     def wake(self) -> None:
-        """There is something to send."""
+        """Send what waits."""
         self._wakeup.set()
 
     @property
@@ -135,13 +134,13 @@ class Connection:
         return None if address is None else str(address[0])
 
     def hurry(self) -> None:
-        """Make the connection anew, now."""
+        """Reconnect now."""
         self._dialer.hurry()
         if self._socket is not None:
             self._socket.transport.abort()
 
     async def leave(self) -> None:
-        """Send what is left to send, say bye, and close."""
+        """Send the waiting messages and a bye, and close."""
         socket = self._socket
         if socket is None:
             return
@@ -151,7 +150,7 @@ class Connection:
             await self._say_bye(socket)
             await socket.close()
         finally:
-            # It is closed by now, if this was not canceled.
+            # Has no effect unless this call was cancelled: the socket is closed.
             socket.transport.abort()
 
     async def _say_bye(self, socket: ClientConnection) -> None:
@@ -168,21 +167,21 @@ class Connection:
     # Carrying.
 
     async def _serve(self) -> ConnectionClosed | None:
-        """Read and write until the socket is closed; return why it was."""
+        """Read and write until the socket is closed; return the reason."""
         socket = self._socket
         assert socket is not None
         self._heard = time.monotonic()
         self._wakeup.set()
         tasks = [asyncio.create_task(step(socket)) for step in (self._write, self._watch)]
         try:
-            # Nothing here waits for the application, which may itself wait for what is read.
+            # Nothing here waits for the application, which may wait for a message itself.
             async for frame in socket:
                 self._heard = time.monotonic()
                 self._take(frame)
         except ConnectionClosed as closed:
             return closed
         except BadMessage:
-            # A message is missing; the next connection brings it again.
+            # A message is missing; the server sends it again on the next connection.
             socket.transport.abort()
         finally:
             self._socket = None
@@ -236,11 +235,11 @@ class Connection:
                     return
 
     def _take(self, frame: str | bytes) -> None:
-        """Act on what the server says.
+        """Act on a message of the server.
 
         Raises:
             BadMessage: A message before it is missing.
-            SignalingClosed: There is more than the application may leave untaken.
+            SignalingClosed: The application has left too many events untaken.
         """
         try:
             message, ack = decode_with_ack(frame)
@@ -258,7 +257,7 @@ class Connection:
 
     def _take_bad(self, error: BadMessage, size: int) -> None:
         if error.ref is None:
-            self._refuse(error)
+            self._put_aside(Refused(error))
         elif error.ref > 0 and self._session.inbox.take(error.ref, time.monotonic()):
             self._put_message(Refused(error), error.ref, size)
 
@@ -278,10 +277,10 @@ class Connection:
         limits = self._session.limits
         too_many = len(self._events) > SESSIONS_UNTAKEN * limits.max_unacknowledged
         if too_many or self._events.size > SESSIONS_UNTAKEN * limits.max_buffered:
-            raise SignalingClosed("the application doesn't take what has come")
+            raise SignalingClosed("the application has left too many events untaken")
         inbox = self._session.inbox
 
-        # Only when it is taken, so that what the application didn't get comes again.
+        # Only when it is taken, so that the server repeats what the application didn't get.
         def note() -> None:
             now = time.monotonic()
             inbox.note(seq, now)
@@ -290,24 +289,24 @@ class Connection:
 
         self._events.put_message(event, size, note)
 
-    def _refuse(self, error: SignalingError) -> None:
-        # Of an application that takes nothing the server doesn't bound these.
+    def _put_aside(self, event: Event) -> None:
+        # These aren't acknowledged, so the server doesn't bound how many wait here.
         if len(self._events) < SESSIONS_UNTAKEN * self._session.limits.max_unacknowledged:
-            self._events.put(Refused(error))
+            self._events.put(event)
 
     def _take_aside(self, message: Message) -> None:
         if isinstance(message, Ping):
             self._say(Pong(message.t))
         elif isinstance(message, IceServers):
             for refused in self._session.check_ice(message):
-                self._refuse(refused.error)
+                self._put_aside(refused)
             self._events.put(self._session.take_ice(message))
         elif isinstance(message, GoAway):
             self._dialer.wait_at_least(random.uniform(*message.reconnect_in))
-        elif isinstance(message, Error) and message.code != "resume-expired":
-            if message.retry_after is not None:
+        elif (event := event_of(message)) is not None:
+            if isinstance(message, Error) and message.retry_after is not None:
                 self._dialer.wait_at_least(message.retry_after * random.random())
-            self._refuse(server_error(message))
+            self._put_aside(event)
 
     def _acknowledge(self, seq: int) -> None:
         self._session.outbox.acknowledge(seq)

@@ -1,8 +1,8 @@
-"""What the application is still to be told, so that the connection needn't wait for it.
+"""A queue of events between the connection and the application.
 
-The connection to the server is read on, whatever the application does: acknowledgments of what it
-sends must not wait behind what it hasn't taken yet. A message is acknowledged only when it has been
-taken, so that the server keeps what waits here, and doesn't bring more than it keeps.
+The connection keeps reading while the application is busy: an acknowledgment must not wait behind
+events that the application hasn't taken. A message is acknowledged when the application takes its
+event, so the server keeps the messages that wait here, and its limits bound this queue.
 """
 
 import asyncio
@@ -17,7 +17,7 @@ __all__ = ["EventQueue"]
 
 @dataclass(frozen=True)
 class _Entry:
-    """An event, or None for a message that means none; and what is to be done when it is taken."""
+    """An event, or None for a message without one, and a callback for when it is taken."""
 
     event: Event | None
     size: int
@@ -28,7 +28,7 @@ class EventQueue:
     """Events in the order in which they happened.
 
     Attributes:
-        size: The size of all messages in it, as it was told.
+        size: The sum of the sizes that were passed to put_message().
     """
 
     def __init__(self) -> None:
@@ -41,10 +41,9 @@ class EventQueue:
         return len(self._entries)
 
     def put(self, event: Event) -> None:
-        """Add what happened here, without a message that has to be acknowledged.
+        """Add an event that no message of the server has to be acknowledged for.
 
-        Of outages without a loss only the last one stays, and of lists of servers, too, so that
-        these can't grow without end.
+        To bound the queue, only the last outage without a loss and the last list of servers stay.
         """
         if isinstance(event, IceServersReceived):
             self._remove_ice_servers()
@@ -53,22 +52,21 @@ class EventQueue:
         self._append(_Entry(event, 0, None))
 
     def put_message(self, event: Event | None, size: int, on_taken: Callable[[], None]) -> None:
-        """Add what a message means, and call back when it is taken."""
+        """Add the event of a message, and call back when it is taken."""
         if event is None and not self._entries:
             on_taken()
         else:
             self._append(_Entry(event, size, on_taken))
 
     def end(self) -> None:
-        """Nothing will be added any more."""
+        """Let take() return None once the queue is empty."""
         self._ended = True
         self._changed.set()
 
     async def take(self) -> Event | None:
-        """Return the oldest event, or None when all have been taken and there will be no more.
+        """Wait for the oldest event and return it, or None after end() and the last event.
 
-        It waits for one. There may be several who wait, each of whom gets another one. Being
-        canceled, it takes nothing.
+        Several tasks may wait; each gets a different event. A cancelled call takes none.
         """
         while True:
             while self._entries:

@@ -1,4 +1,4 @@
-"""What a client tells its application."""
+"""The events of a client, and which message of the server becomes which event."""
 
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -7,8 +7,8 @@ import aiortc
 
 from restartice import RTCIceCandidate
 
-from ..errors import SignalingError
-from ..protocol.messages import PeerInfo
+from ..errors import BadMessage, ServerError, SignalingError
+from ..protocol.messages import Candidate, Description, Error, Message, PeerInfo, Signal
 
 __all__ = [
     "CandidateReceived",
@@ -23,16 +23,18 @@ __all__ = [
     "PeerLeft",
     "Reconnected",
     "Refused",
+    "event_of",
+    "server_error",
 ]
 
 
 @dataclass(frozen=True)
 class DescriptionReceived:
-    """A session description from a peer.
+    """A peer sent a session description.
 
     Attributes:
-        peer: Its id in the room.
-        description: What it sent.
+        peer: The id of the sender.
+        description: The description.
     """
 
     peer: str
@@ -41,11 +43,11 @@ class DescriptionReceived:
 
 @dataclass(frozen=True)
 class CandidateReceived:
-    """A candidate from a peer; None means the end of candidates.
+    """A peer sent a candidate.
 
     Attributes:
-        peer: Its id in the room.
-        candidate: What it sent.
+        peer: The id of the sender.
+        candidate: The candidate, or None for the end of candidates.
     """
 
     peer: str
@@ -54,11 +56,11 @@ class CandidateReceived:
 
 @dataclass(frozen=True)
 class CustomReceived:
-    """What the application of a peer sent.
+    """A peer sent a message of the application.
 
     Attributes:
-        peer: Its id in the room.
-        value: Anything that JSON can be.
+        peer: The id of the sender.
+        value: Any JSON value.
     """
 
     peer: str
@@ -67,11 +69,11 @@ class CustomReceived:
 
 @dataclass(frozen=True)
 class PeerJoined:
-    """A peer is in the room: it was there before us, or has joined.
+    """A peer has joined the room, or was there before this client.
 
     Attributes:
-        peer: Its id in the room.
-        info: What is known of it: `instance`, `meta`, `polite` and `state`.
+        peer: The id of the peer.
+        info: Its `instance`, `meta`, `polite` and `state`.
     """
 
     peer: str
@@ -80,10 +82,10 @@ class PeerJoined:
 
 @dataclass(frozen=True)
 class PeerAway:
-    """A peer has lost its connection to the server; what is sent to it waits.
+    """A peer has lost its connection to the server. Messages to it wait.
 
     Attributes:
-        peer: Its id in the room.
+        peer: The id of the peer.
     """
 
     peer: str
@@ -91,10 +93,10 @@ class PeerAway:
 
 @dataclass(frozen=True)
 class PeerBack:
-    """A peer that was away has its connection again, and has missed nothing.
+    """A peer that was away has reconnected, and has missed no message.
 
     Attributes:
-        peer: Its id in the room.
+        peer: The id of the peer.
     """
 
     peer: str
@@ -102,11 +104,11 @@ class PeerBack:
 
 @dataclass(frozen=True)
 class PeerLeft:
-    """A peer has left, with the reason it gave, or `"lost"` if it didn't come back in time.
+    """A peer has left the room.
 
     Attributes:
-        peer: Its id in the room.
-        reason: Why.
+        peer: The id of the peer.
+        reason: The reason it gave, or `"lost"` if it didn't reconnect in time.
     """
 
     peer: str
@@ -115,10 +117,10 @@ class PeerLeft:
 
 @dataclass(frozen=True)
 class Disconnected:
-    """The connection to the server is lost, and is being made anew.
+    """The client has lost its connection to the server, and reconnects.
 
     Attributes:
-        reason: Why.
+        reason: A sentence.
     """
 
     reason: str
@@ -126,12 +128,12 @@ class Disconnected:
 
 @dataclass(frozen=True)
 class Reconnected:
-    """The connection to the server is there again.
+    """The client has reconnected to the server.
 
     Attributes:
-        resumed: Whether nothing has been lost. Otherwise this is a new stay in the room: what was
-            under way in either direction may or may not have arrived.
-        unacknowledged: How many of our own messages that is about.
+        resumed: Whether the session continues and no message is lost. Otherwise the client has
+            joined again, and messages that were on their way, in either direction, may be lost.
+        unacknowledged: How many messages of this client may be lost.
     """
 
     resumed: bool
@@ -140,10 +142,10 @@ class Reconnected:
 
 @dataclass(frozen=True)
 class IceServersReceived:
-    """The server has told which STUN and TURN servers to use from now on.
+    """The server has sent the STUN and TURN servers to use from now on.
 
     Attributes:
-        servers: As `RTCConfiguration` has them.
+        servers: A value for `RTCConfiguration.iceServers`.
     """
 
     servers: tuple[aiortc.RTCIceServer, ...]
@@ -151,10 +153,10 @@ class IceServersReceived:
 
 @dataclass(frozen=True)
 class Refused:
-    """The server refused something that was sent, or a peer sent something malformed.
+    """The server refused a message of this client, or a malformed message came in.
 
     Attributes:
-        error: What is wrong: a `ServerError`, `NoPeer` or `BadMessage`.
+        error: A `ServerError`, `NoPeer` or `BadMessage`.
     """
 
     error: SignalingError
@@ -173,3 +175,34 @@ Event: TypeAlias = (
     | IceServersReceived
     | Refused
 )
+
+
+def event_of(message: Message) -> Event | None:
+    """Return the event for a message, or None if the message changes only the session's state.
+
+    Raises:
+        BadMessage: A peer sent a candidate that can't be parsed.
+    """
+    if isinstance(message, Signal):
+        return _received(message)
+    if isinstance(message, Error) and message.code != "resume-expired":
+        return Refused(server_error(message))
+    return None
+
+
+def _received(signal: Signal) -> Event:
+    peer, data = signal.sender or "", signal.data
+    if isinstance(data, Description):
+        return DescriptionReceived(peer, aiortc.RTCSessionDescription(data.sdp, data.type))
+    if not isinstance(data, Candidate):
+        return CustomReceived(peer, data.value)
+    try:
+        candidate = None if data.init is None else RTCIceCandidate.fromJSON(data.init)
+    except ValueError as error:
+        raise BadMessage(str(error), signal.seq) from None
+    return CandidateReceived(peer, candidate)
+
+
+def server_error(error: Error) -> ServerError:
+    """Return the exception for an error message of the server."""
+    return ServerError(error.code, error.message, error.ref, error.retry_after)

@@ -1,4 +1,4 @@
-"""The client's way to a server: sockets, hello and welcome, and the pauses between attempts."""
+"""Connects a client to a server: sockets, hello, welcome, and pauses between attempts."""
 
 import asyncio
 import contextlib
@@ -17,9 +17,10 @@ from websockets.typing import Subprotocol
 from ..cancellation import end, finish_within
 from ..errors import BadMessage, ServerError, SignalingClosed
 from ..protocol.decoding import decode_with_ack
-from ..protocol.messages import ERROR_CODES, SUBPROTOCOL, Error, Welcome, encode
+from ..protocol.encoding import encode
+from ..protocol.messages import ERROR_CODES, SUBPROTOCOL, Error, Welcome
 from ..sockets import ClientSocket
-from .events import Event
+from .events import Event, server_error
 from .session import ClientSession
 
 __all__ = [
@@ -29,30 +30,29 @@ __all__ = [
     "TokenSource",
     "failure",
     "pauses",
-    "server_error",
 ]
 
 logger = logging.getLogger(__name__)
 
 TokenSource = str | Callable[[], Awaitable[str]]
 
-# For the socket, and again for the welcome.
+# In seconds: for the socket, and again for the welcome.
 OPEN_TIMEOUT: Final = 10.0
 CLOSE_TIMEOUT: Final = 5.0
 FRAME_LIMIT: Final = 2**20
-# With these the server says that trying again would not help.
+# Errors after which another attempt would fail, too.
 FINAL_ERRORS: Final = frozenset({"auth", "room-full", "protocol", "too-large"})
 
 
 class Dialer:
-    """Opens sockets on which a session begins or goes on.
+    """Opens sockets on which a session begins or continues.
 
     Args:
-        urls: The servers, tried in turn.
-        session: What goes on.
-        token: What lets us in, or a function that gets it.
-        ssl: For `wss`.
-        give_up_after: For how many seconds to try again; None for ever.
+        urls: The URLs of the servers, tried in turn.
+        session: The session.
+        token: The room token, or a function that returns it.
+        ssl: The context for `wss`.
+        give_up_after: How many seconds to try to reconnect; None for ever.
     """
 
     def __init__(
@@ -74,19 +74,19 @@ class Dialer:
         self._not_before = 0.0
 
     def hurry(self) -> None:
-        """Stop waiting, also for an attempt under way, whose path may be gone."""
+        """Try again at once, and cancel an attempt under way, whose path may be lost."""
         self._hurry.set()
 
     def wait_at_least(self, seconds: float) -> None:
-        """Don't come back any sooner: the server has asked for that."""
+        """Wait at least so long before the next attempt, as the server asked."""
         self._not_before = time.monotonic() + seconds
 
     async def dial_again(self) -> tuple[ClientConnection, list[Event]]:
-        """Return a socket, as soon as there is one, and what the application is told.
+        """Reconnect; return the socket and the events for the application.
 
         Raises:
-            ServerError: The server doesn't let us in again.
-            SignalingClosed: It can't be reached for too long.
+            ServerError: The server refuses the client.
+            SignalingClosed: The server can't be reached for too long.
         """
         started = time.monotonic()
         for pause in pauses(random.random):
@@ -128,20 +128,20 @@ class Dialer:
         finally:
             hurried.cancel()
         if self._hurry.is_set():
-            # What has been opened by now may be on the path that is gone.
+            # The socket may use the path that is lost.
             await _drop(dialing)
             return None
         return dialing.result()
 
     async def dial(self) -> tuple[ClientConnection, list[Event]]:
-        """Open a socket and go through hello and welcome.
+        """Open a socket, send the hello, and read the welcome.
 
         Returns:
-            The socket, and what the application is told.
+            The socket, and the events for the application.
 
         Raises:
-            ServerError: The server doesn't let us in.
-            SignalingClosed: It can't be reached, or doesn't speak the protocol.
+            ServerError: The server refuses the client.
+            SignalingClosed: The server can't be reached, or doesn't speak the protocol.
         """
         token = await self._get_token()
         socket = await self._open_socket()
@@ -152,7 +152,9 @@ class Dialer:
         except BaseException as error:
             socket.transport.abort()
             if isinstance(error, TimeoutError | BadMessage | ConnectionClosed):
-                raise SignalingClosed(f"the server didn't answer as it should: {error}") from error
+                raise SignalingClosed(
+                    f"no welcome from the server: {error or 'timeout'}"
+                ) from error
             raise
         return socket, events
 
@@ -160,9 +162,9 @@ class Dialer:
         if not callable(self._token):
             return self._token
         try:
-            # It is the program's, and may lose a cancellation.
+            # The program's function may ignore a cancellation.
             return await finish_within(OPEN_TIMEOUT, _call(self._token))
-        except Exception as error:  # the path to it may be lost, too, and come back
+        except Exception as error:  # the network may come back
             raise SignalingClosed(f"can't get a token: {error}") from error
 
     async def _open_socket(self) -> ClientConnection:
@@ -184,7 +186,7 @@ class Dialer:
 
 
 async def _drop(dialing: asyncio.Future[tuple[ClientConnection, list[Event]]]) -> None:
-    # Whatever becomes of this step, no socket stays behind.
+    # Close the socket even if this call is cancelled.
     dialing.add_done_callback(_abort)
     await end([dialing])
 
@@ -203,12 +205,12 @@ async def _receive_welcome(socket: ClientConnection) -> Welcome:
     if isinstance(message, Error):
         raise server_error(message)
     if not isinstance(message, Welcome):
-        raise BadMessage("the first message must be a welcome")
+        raise BadMessage(f"the first message must be a welcome, not {type(message).__name__}")
     return message
 
 
 def failure(error: SignalingClosed | ServerError) -> str:
-    """Return what went wrong, without a text that may have a token or a URL in it."""
+    """Return a text for the log, without parts that may contain a token or a URL."""
     if isinstance(error, ServerError):
         code = error.code if error.code in ERROR_CODES else "unknown code"
         return f"the server refused ({code})"
@@ -216,17 +218,12 @@ def failure(error: SignalingClosed | ServerError) -> str:
     return f"no connection to the server{cause}"
 
 
-def server_error(error: Error) -> ServerError:
-    """Return what a server has refused as an exception."""
-    return ServerError(error.code, error.message, error.ref, error.retry_after)
-
-
 def pauses(chance: Callable[[], float]) -> Iterator[float]:
-    """Yield the pauses before attempts to reconnect: at once, then up to 0.3, 1.2, 2.7, 4.8, 7 s.
+    """Yield the pauses before attempts to reconnect: 0, then up to 0.3, 1.2, 2.7, 4.8, 7 s.
 
     Args:
-        chance: A number between 0 and 1, new at each call, so that clients which lost the same
-            server don't come back in step.
+        chance: Returns a random number between 0 and 1, so that clients that lost the same server
+            don't reconnect in step.
     """
     attempt = 0
     while True:

@@ -1,19 +1,16 @@
-"""A client's session: what it has sent and seen, and who is in the room. It does no I/O."""
+"""The state of a client: its messages, and the peers of its room. It does no I/O."""
 
 from collections.abc import Mapping
 from typing import Any
 
 import aiortc
 
-from restartice import RTCIceCandidate
-
 from ..errors import BadMessage
+from ..protocol.encoding import addressed, encode
 from ..protocol.fields import is_unicode
 from ..protocol.ice_urls import is_ice_url
 from ..protocol.messages import (
-    Candidate,
     Data,
-    Description,
     Heartbeat,
     Hello,
     IceServers,
@@ -23,14 +20,9 @@ from ..protocol.messages import (
     Resume,
     Signal,
     Welcome,
-    addressed,
-    encode,
 )
 from ..protocol.reliable import Inbox, Outbox
 from .events import (
-    CandidateReceived,
-    CustomReceived,
-    DescriptionReceived,
     Event,
     IceServersReceived,
     PeerAway,
@@ -39,16 +31,17 @@ from .events import (
     PeerLeft,
     Reconnected,
     Refused,
+    event_of,
 )
 
 __all__ = ["ClientSession"]
 
-# What the number, an acknowledgment and their names take in a frame.
+# The size of `seq` and `ack` in a frame, in characters.
 ENVELOPE = 64
 
 
 class ClientSession:
-    """One stay in a room, or several one after the other, if one could not be resumed."""
+    """A session in a room. If it can't be resumed, a new one takes its place."""
 
     def __init__(self, room: str, peer: str | None, meta: Mapping[str, Any]) -> None:
         self._room = room
@@ -64,17 +57,17 @@ class ClientSession:
 
     @property
     def peer(self) -> str | None:
-        """Our own id, or None before the first welcome."""
+        """The id of this client, or None before the first welcome."""
         return None if self._welcome is None else self._welcome.peer
 
     @property
     def label(self) -> str:
-        """Room and peer, as logs name the session."""
+        """Room and peer, for the log."""
         return f"{self._room}/{self.peer or self._wanted or '?'}"
 
     @property
     def resumed(self) -> bool:
-        """Whether the last welcome went on with the session before."""
+        """Whether the last welcome resumed the session."""
         return self._welcome is not None and self._welcome.resumed
 
     def hello(self, token: str | None) -> Hello:
@@ -82,19 +75,19 @@ class ClientSession:
         welcome = self._welcome
         if welcome is None:
             return Hello(self._room, peer=self._wanted, meta=self._meta, token=token)
-        # A new session should have the same id.
+        # If the session can't be resumed, the new one should have the same id.
         resume = Resume(welcome.session, welcome.key, self.inbox.last)
         return Hello(self._room, peer=welcome.peer, meta=self._meta, token=token, resume=resume)
 
     def take_welcome(self, welcome: Welcome) -> list[Event]:
-        """Go on with the session, or begin a new one; return what the application is told.
+        """Resume the session, or begin a new one; return the events for the application.
 
         Raises:
-            BadMessage: It doesn't fit the session.
+            BadMessage: The welcome resumes a session that this client doesn't have.
         """
         first = self._welcome is None
         if welcome.resumed and first:
-            raise BadMessage("nothing was to be resumed")
+            raise BadMessage("expected a new session, got resumed: true")
         events: list[Event] = []
         if welcome.resumed:
             self.outbox.acknowledge(welcome.last)
@@ -127,34 +120,36 @@ class ClientSession:
         """Return the text of a signal without its number and its address.
 
         Raises:
-            ValueError: It isn't JSON, no Unicode, or larger than the server takes.
-            TypeError: It isn't JSON.
+            ValueError: It isn't JSON, has a lone surrogate, or is larger than the server's limit.
+            TypeError: It has a type that JSON doesn't have.
         """
         text = encode(Signal(0, data))
         if "\\u" in text and not is_unicode(data.to_json()):
-            raise ValueError("text must be Unicode, without halves of characters")
+            raise ValueError("expected Unicode text, got a lone surrogate")
         return self._check_size(text)
 
     def address(self, text: str, to: str, instance: str | None = None) -> str:
         """Return the text of a prepared signal with its address.
 
         Raises:
-            ValueError: It is larger than the server takes.
+            ValueError: It is larger than the server's limit.
         """
         return self._check_size(addressed(text, to, instance))
 
     def _check_size(self, text: str) -> str:
         if len(text) + ENVELOPE > self.limits.max_message_size:
-            raise ValueError(f"the server takes messages up to {self.limits.max_message_size}")
+            limit = f"at most {self.limits.max_message_size} bytes"
+            raise ValueError(f"expected a message of {limit}, got {len(text) + ENVELOPE}")
         return text
 
     def check_ice(self, ice: IceServers) -> list[Refused]:
-        """Return what the application is told of URLs that are none of STUN or TURN servers."""
+        """Return an event for each URL that isn't the URL of a STUN or TURN server."""
         wrong = [url for server in ice.servers for url in server["urls"] if not is_ice_url(url)]
-        return [Refused(BadMessage(f"{url[:100]!r} is no URL of a server")) for url in wrong]
+        expected = "expected the URL of a STUN or TURN server"
+        return [Refused(BadMessage(f"{expected}, got {url[:100]!r}")) for url in wrong]
 
     def take_ice(self, ice: IceServers) -> IceServersReceived:
-        """Remember STUN and TURN servers; the rest may be all that is needed."""
+        """Remember the STUN and TURN servers, without the URLs that check_ice() refuses."""
         good = [(s, [url for url in s["urls"] if is_ice_url(url)]) for s in ice.servers]
         self.ice_servers = tuple(
             aiortc.RTCIceServer(
@@ -168,12 +163,12 @@ class ClientSession:
         return IceServersReceived(self.ice_servers)
 
     def read(self, message: Signal | PeerEvent) -> Event | None:
-        """Return what the application is told of a message that is new.
+        """Return the event for a new message, or None if there is none.
 
         Raises:
-            BadMessage: A peer has sent something malformed.
+            BadMessage: A peer sent a malformed candidate.
         """
-        return self._note_peer(message) if isinstance(message, PeerEvent) else _received(message)
+        return self._note_peer(message) if isinstance(message, PeerEvent) else event_of(message)
 
     def _note_peer(self, event: PeerEvent) -> Event | None:
         known = self.peers.get(event.peer)
@@ -190,16 +185,3 @@ class ClientSession:
         if known.state == state:
             return None
         return PeerAway(event.peer) if state == "away" else PeerBack(event.peer)
-
-
-def _received(signal: Signal) -> Event:
-    peer, data = signal.sender or "", signal.data
-    if isinstance(data, Description):
-        return DescriptionReceived(peer, aiortc.RTCSessionDescription(data.sdp, data.type))
-    if not isinstance(data, Candidate):
-        return CustomReceived(peer, data.value)
-    try:
-        candidate = None if data.init is None else RTCIceCandidate.fromJSON(data.init)
-    except ValueError as error:
-        raise BadMessage(str(error), signal.seq) from None
-    return CandidateReceived(peer, candidate)

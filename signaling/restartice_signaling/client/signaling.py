@@ -1,11 +1,10 @@
-"""The signaling client, as aiortc knows it, and with events that say who sent what."""
+"""The signaling client: aiortc's interface, and events that name their sender."""
 
 import asyncio
 import ipaddress
 import logging
 import ssl as tls
 from collections.abc import AsyncIterator, Mapping, Sequence
-from types import TracebackType
 from typing import Any, Self
 
 import aiortc
@@ -28,25 +27,25 @@ logger = logging.getLogger(__name__)
 
 
 class WebSocketSignaling(BaseSignaling):
-    """A place in a room of a signaling server.
+    """A client of a signaling server, in one of its rooms.
 
-    It is one of aiortc's signalings, so aiortc's example programs run on it: `connect`, `send`,
-    `receive` and `close`. Iterating over it tells more, and who sent what. Use one or the other.
+    It has the methods of aiortc's signalings, `connect`, `send`, `receive` and `close`, so aiortc's
+    example programs run on it. Iterate over it instead of calling `receive()` to get all events,
+    each with its sender.
 
-    A lost connection to the server is made anew, and what was sent meanwhile in either direction
-    arrives then, once and in order. That happens at once when this machine gets a new address or
-    loses the one in use. It does nothing to any peer connection.
+    The client reconnects by itself: at once when this machine gets a new address or loses the one
+    in use, and otherwise with growing pauses. Messages sent meanwhile, in either direction, arrive
+    then, once and in order. Peer connections are not touched.
 
     Args:
-        url: The server's, `ws://…` or `wss://…`, or those of several that share their rooms.
-        room: The room's name: 1 to 64 of `A-Z a-z 0-9 . _ ~ -`.
-        peer: The id to have in the room, if it is free; the server gives one otherwise.
-        meta: Anything that the other peers should know; must be JSON.
-        token: The room token, if the server wants one, or a coroutine function that gets it, which
-            is called for each connection, and again if it fails.
-        ssl: For `wss`, if the default context doesn't do.
-        give_up_after: For how many seconds a lost connection is tried to be made anew; None for
-            ever, 0 for not at all.
+        url: The URL of the server, `ws://…` or `wss://…`, or the URLs of servers that share rooms.
+        room: The name of the room: 1 to 64 of `A-Z a-z 0-9 . _ ~ -`.
+        peer: The id to have in the room, if it is free. Otherwise the server chooses one.
+        meta: A JSON object that the other peers see.
+        token: The room token, if the server needs one, or a coroutine function that returns it.
+            The function is called for each attempt to connect.
+        ssl: The context for `wss`; by default Python's default context.
+        give_up_after: How many seconds to try to reconnect; None for ever, 0 for not at all.
     """
 
     def __init__(
@@ -73,24 +72,24 @@ class WebSocketSignaling(BaseSignaling):
         self._connection = Connection(dialer, self._session, self._events, self._notify)
         self._runner: asyncio.Task[None] | None = None
         self._connecting = False
-        # Replaced whenever something has changed that somebody may wait for.
+        # Replaced at each change of peers or outbox, for which callers may wait.
         self._changed = asyncio.Event()
         self._closed: SignalingClosed | None = None
         self._lost: SignalingError | None = None
 
     @property
     def peer(self) -> str | None:
-        """Our own id in the room, or None before connect()."""
+        """The id of this client in the room, or None before connect()."""
         return self._session.peer
 
     @property
     def peers(self) -> Mapping[str, PeerInfo]:
-        """The other peers of the room by their ids."""
+        """The other peers of the room, by id."""
         return dict(self._session.peers)
 
     @property
     def polite(self) -> bool | None:
-        """Whether we are the polite one towards the other peer; None if there isn't exactly one.
+        """Whether this client is the polite peer; None unless there is exactly one other peer.
 
         Spec: https://w3c.github.io/webrtc-pc/#perfect-negotiation-example
         """
@@ -99,29 +98,24 @@ class WebSocketSignaling(BaseSignaling):
 
     @property
     def ice_servers(self) -> Sequence[aiortc.RTCIceServer]:
-        """The STUN and TURN servers of which the server has told last."""
+        """The STUN and TURN servers that the server sent last."""
         return self._session.ice_servers
 
     async def __aenter__(self) -> Self:
         await self.connect()
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self.close()
 
     def __aiter__(self) -> AsyncIterator[Event]:
         return self.events()
 
     async def connect(self) -> None:
-        """Go to the server and into the room, after which `peer` and `peers` are known.
+        """Connect to the server and join the room, which sets `peer` and `peers`.
 
         Raises:
-            ServerError: The server doesn't let us in.
+            ServerError: The server refuses the client.
             SignalingClosed: The server can't be reached, or doesn't speak the protocol.
             SignalingError: connect() was called before.
         """
@@ -131,7 +125,7 @@ class WebSocketSignaling(BaseSignaling):
         try:
             await self._connection.open()
         except BaseException:
-            self._end(SignalingClosed("the server didn't let us in"))
+            self._end(SignalingClosed("connect() failed"))
             raise
         self._runner = asyncio.create_task(self._run())
 
@@ -148,7 +142,7 @@ class WebSocketSignaling(BaseSignaling):
             self._end(SignalingClosed("the signaling is closed"))
 
     def _follow_network(self, change: NetworkChange) -> None:
-        # A new address may be a better way, and a connection from one that is gone is dead.
+        # A new address may give a better path; a connection from a lost address is dead.
         mine = self._connection.local_address
         if mine is not None and ipaddress.ip_address(mine.partition("%")[0]).is_loopback:
             return
@@ -156,9 +150,9 @@ class WebSocketSignaling(BaseSignaling):
             self.reconnect_now()
 
     async def close(self) -> None:
-        """Leave the room. Who waits for anything gets SignalingClosed. May be called twice."""
+        """Leave the room. Pending calls raise SignalingClosed. It may be called twice."""
         was_open = self._closed is None
-        # First of all, so that the server's closing isn't taken for a loss.
+        # First, so that the closing by the server doesn't count as a loss.
         self._end(SignalingClosed("the signaling is closed"))
         if self._runner is None:
             return
@@ -166,13 +160,13 @@ class WebSocketSignaling(BaseSignaling):
             if was_open:
                 await self._connection.leave()
         finally:
-            # Who closes a second time waits for the first.
+            # A second call waits for the first.
             await (end([self._runner]) if was_open else asyncio.wait([self._runner]))
 
     def reconnect_now(self) -> None:
-        """Make the connection to the server anew, at once: a hint that the network has changed.
+        """Reconnect to the server at once, for example when the network has changed.
 
-        The session goes on. It has no effect before connect() and after close().
+        The session continues. The call has no effect before connect() and after close().
         """
         if self._runner is not None and self._closed is None:
             self._connection.hurry()
@@ -180,21 +174,21 @@ class WebSocketSignaling(BaseSignaling):
     # aiortc's interface.
 
     async def send(self, obj: object, to: str | None = None) -> None:
-        """Send a session description, a candidate or BYE; waits until another peer is there.
+        """Send a session description, a candidate or BYE.
 
-        It returns when the message is sure to be sent, which is after the next reconnection if the
-        server can't be reached; while too much is waiting for that, it waits, too.
+        Waits until another peer is in the room and the queue of unsent messages has room. After
+        that the message is in the queue, and is sent even if the client must reconnect first.
 
         Args:
             obj: `RTCSessionDescription`, `RTCIceCandidate`, None for the end of candidates, or
                 aiortc's `BYE`, which closes the signaling.
-            to: Whom it is for; needed where there are several others.
+            to: The id of the receiver; needed if several other peers are in the room.
 
         Raises:
             SignalingClosed: The signaling is closed, or was never connected.
-            NoPeer: There are several others and `to` isn't given.
-            TypeError: It is something else.
-            ValueError: It is larger than the server takes.
+            NoPeer: Several other peers are in the room and `to` isn't given.
+            TypeError: The object is none of these.
+            ValueError: The message is larger than the limit of the server.
         """
         if obj is BYE:
             await self.close()
@@ -203,13 +197,14 @@ class WebSocketSignaling(BaseSignaling):
         elif obj is None or isinstance(obj, aiortc.RTCIceCandidate):
             await self.send_candidate(obj, to)
         else:
-            raise TypeError(f"can't send a {type(obj).__name__}")
+            expected = "an RTCSessionDescription, an RTCIceCandidate, None or BYE"
+            raise TypeError(f"expected {expected}, got {type(obj).__name__}")
 
     async def receive(self) -> Any:
-        """Return the next description, candidate or None (end of candidates), or BYE.
+        """Return the next description, candidate, None (the end of candidates) or BYE.
 
-        BYE says that the other peer has left, or that the signaling is closed. What else happens
-        is passed over.
+        BYE means that the other peer has left, or that the signaling is closed. All other events
+        are dropped.
         """
         async for event in self.events():
             if isinstance(event, DescriptionReceived):
@@ -223,13 +218,15 @@ class WebSocketSignaling(BaseSignaling):
     # More than aiortc's.
 
     async def events(self) -> AsyncIterator[Event]:
-        """Yield what happens, until the signaling is closed by ourselves.
+        """Yield events until close() is called.
 
-        What is read is acknowledged; who stops reading makes the server wait, and then the other
-        peers, who give up this one in the end. It doesn't hold up what is sent from here.
+        Keep reading: a message is acknowledged when its event is taken. If the program stops, the
+        server keeps messages up to its limits, and then removes this peer. Sending doesn't depend
+        on reading.
 
         Raises:
-            SignalingClosed: The server has ended it, or can't be reached, or was never.
+            SignalingClosed: The server has closed the connection, or can't be reached any more, or
+                connect() wasn't called.
         """
         if not self._connecting:
             raise SignalingClosed("connect() comes first")
@@ -241,22 +238,22 @@ class WebSocketSignaling(BaseSignaling):
     async def send_description(
         self, description: aiortc.RTCSessionDescription, to: str | None = None
     ) -> None:
-        """Send a session description; as send() does.
+        """Send a session description, as send() does.
 
         Args:
             description: The description.
-            to: Whom it is for; needed where there are several others.
+            to: The id of the receiver; needed if several other peers are in the room.
         """
         await self._signal(Description(description.type, description.sdp), to)
 
     async def send_candidate(
         self, candidate: aiortc.RTCIceCandidate | None, to: str | None = None
     ) -> None:
-        """Send a candidate; as send() does.
+        """Send a candidate, as send() does.
 
         Args:
             candidate: The candidate, or None for the end of candidates.
-            to: Whom it is for; needed where there are several others.
+            to: The id of the receiver; needed if several other peers are in the room.
         """
         if candidate is None:
             await self._signal(Candidate(None), to)
@@ -264,38 +261,41 @@ class WebSocketSignaling(BaseSignaling):
             await self._signal(Candidate(RTCIceCandidate(**vars(candidate)).toJSON()), to)
 
     async def send_custom(self, value: Any, to: str | None = None) -> None:
-        """Send what the application has to say; as send() does.
+        """Send a message of the application, as send() does.
 
         Args:
-            value: Anything that JSON can be.
-            to: Whom it is for; needed where there are several others.
+            value: Any JSON value.
+            to: The id of the receiver; needed if several other peers are in the room.
 
         Raises:
-            ValueError: It isn't JSON.
-            TypeError: It isn't JSON.
+            ValueError: The value isn't JSON, such as NaN.
+            TypeError: The value has a type that JSON doesn't have.
         """
         await self._signal(Custom(value), to)
 
     async def broadcast(self, value: Any) -> None:
-        """Send anything that is JSON to all others who are in the room, if any.
+        """Send a message of the application to all other peers of the room, if there are any.
+
+        Args:
+            value: Any JSON value.
 
         Raises:
             SignalingClosed: The signaling is closed, or was never connected.
-            ValueError: It isn't JSON.
-            TypeError: It isn't JSON.
+            ValueError: The value isn't JSON, such as NaN.
+            TypeError: The value has a type that JSON doesn't have.
         """
         self._check_open()
         text = self._session.prepare(Custom(value))
         await self._enqueue(self._session.address(text, EVERYONE))
 
     async def wait_for_peer(self, peer: str | None = None) -> PeerInfo:
-        """Return the other peer, or the one with that id; waits until it is there.
+        """Return the other peer, or the peer with the given id, as soon as it is in the room.
 
-        Peers that are away count only if there is no other.
+        A peer that is away counts only if no other peer is in the room.
 
         Raises:
             SignalingClosed: The signaling is closed, or was never connected.
-            NoPeer: There are several others and none is named.
+            NoPeer: Several other peers are in the room and no id is given.
         """
         while True:
             self._check_open()
@@ -303,7 +303,8 @@ class WebSocketSignaling(BaseSignaling):
             if len(infos) == 1:
                 return infos[0]
             if infos:
-                raise NoPeer("several peers are in the room: say which one")
+                ids = ", ".join(info.peer for info in infos)
+                raise NoPeer(f"expected one other peer, or the id of one, got {ids}")
             await self._changed.wait()
 
     def _candidates(self, peer: str | None = None) -> list[PeerInfo]:
@@ -317,14 +318,14 @@ class WebSocketSignaling(BaseSignaling):
             raise SignalingClosed(str(self._closed))
 
     async def _signal(self, data: Data, to: str | None) -> None:
-        # What can't be sent is refused at once.
+        # Raises before it waits.
         text = self._session.prepare(data)
         info = await self.wait_for_peer(to)
-        # The instance keeps an answer from reaching a peer that was born again meanwhile.
+        # The instance keeps an answer from reaching a program that has been restarted.
         await self._enqueue(self._session.address(text, info.peer, info.instance))
 
     async def _enqueue(self, text: str) -> None:
-        """Give a message to the session, when it has room: at once and for good, or not at all."""
+        """Append a message to the outbox when it has room; a cancelled call appends nothing."""
         while not self._session.outbox.has_room(text):
             await self._changed.wait()
             self._check_open()

@@ -1,4 +1,4 @@
-"""The signalings of aiortc, and those that programs derive from its `BaseSignaling`."""
+"""Adapts the signalings of aiortc, and other classes derived from its `BaseSignaling`."""
 
 import asyncio
 import errno
@@ -24,25 +24,26 @@ from .channel import SignalingChannel
 
 __all__ = ["AiortcChannel", "as_channel"]
 
-# How long to wait from one attempt to reach the other side's socket to the next, in seconds.
+# The pause between attempts to reach the other side's socket, in seconds.
 PAUSE: Final = 0.1
-# For how many seconds the polite side lets the other one be the one that listens.
+# How long the polite side waits for the other side to listen, in seconds.
 PATIENCE: Final = 1.0
-# The other side listens already, or the address is the other side's.
+# The other side listens on this address, or has it.
 TAKEN: Final = frozenset({errno.EADDRINUSE, errno.EADDRNOTAVAIL})
-# How many messages in a row may be unreadable.
+# The most malformed messages in a row.
 MOST_UNREADABLE: Final = 20
 
 
 class AiortcChannel:
     """Lets a Negotiator use one of aiortc's signalings, which must be connected.
 
-    Of aiortc's socket signalings, the side that sends first listens, and the other one connects
-    when it receives. Which one that is must be known before; here it is whoever comes first.
+    In aiortc's socket signalings, the side that sends first listens, and the other side connects
+    when it receives, so the program must know which side sends first. Here the side that starts
+    first listens.
 
     Args:
-        signaling: aiortc's.
-        polite: Whether this side lets the other one listen.
+        signaling: The signaling of aiortc.
+        polite: Whether this side lets the other side listen.
     """
 
     polite: bool | None = None
@@ -58,12 +59,12 @@ class AiortcChannel:
         self._ended = False
 
     async def send_description(self, description: aiortc.RTCSessionDescription) -> None:
-        """Send a description; waits until the other side is there.
+        """Wait for the other side, and send a description.
 
         Raises:
-            SignalingClosed: The other side has gone.
+            SignalingClosed: The other side has ended the signaling.
         """
-        # Who copies and pastes isn't asked to do it again.
+        # Don't ask a person to copy and paste the same text again.
         by_hand = isinstance(self._signaling, CopyAndPasteSignaling)
         if by_hand and description == self._last_sent:
             return
@@ -106,10 +107,10 @@ class AiortcChannel:
         return True
 
     async def events(self) -> AsyncIterator[Event]:
-        """Yield what comes in, until the other side ends the signaling.
+        """Yield the events of messages until the other side ends the signaling.
 
         Raises:
-            SignalingClosed: It is lost.
+            SignalingClosed: The connection is lost, or too many messages are malformed.
         """
         unreadable = 0
         try:
@@ -124,7 +125,7 @@ class AiortcChannel:
                     return
                 unreadable = unreadable + 1 if isinstance(event, Refused) else 0
                 yield event
-            raise SignalingClosed("nothing that comes in can be read")
+            raise SignalingClosed(f"{MOST_UNREADABLE} malformed messages in a row")
         finally:
             self._ended = True
 
@@ -141,13 +142,13 @@ class AiortcChannel:
             return CandidateReceived("", RTCIceCandidate(**vars(message)))
         if isinstance(message, aiortc.RTCSessionDescription):
             return DescriptionReceived("", message)
-        raise TypeError(f"received a {type(message).__name__}")
+        raise TypeError(f"expected a description or a candidate, got {type(message).__name__}")
 
 
 def as_channel(
     signaling: SignalingChannel | BaseSignaling, polite: bool | None
 ) -> SignalingChannel:
-    """Return what a Negotiator can use.
+    """Return a signaling as a SignalingChannel.
 
     Raises:
         TypeError: It is neither a SignalingChannel nor one of aiortc's signalings.

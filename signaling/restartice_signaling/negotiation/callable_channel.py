@@ -1,4 +1,4 @@
-"""A signaling of two functions."""
+"""A signaling made of two functions."""
 
 import inspect
 import json
@@ -18,20 +18,22 @@ Message: TypeAlias = Mapping[str, Any]
 
 
 class CallableChannel:
-    """Lets a `Negotiator` use whatever sends and receives messages.
+    """Makes a signaling for a `Negotiator` from a function that sends and one that receives.
 
-    Messages are what browsers make of JSON: `{"description": {"type": "offer", "sdp": "…"}}` and
-    `{"candidate": {"candidate": "…", "sdpMid": "0", …}}`. A description or candidate that comes in
-    without that frame, as `{"type": …, "sdp": …}`, is understood, too. Anything else is for the
-    application, which gets it by `on_custom`.
+    Messages have the form of a browser's objects: `{"description": {"type": "offer", "sdp": "…"}}`
+    and `{"candidate": {"candidate": "…", "sdpMid": "0", …}}`. The inner objects are accepted
+    without the outer one, too. The `Negotiator` passes any other message to `on_custom`.
 
         Negotiator(pc, CallableChannel(lambda message: ws.send(json.dumps(message)), ws.recv))
 
     Args:
-        send: Sends a message, a dictionary that can be JSON. May be a coroutine function.
-        receive: A coroutine function that returns the next message, as a mapping or as the text
-            of its JSON; None says that there will be no more. An exception ends the signaling.
-        polite: Whether this side takes its offer back when both make one; None if it isn't known.
+        send: A function or coroutine function that sends a message, a dictionary for JSON.
+        receive: A coroutine function that returns the next message, as a mapping or as JSON text,
+            or None after the last one. An exception ends the signaling.
+        polite: Whether this side is the polite peer; None if unknown.
+
+    Raises:
+        TypeError: `send` or `receive` isn't a function.
     """
 
     def __init__(
@@ -50,7 +52,7 @@ class CallableChannel:
 
     @property
     def polite(self) -> bool | None:
-        """Whether this side takes its offer back when both make one; None if it isn't known."""
+        """Whether this side is the polite peer; None if unknown."""
         return self._polite
 
     async def send_description(self, description: aiortc.RTCSessionDescription) -> None:
@@ -58,12 +60,12 @@ class CallableChannel:
         await self._pass({"description": {"type": description.type, "sdp": description.sdp}})
 
     async def send_candidate(self, candidate: aiortc.RTCIceCandidate | None) -> None:
-        """Send a candidate; None means the end of candidates."""
+        """Send a candidate, or None for the end of candidates."""
         init = None if candidate is None else RTCIceCandidate(**vars(candidate)).toJSON()
         await self._pass({"candidate": init})
 
     async def events(self) -> AsyncIterator[Event]:
-        """Yield what comes in, until `receive` returns None.
+        """Yield the events of messages until `receive` returns None.
 
         Raises:
             SignalingClosed: `receive` raised an exception.
@@ -84,7 +86,7 @@ class CallableChannel:
 
 
 def read_message(message: Message | str | bytes) -> Event:
-    """Return what a message means; one that is malformed is `Refused`."""
+    """Return the event of a message, which is `Refused` if the message is malformed."""
     try:
         value = json.loads(message) if isinstance(message, str | bytes) else message
         return _event_of(value)

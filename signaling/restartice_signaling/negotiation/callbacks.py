@@ -1,10 +1,10 @@
-"""What the program has given the Negotiator to call, whose errors must not end the negotiation."""
+"""Calls the callbacks of the program, whose errors must not end the negotiation."""
 
 import logging
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from restartice import RestartEvent
+from restartice import RestartEvent, RTCPeerConnection
 
 from ..errors import SignalingClosed
 
@@ -14,54 +14,54 @@ logger = logging.getLogger(__name__)
 
 
 class Callbacks:
-    """Calls what the program has given, or logs where it has given nothing."""
+    """Calls the callbacks of the program; without one, logs errors and restarts."""
 
     def __init__(
         self,
+        pc: RTCPeerConnection,
         on_custom: Callable[[object], None] | None,
         on_error: Callable[[Exception], None] | None,
         on_restart: Callable[[RestartEvent], None] | None,
     ) -> None:
+        self._pc = pc
         self._on_custom = on_custom
-        self._on_error = on_error or _log_error
-        self._on_restart = on_restart or _log_restart
+        self._on_error = on_error or self._log_error
+        self._on_restart = on_restart or self._log_restart
 
     async def report(self, step: Coroutine[Any, Any, None]) -> None:
-        """Do a step, and tell what goes wrong, but for the end of the signaling."""
+        """Run a step, and report its error unless the signaling has ended."""
         try:
             await step
         except SignalingClosed:
             raise
-        except Exception as error:  # noqa: BLE001  whatever the remote side did
+        except Exception as error:  # noqa: BLE001  the remote side may cause any
             self.tell_error(error)
 
     def call(self, callback: Callable[[Any], None], value: object) -> None:
-        """Call a function, and tell what goes wrong."""
+        """Call a function, and report its error."""
         try:
             callback(value)
-        except Exception as error:  # noqa: BLE001  whatever the program did
+        except Exception as error:  # noqa: BLE001  the program may raise any
             self.tell_error(error)
 
     def tell_custom(self, value: object) -> None:
-        """Tell what the other side's application sent."""
+        """Report a message of the other application."""
         if self._on_custom is not None:
             self.call(self._on_custom, value)
 
     def tell_restart(self, event: RestartEvent) -> None:
-        """Tell that a restart starts, succeeds or fails."""
+        """Report that a restart starts, succeeds or fails, or that the path has been switched."""
         self.call(self._on_restart, event)
 
     def tell_error(self, error: Exception) -> None:
-        """Tell what went wrong."""
+        """Report an error."""
         try:
             self._on_error(error)
         except Exception:
-            logger.exception("What was given as on_error has failed")
+            logger.exception("%s: the callback on_error raised an error", self._pc)
 
+    def _log_restart(self, event: RestartEvent) -> None:
+        logger.info("%s: ICE restart: %s", self._pc, event)
 
-def _log_restart(event: RestartEvent) -> None:
-    logger.info("ICE restart: %s", event)
-
-
-def _log_error(error: Exception) -> None:
-    logger.warning("Negotiation: %s: %s", type(error).__name__, error)
+    def _log_error(self, error: Exception) -> None:
+        logger.warning("%s: negotiation: %s: %s", self._pc, type(error).__name__, error)

@@ -1,4 +1,4 @@
-"""What the Negotiator needs of a signaling."""
+"""The interfaces of a signaling for the Negotiator."""
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Protocol, runtime_checkable
@@ -13,19 +13,19 @@ __all__ = ["RoomChannel", "SignalingChannel", "TrickleChannel"]
 
 @runtime_checkable
 class SignalingChannel(Protocol):
-    """What a `Negotiator` needs of a signaling; a class with these methods is one.
+    """The interface of a signaling for a `Negotiator`: any class with these methods.
 
-    Messages must arrive in the order in which they were sent. One that is lost is sent again.
+    Messages must arrive in order. The `Negotiator` repeats an offer that gets no answer.
 
-    A channel that has `send_candidate(candidate)` as well carries candidates as they are found.
-    Without that method, each description waits until all of its candidates are gathered.
+    Add a method `send_candidate(candidate)` to send each candidate when it is found. Without it,
+    each description waits until all its candidates are gathered.
     """
 
     @property
     def polite(self) -> bool | None:
-        """Whether this side takes its offer back when both make one; None if it can't be told.
+        """Whether this side is the polite peer; None if unknown.
 
-        Where it is None, the side whose offer was answered first is impolite.
+        If it is None, the side whose offer was answered first is impolite.
         """
         ...
 
@@ -33,7 +33,7 @@ class SignalingChannel(Protocol):
         """Send a description to the other side.
 
         Raises:
-            SignalingClosed: The channel is closed for good.
+            SignalingClosed: The channel is closed.
         """
         ...
 
@@ -41,7 +41,7 @@ class SignalingChannel(Protocol):
         """Yield `DescriptionReceived`, `CandidateReceived` and so on, until the channel is closed.
 
         Raises:
-            SignalingClosed: The channel is lost for good.
+            SignalingClosed: The channel is lost.
         """
         ...
 
@@ -57,11 +57,11 @@ class TrickleChannel(SignalingChannel, Protocol):
 
 @runtime_checkable
 class RoomChannel(TrickleChannel, Protocol):
-    """A channel that tells who is on the other side, and which ICE servers to use."""
+    """A channel with a list of peers and of ICE servers."""
 
     @property
     def peers(self) -> Mapping[str, PeerInfo]:
-        """The other peers by their ids."""
+        """The other peers, by id."""
         ...
 
     @property
@@ -70,5 +70,5 @@ class RoomChannel(TrickleChannel, Protocol):
         ...
 
     async def wait_for_peer(self) -> PeerInfo:
-        """Return the other peer as soon as there is exactly one."""
+        """Wait until there is exactly one other peer, and return it."""
         ...

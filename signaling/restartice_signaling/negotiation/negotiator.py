@@ -2,9 +2,7 @@
 
 import asyncio
 import logging
-from collections import deque
 from collections.abc import Callable, Sequence
-from types import TracebackType
 from typing import Final, Self
 
 import aiortc
@@ -14,7 +12,6 @@ from restartice import (
     AutomaticRestart,
     RecoverySettings,
     RestartEvent,
-    RTCIceCandidate,
     RTCPeerConnection,
 )
 
@@ -34,18 +31,20 @@ from ..client.events import (
 from ..errors import NoPeer
 from .aiortc_channel import as_channel
 from .callbacks import Callbacks
-from .channel import RoomChannel, SignalingChannel
+from .channel import RoomChannel, SignalingChannel, TrickleChannel
 from .collisions import Politeness
+from .first_offer import FirstOffer
+from .in_band import InBandChannel
+from .late import Described
 from .open_offer import OpenOffer
 from .outgoing import Outgoing
-from .politeness import ufrags_in
+from .pace import Pace
 
 __all__ = ["Negotiator"]
 
 logger = logging.getLogger(__name__)
 
-# How many of the other peer's generations are remembered, to tell late candidates from wrong ones.
-REMEMBERED: Final = 32
+OFFER_REPEATED: Final = "%s: no answer to our offer for %g s: sending it again"
 
 
 class Negotiator:
@@ -58,8 +57,13 @@ class Negotiator:
             async with Negotiator(pc, signaling):
                 ...
 
-    An offer that has no answer after 10 s is sent again, and later ever less often. If the other
-    side's offers were ignored meanwhile, ours is taken back then.
+    In a room, the first offer is left to who came later for 0.3 s, so that both sides don't
+    make one at once. An offer that has no answer after 10 s is sent again, and later ever less
+    often. If the other side's offers were ignored meanwhile, ours is taken back then. A negotiation
+    that doesn't come to an end is slowed down to one round a second, with a warning in the log.
+
+    Attributes:
+        collisions: How many offers of the other side have come while ours was open.
 
     Args:
         pc: The connection.
@@ -78,8 +82,11 @@ class Negotiator:
         recovery: Whether to restart ICE when the path is lost or the network changes; or the
             timings of that. Nothing is restarted while nobody else is in the room, nor when the
             signaling has ended, so that a connection that has failed closes itself in time.
-        on_restart: Called when a restart of ICE starts, succeeds or fails. An error that it raises
-            goes to `on_error`.
+        on_restart: Called when a restart of ICE starts, succeeds or fails, and when the connection
+            goes over to another path without one. An error that it raises goes to `on_error`.
+        in_band: Whether to negotiate in a data channel of the connection, once it is connected, if
+            the other side does, too. The signaling is used until then, and for what isn't
+            acknowledged within a second. The channel has the id 1023 and no `datachannel` event.
 
     Raises:
         TypeError: pc is not a `restartice.RTCPeerConnection`, or the signaling is none of these.
@@ -97,21 +104,26 @@ class Negotiator:
         on_error: Callable[[Exception], None] | None = None,
         recovery: RecoverySettings | bool = True,
         on_restart: Callable[[RestartEvent], None] | None = None,
+        in_band: bool = False,
     ) -> None:
         if not isinstance(pc, RTCPeerConnection):
             raise TypeError(f"pc must be a restartice.RTCPeerConnection, not {pc!r}")
         self._pc = pc
-        self._signaling = as_channel(signaling, polite)
-        self._room = self._signaling if isinstance(self._signaling, RoomChannel) else None
-        self._politeness = Politeness(pc, self._signaling, polite)
-        self._callbacks = Callbacks(on_custom, on_error, on_restart)
+        server = as_channel(signaling, polite)
+        self._room = server if isinstance(server, RoomChannel) else None
+        self._politeness = Politeness(pc, server, polite)
+        self._in_band = InBandChannel(pc, server, self._politeness.settle) if in_band else None
+        self._signaling = self._in_band or server
+        self._callbacks = Callbacks(pc, on_custom, on_error, on_restart)
         self._recovery = RecoverySettings() if recovery is True else recovery
         self._needed = asyncio.Event()
         # Set when somebody goes, after which it may be clear whom to make offers to.
         self._fewer = asyncio.Event()
         # Whether our offer couldn't be sent, because it wasn't clear to whom.
         self._unsent = False
-        self._outgoing = Outgoing(pc, self._signaling, self._has_peer)
+        self._outgoing = Outgoing(
+            pc, self._signaling, self._has_peer, trickles=isinstance(server, TrickleChannel)
+        )
         self._tasks: list[asyncio.Task[None]] = []
         self._recoverer: AutomaticRestart | None = None
         self._instances: set[str] = set()
@@ -120,12 +132,14 @@ class Negotiator:
         self._idle.set()
         self._turn = asyncio.Lock()
         self._open_offer = OpenOffer()
+        self._first_offer = FirstOffer(pc, self._room)
+        self._pace = Pace(repr(pc))
+        self.collisions = 0
         # Whether the connection to the signaling server is lost for now.
         self._offline = False
-        self._described: deque[str] = deque(maxlen=REMEMBERED)
+        self._described = Described(pc)
         # The three variables of the specification's program.
-        self.making_offer = False
-        self.ignore_offer = False
+        self.making_offer = self.ignore_offer = False
         self.is_setting_remote_answer_pending = False
         pc.on("negotiationneeded", self._needed.set)
         pc.on("signalingstatechange", self._follow_state)
@@ -134,6 +148,11 @@ class Negotiator:
     def polite(self) -> bool:
         """Whether we give way when both make an offer; False while that is open."""
         return bool(self._politeness.known)
+
+    @property
+    def in_band(self) -> bool:
+        """Whether negotiation needs no signaling at the moment, as the data channel carries it."""
+        return self._in_band is not None and self._in_band.works
 
     async def __aenter__(self) -> Self:
         if self._room is not None:
@@ -155,12 +174,7 @@ class Negotiator:
             self._recoverer.start()
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self.close()
 
     async def close(self) -> None:
@@ -168,6 +182,8 @@ class Negotiator:
         self._stop_listening("negotiationneeded", self._needed.set)
         self._stop_listening("signalingstatechange", self._follow_state)
         self._outgoing.close()
+        if self._in_band is not None:
+            self._in_band.close()
         tasks, self._tasks = self._tasks, []
         if self._recoverer is not None:
             await self._recoverer.close()
@@ -175,8 +191,9 @@ class Negotiator:
 
     def _has_peer(self) -> bool:
         """Return whether there is somebody to negotiate with; a peer that is away may come back."""
-        ended = not self._tasks or self._tasks[1].done()
-        return not ended and (self._room is None or bool(self._room.peers))
+        if not self._tasks or self._tasks[1].done():
+            return False
+        return self._room is None or bool(self._room.peers) or self.in_band
 
     def _stop_listening(self, event: str, listener: Callable[..., None]) -> None:
         # A closed connection has no listeners any more.
@@ -197,6 +214,7 @@ class Negotiator:
             await self._needed.wait()
             # Nobody could answer before.
             await self._wait_for_peer()
+            await self._first_offer.wait()
             # In a browser nothing can come between the event and its handler. Here a description
             # may have come in, which is dealt with first.
             while not self._idle.is_set():
@@ -205,12 +223,13 @@ class Negotiator:
             self._needed.clear()
             if needed:
                 await self._callbacks.report(self._make_offer())
+                await self._pace.keep()
 
     async def _wait_for_peer(self) -> None:
         while True:
             self._fewer.clear()
             try:
-                if self._room is not None:
+                if self._room is not None and not self.in_band:
                     await self._room.wait_for_peer()
             except NoPeer as error:
                 self._callbacks.tell_error(error)
@@ -229,6 +248,8 @@ class Negotiator:
         # pc.onnegotiationneeded
         try:
             self.making_offer = True
+            if self._in_band is not None:
+                self._in_band.prepare()
             await self._pc.setLocalDescription()
             await self._send_offer()
         finally:
@@ -255,7 +276,7 @@ class Negotiator:
         self, description: aiortc.RTCSessionDescription, *, give_way: bool = False
     ) -> None:
         async with self._turn:
-            self._described.extend(ufrags_in(description.sdp))
+            self._described.note(description.sdp)
             self._idle.clear()
             try:
                 await self._handle_description(description, give_way=give_way)
@@ -273,10 +294,11 @@ class Negotiator:
             pc.signalingState == "stable" or self.is_setting_remote_answer_pending
         )
         offer_collision = description.type == "offer" and not ready_for_offer
+        self.collisions += offer_collision
         give_way = give_way or not offer_collision or self._politeness.gives_way_to(description)
         self.ignore_offer = not give_way
         if self.ignore_offer:
-            logger.info("Ignored an offer that collided with ours, which is to be answered first")
+            logger.info("%s: ignored an offer: it collided with ours, to be answered first", pc)
             self._open_offer.ignored = description
         elif description.type == "offer":
             await self._handle_offer(description, collides=offer_collision)
@@ -285,18 +307,22 @@ class Negotiator:
 
     async def _handle_offer(self, offer: aiortc.RTCSessionDescription, *, collides: bool) -> None:
         if collides:
-            logger.info("Took our offer back, because it collided with the other side's")
+            logger.info("%s: took our offer back: it collided with the other side's", self._pc)
             self._open_offer.withdraw()
+        self._first_offer.note_offer()
+        await self._pace.keep()
         self.is_setting_remote_answer_pending = False
         # Rolls back our own offer as needed.
         await self._pc.setRemoteDescription(offer)
+        if self._in_band is not None and self._pc.sctp is not None:
+            self._in_band.prepare()
         await self._pc.setLocalDescription()
         await self._outgoing.send_description(lambda: self._pc.currentLocalDescription)
         self._politeness.note_answer(ours=True)
 
     async def _handle_answer(self, answer: aiortc.RTCSessionDescription) -> None:
         if not self._open_offer.takes(answer.sdp, self._pc.signalingState):
-            logger.info("Ignored an answer, because its offer was answered before")
+            logger.info("%s: ignored an answer: its offer was answered before", self._pc)
             return
         self.is_setting_remote_answer_pending = True
         try:
@@ -311,18 +337,8 @@ class Negotiator:
             await self._pc.addIceCandidate(event.candidate)
         except Exception:
             # Candidates of an offer that was ignored fit nothing.
-            if not (self.ignore_offer or self._is_late(event.candidate)):
+            if not (self.ignore_offer or self._described.is_late(event.candidate)):
                 raise
-
-    def _is_late(self, candidate: RTCIceCandidate | None) -> bool:
-        """Say if a candidate is of a description that was ignored, replaced or refused meanwhile.
-
-        Such candidates are to be discarded. (RFC 8838 section 10, RFC 8840 section 4.4)
-        """
-        ufrag = None if candidate is None else candidate.usernameFragment
-        in_use = (self._pc.remoteDescription, self._pc.currentRemoteDescription)
-        ufrags = {found for d in in_use if d is not None for found in ufrags_in(d.sdp)}
-        return ufrag in self._described and ufrag not in ufrags
 
     async def _regroup(self, event: PeerJoined | PeerLeft | PeerAway) -> None:
         if self._recoverer is not None:
@@ -336,14 +352,16 @@ class Negotiator:
 
     async def _greet(self, event: PeerJoined) -> None:
         # An offer that the peer before it didn't answer is for this one.
+        self._first_offer.note_peer(event.info.instance)
         newcomer = event.info.instance not in self._instances
         self._instances.add(event.info.instance)
-        if newcomer and not self.making_offer and self._pc.signalingState == "have-local-offer":
+        unanswered = self._pc.signalingState == "have-local-offer"
+        if newcomer and unanswered and not self.making_offer and not self.in_band:
             await self._send_offer()
 
     async def _follow_server(self, event: Disconnected | Reconnected) -> None:
         self._offline = isinstance(event, Disconnected)
-        if isinstance(event, Reconnected) and not event.resumed:
+        if isinstance(event, Reconnected) and not event.resumed and not self.in_band:
             await self._begin_anew()
 
     async def _begin_anew(self) -> None:
@@ -383,11 +401,12 @@ class Negotiator:
         if not self._is_reachable():
             offer.sent()
         elif (theirs := offer.ignored) is not None and offer.repeats >= self._patience(theirs):
-            logger.info("Neither side answers the other's offer: answering theirs")
+            logger.info("%s: neither side answers the other's offer: answering theirs", self._pc)
             await self._handle_alone(theirs, give_way=True)
         else:
-            logger.info("No answer to our offer for %g s: sending it again", offer.timeout)
-            offer.repeat()
+            logger.info(OFFER_REPEATED, self._pc, offer.timeout)
+            exactly_once = self._in_band is not None and self._in_band.agreed
+            offer.repeat(answers=0 if exactly_once else 1)
             await self._send_offer()
 
     def _patience(self, offer: aiortc.RTCSessionDescription) -> int:
@@ -396,6 +415,8 @@ class Negotiator:
         return 1 if self._politeness.loses_to(offer) else 3
 
     def _is_reachable(self) -> bool:
+        if self.in_band:
+            return True
         if self._offline or not self._has_peer():
             return False
         peers = () if self._room is None else self._room.peers.values()

@@ -1,4 +1,4 @@
-"""The offer that waits for its answer."""
+"""Watches the offer that waits for its answer."""
 
 import asyncio
 from typing import TYPE_CHECKING, Final
@@ -10,18 +10,18 @@ if TYPE_CHECKING:
 
 __all__ = ["OpenOffer"]
 
-# After how many seconds without an answer an offer is sent again, doubled each time, up to the
-# second number.
+# The seconds without an answer after which an offer is sent again: first, and at most. They double
+# each time.
 ANSWER_TIMEOUT: Final = 10.0
 LONGEST_TIMEOUT: Final = 60.0
 
 
 class OpenOffer:
-    """Tells when our offer waits too long, and which answers belong to copies of it.
+    """Notices an offer that waits too long, and second answers to an offer that was sent twice.
 
     Attributes:
         repeats: How often the offer was sent again.
-        ignored: The last offer of the other side that was ignored meanwhile.
+        ignored: The last offer of the other side that was ignored meanwhile, or None.
     """
 
     def __init__(self) -> None:
@@ -29,37 +29,37 @@ class OpenOffer:
         self.ignored: aiortc.RTCSessionDescription | None = None
         self._sent = asyncio.Event()
         self._settled = asyncio.Event()
-        # How many answers may still come in for an offer that has been answered.
+        # The number of further answers that may come for an offer that has been answered.
         self._surplus = 0
         self._last_answer = ""
 
     @property
     def timeout(self) -> float:
-        """For how many seconds the offer may wait now."""
+        """The seconds that the offer may wait now."""
         return float(min(ANSWER_TIMEOUT * 2.0 ** min(self.repeats, 10), LONGEST_TIMEOUT))
 
     def sent(self) -> None:
-        """Note that the offer was sent, or that it waits for a reason that is known."""
+        """Note that the offer was sent, or waits because the other side can't be reached."""
         self._settled.clear()
         self._sent.set()
 
-    def repeat(self) -> None:
-        """Note that the offer is sent once more, so that it may be answered once more."""
+    def repeat(self, *, answers: int = 1) -> None:
+        """Note that the offer is sent again, for which so many further answers may come."""
         self.repeats += 1
-        self._surplus += 1
+        self._surplus += answers
 
     def settle(self) -> None:
-        """Note that the offer was answered or taken back."""
+        """Note that the offer was answered or rolled back."""
         self.repeats = 0
         self.ignored = None
         self._settled.set()
 
     def withdraw(self) -> None:
-        """Note that the offer was taken back, so that nobody answers it."""
+        """Note that the offer was rolled back, so no further answer comes."""
         self._surplus = 0
 
     def takes(self, answer: str, signaling_state: str) -> bool:
-        """Return whether to apply an answer, which isn't a second one to the same offer."""
+        """Return whether to apply an answer: False for a second answer to the same offer."""
         content = content_of(answer)
         second = signaling_state == "stable" or (self._surplus > 0 and content == self._last_answer)
         if second:
@@ -69,7 +69,7 @@ class OpenOffer:
         return not second
 
     async def wait_overdue(self) -> None:
-        """Return when an offer has waited too long for its answer."""
+        """Wait until an offer has waited too long for its answer."""
         while True:
             await self._sent.wait()
             self._sent.clear()

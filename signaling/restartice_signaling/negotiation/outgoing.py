@@ -1,4 +1,4 @@
-"""What the Negotiator sends: descriptions, and the candidates that belong to them."""
+"""Sends the descriptions of the Negotiator, and their candidates."""
 
 import asyncio
 from collections.abc import Callable
@@ -16,21 +16,28 @@ EVENTS = ("icegatheringstatechange", "signalingstatechange")
 
 
 class Outgoing:
-    """Sends descriptions and candidates in an order that the other side can use.
+    """Sends descriptions, and each candidate after its description.
 
     Args:
         pc: The connection.
-        channel: Carries them. Where it can't carry candidates, a description waits for its own.
-        has_peer: Returns whether there is somebody to send candidates to.
+        channel: The signaling.
+        has_peer: Returns whether there is another peer.
+        trickles: Whether the signaling carries candidates. If not, a description waits for all of
+            its own.
     """
 
     def __init__(
-        self, pc: RTCPeerConnection, channel: SignalingChannel, has_peer: Callable[[], bool]
+        self,
+        pc: RTCPeerConnection,
+        channel: SignalingChannel,
+        has_peer: Callable[[], bool],
+        *,
+        trickles: bool,
     ) -> None:
         self._pc = pc
         self._channel = channel
         self._has_peer = has_peer
-        self._trickle = channel if isinstance(channel, TrickleChannel) else None
+        self._trickle = channel if trickles and isinstance(channel, TrickleChannel) else None
         self._candidates: asyncio.Queue[RTCIceCandidate | None] = asyncio.Queue()
         self._sending = asyncio.Lock()
         self._changed = asyncio.Event()
@@ -50,8 +57,8 @@ class Outgoing:
     async def send_description(
         self, find: Callable[[], aiortc.RTCSessionDescription | None]
     ) -> None:
-        """Send the description that is found when its turn comes, if there is one still."""
-        # An operation that came in between may have taken the description back.
+        """Send the description that `find` returns when its turn comes, unless that is None."""
+        # The description may have been rolled back meanwhile.
         async with self._sending:
             if self._trickle is None:
                 await self._gathered()
@@ -59,16 +66,16 @@ class Outgoing:
                 await self._channel.send_description(description)
 
     async def next_candidate(self) -> RTCIceCandidate:
-        """Return the next candidate that was gathered."""
+        """Wait for the next gathered candidate, and return it."""
         # pc.onicecandidate
         while (candidate := await self._candidates.get()) is None:
             pass
         return candidate
 
     async def send_candidate(self, candidate: RTCIceCandidate) -> None:
-        """Send a candidate, if its description is still of use to somebody."""
-        # The other side needs the description first, and none of one that was taken back. Whoever
-        # comes later gets a description with all candidates.
+        """Send a candidate, if its description is still in use."""
+        # After its description, and not if that was rolled back. A peer that joins later gets a
+        # description with all candidates.
         async with self._sending:
             description = self._pc.localDescription if self._has_peer() else None
             if self._trickle is None or description is None:
@@ -77,7 +84,7 @@ class Outgoing:
                 await self._trickle.send_candidate(candidate)
 
     async def _gathered(self) -> None:
-        """Return when all candidates are in the local description."""
+        """Wait until all candidates are in the local description."""
         while self._pc.iceGatheringState == "gathering" and self._pc.signalingState != "closed":
             self._changed.clear()
             await self._changed.wait()

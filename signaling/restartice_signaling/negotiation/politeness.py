@@ -1,4 +1,4 @@
-"""Who gives way when two offers collide, and which answers were received before."""
+"""Compares certificates, to decide between two offers, and answers, to notice repeated ones."""
 
 import re
 from collections.abc import Iterable
@@ -8,7 +8,7 @@ __all__ = ["content_of", "fingerprints_in", "gives_way", "ufrags_in"]
 
 UFRAG: Final = re.compile(r"^a=ice-ufrag:(\S+)", re.MULTILINE)
 FINGERPRINT: Final = re.compile(r"^a=fingerprint:sha-256 (\S+)", re.MULTILINE | re.IGNORECASE)
-# What may differ in two answers to the same offer.
+# The lines that may differ in two answers to the same offer.
 VARIABLE: Final = re.compile(
     r"^(o=.*|c=.*|a=candidate:.*|a=end-of-candidates|a=rtcp:.*)\r?\n|(?<=^m=)(\w+ \d+)",
     re.MULTILINE,
@@ -26,9 +26,9 @@ def fingerprints_in(sdp: str) -> set[str]:
 
 
 def gives_way(ours: Iterable[str], offer: str) -> bool:
-    """Return whether we give way to an offer, where nothing else says who is polite.
+    """Return whether our certificate has the higher fingerprint, so this side is polite.
 
-    Both sides know both certificates, so both come to the same result: the higher one is polite.
+    Both sides know both certificates, so both come to the same result.
 
     Args:
         ours: The SHA-256 fingerprints of our certificates.
@@ -40,5 +40,5 @@ def gives_way(ours: Iterable[str], offer: str) -> bool:
 
 
 def content_of(sdp: str) -> str:
-    """Return a description without what may differ when the same answer is made again."""
+    """Return a description without the lines that may differ in two answers to an offer."""
     return VARIABLE.sub("", sdp)

@@ -22,10 +22,10 @@ CLOSE_TRY_LATER: Final = 1013
 CLOSE_PROTOCOL: Final = 4000
 CLOSE_REPLACED: Final = 4001
 CLOSE_AUTH: Final = 4003
-# Too much, too fast; or nothing for too long.
+# The client sends too much, or too fast, or nothing for too long, or doesn't read.
 CLOSE_TOO_SLOW: Final = 4008
 CLOSE_ROOM_FULL: Final = 4009
 
-# After these a client doesn't come back by itself: it would be closed again, or would throw out
-# whoever has taken its place.
+# After these a client doesn't reconnect: it would be closed again, or would replace the connection
+# that has replaced it.
 FINAL_CODES: Final = frozenset({CLOSE_PROTOCOL, CLOSE_REPLACED, CLOSE_AUTH, CLOSE_ROOM_FULL})

@@ -1,6 +1,6 @@
-"""What is wrong with a message, as a sentence: what was expected of which field, and what came.
+"""Errors of messages, as sentences: the field, what was expected, and the type that came.
 
-No sentence has a value in it: that may be a secret.
+No sentence contains a value, which may be a secret.
 """
 
 import re
@@ -15,7 +15,7 @@ __all__ = ["NAME_RULE", "sentence"]
 
 NAME_RULE: Final = "must be 1 to 64 of A-Z a-z 0-9 . _ ~ -"
 
-# What msgspec says, and where.
+# The text of msgspec's errors: what is wrong, and the path of the field.
 ERROR: Final = re.compile(r"(?s)(?P<text>.*?)(?: - at `\$(?P<path>.*)`)?\Z")
 STEP: Final = re.compile(r"\.(\w+)|\[(\d+)\]")
 KINDS: Final = re.compile(r"Expected `(?P<expected>[^`]*)`(?:, got `(?P<found>[^`]*)`)?\Z")
@@ -33,18 +33,18 @@ WORDS: Final = re.compile(r".*A\(([a-z|]+)\)")
 
 
 def sentence(error: msgspec.ValidationError, fields: dict[str, Any], kind: type[Any]) -> str:
-    """Return what is wrong.
+    """Return the sentence for an error.
 
     Args:
-        error: What msgspec says of the fields.
-        fields: Those of the message, which may be changed.
-        kind: What they should be.
+        error: The error of msgspec.
+        fields: The message, which may be changed.
+        kind: The expected class.
     """
     text, path = _split(error)
     missing = MISSING.match(text)
     if missing is None:
         return _translate(text, path)
-    # What it should be is said of a null in its place.
+    # msgspec names the expected type for a null in its place.
     place: Any = fields
     for name, index in STEP.findall(path):
         place = place[name] if name else place[int(index)]

@@ -1,31 +1,38 @@
-"""Reading the messages of rtc-signal v1.
+"""Parses the messages of rtc-signal v1.
 
-Every field is checked; BadMessage has a sentence that names the wrong one. Unknown fields are
-ignored; null stands for a field that isn't there.
+Every field is checked; a BadMessage names the wrong one. Unknown fields are ignored. A null counts
+as a missing field.
 """
 
+import functools
+import operator
 from collections.abc import Callable, Mapping
 from dataclasses import fields as fields_of
-from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import (
+    TYPE_CHECKING,
+    Annotated,
+    Any,
+    Final,
+    TypeAlias,
+    cast,
+    get_args,
+    get_type_hints,
+)
 
 import msgspec
-from msgspec import UNSET, Struct, UnsetType
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 from ..errors import BadMessage
 from .complaints import NAME_RULE, sentence
 from .fields import MAX_DEPTH, is_identifier, is_too_deep, is_unicode, load
 from .messages import (
     EVERYONE,
-    Ack,
-    Bye,
+    MAX_NAME,
     Candidate,
     Count,
     Custom,
     Data,
     Description,
-    Error,
-    GoAway,
     Heartbeat,
     Hello,
     IceRequest,
@@ -35,10 +42,7 @@ from .messages import (
     Limits,
     Message,
     Number,
-    PeerEvent,
     PeerInfo,
-    Ping,
-    Pong,
     Positive,
     SequenceNumber,
     Signal,
@@ -50,14 +54,18 @@ __all__ = ["decode", "decode_with_ack"]
 if TYPE_CHECKING:
     _Limits = Limits
 else:
-    # With the names and the bounds that they have in a message.
+    # With camel case, and with the bounds of a message.
     _Limits = msgspec.defstruct(
         "_Limits", [(f.name, Positive, f.default) for f in fields_of(Limits)], rename="camel"
     )
 
 
-# What is written otherwise than the classes of messages.py say: what is required though a program
-# may leave it out, and what has another form.
+# Messages whose JSON differs from their classes in messages.py: fields that a program may leave out
+# but JSON may not, and fields of another form.
+
+
+# That of a peer, or EVERYONE.
+_Address: TypeAlias = Annotated[str, Meta(max_length=MAX_NAME, title="address")]
 
 
 class _Wire(Struct, tag_field="type", rename="camel", kw_only=True):
@@ -82,10 +90,10 @@ class _Data(Struct):
 
 
 class _Signal(_Wire, tag="signal"):
-    # Whatever else is wrong, this is told first.
+    # First, so that its error is reported if several fields are wrong.
     data: _Data
     seq: SequenceNumber
-    to: Identifier | None = None
+    to: _Address | None = None
     sender: Identifier | None = msgspec.field(name="from", default=None)
     instance: Identifier | None = None
 
@@ -118,54 +126,52 @@ class _Welcome(_Wire, tag="welcome", kw_only=True):
     limits: _Limits | None = None
 
 
+# The JSON of all other messages is as their classes say.
+_WIRE: Final[Mapping[type[Any], type[Any]]] = {
+    Hello: _Hello,
+    Welcome: _Welcome,
+    Signal: _Signal,
+    IceServers: _Ice,
+    IceRequest: _Ice,
+}
 TYPES: Final[Mapping[str, type[Any]]] = {
-    "hello": _Hello,
-    "welcome": _Welcome,
-    "signal": _Signal,
-    "peer": PeerEvent,
-    "ack": Ack,
-    "ice": _Ice,
-    "goaway": GoAway,
-    "bye": Bye,
-    "error": Error,
-    "ping": Ping,
-    "pong": Pong,
+    cls.__struct_config__.tag: _WIRE.get(cls, cls) for cls in get_args(Message)
 }
 _decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(
-    _Hello | _Welcome | _Signal | PeerEvent | Ack | _Ice | GoAway | Bye | Error | Ping | Pong
+    functools.reduce(operator.or_, TYPES.values())
 )
-# Objects in messages in which null stands for nothing.
+# Parts of messages in which a null counts as a missing field.
 OBJECTS: Final = ("resume", "heartbeat", "limits")
 ARRAYS: Final = ("peers", "iceServers")
-HALVES: Final = "a message must be Unicode, without halves of characters"
+HALVES: Final = "a message must be Unicode, without lone surrogates"
 
 
-@lru_cache(maxsize=1024)
+@functools.lru_cache(maxsize=1024)
 def _is_name(name: str | None) -> bool:
-    """Say if an identifier is one, or left out; longer ones are none."""
+    """Return whether a name is an identifier, or None."""
     return name is None or is_identifier(name)
 
 
 def decode(frame: str | bytes) -> Message:
-    """Read a frame.
+    """Parse a frame.
 
     Raises:
-        BadMessage: It isn't one of the protocol's.
+        BadMessage: The frame isn't a message of the protocol.
     """
     return (_decode_fast(frame) or _decode_slowly(frame, whole=False))[0]
 
 
 def decode_with_ack(frame: str | bytes) -> tuple[Message, int | None]:
-    """Read a frame that somebody else made, and the acknowledgment that any message may carry.
+    """Parse a frame of the other side, and the acknowledgment that any message may carry.
 
     Raises:
-        BadMessage: It isn't one of the protocol's, or has half of a character in it.
+        BadMessage: The frame isn't a message of the protocol, or contains a lone surrogate.
     """
     return _decode_fast(frame) or _decode_slowly(frame, whole=True)
 
 
 def _decode_fast(frame: str | bytes) -> tuple[Message, int | None] | None:
-    """Read what most frames are; None if it has nulls or halves of characters, or is wrong."""
+    """Parse a usual frame; None if it has nulls or lone surrogates, or is wrong."""
     if not isinstance(frame, str):
         return None
     try:
@@ -177,15 +183,15 @@ def _decode_fast(frame: str | bytes) -> tuple[Message, int | None] | None:
 
 
 def _may_be_deep(frame: str) -> bool:
-    # What has no more brackets can't be nested any deeper.
+    # The depth is at most the number of brackets.
     return frame.count("{") + ("[" in frame and frame.count("[")) > MAX_DEPTH
 
 
 def _decode_slowly(frame: str | bytes, *, whole: bool) -> tuple[Message, int | None]:
-    """Read any frame, and say what is wrong with it.
+    """Parse any frame.
 
     Raises:
-        BadMessage: Something is.
+        BadMessage: It is wrong; the text names the field.
     """
     fields = load(frame)
     ref = fields.get("seq")
@@ -212,7 +218,7 @@ def _read(fields: dict[str, Any], *, whole: bool) -> tuple[Message, int | None]:
 
 
 def _without_nulls(fields: JsonObject) -> dict[str, Any]:
-    """Return an object without nulls, but for those in what an application has put into it."""
+    """Return an object without nulls, except in the values of the application."""
     found = {name: value for name, value in fields.items() if value is not None}
     for name in OBJECTS:
         if isinstance(found.get(name), dict):
@@ -237,28 +243,38 @@ def _present(fields: JsonObject) -> JsonObject:
 
 def _message(wire: Any) -> tuple[Message, int | None]:
     make = _MAKERS.get(type(wire))
-    return (wire if make is None else make(wire)), wire.ack
+    message = wire if make is None else make(wire)
+    _check_names(wire)
+    return message, wire.ack
 
 
-def _check_names(names: Mapping[str, str | None]) -> None:
-    for field, name in names.items():
-        if not _is_name(name):
-            raise BadMessage(f"{field} {NAME_RULE}")
+def _check_names(part: Any) -> None:
+    cls: type = type(part)
+    for name, as_json in _names_of(cls):
+        if not _is_name(getattr(part, name)):
+            raise BadMessage(f"{as_json} {NAME_RULE}")
+
+
+@functools.cache
+def _names_of(cls: type[Any]) -> list[tuple[str, str]]:
+    """Return the fields of a class that are identifiers, each with its name in JSON."""
+    hints = get_type_hints(cls, include_extras=True)
+    as_json: dict[str, str] = {}
+    if issubclass(cls, Struct):
+        as_json = {field.name: field.encode_name for field in msgspec.structs.fields(cls)}
+    found = [name for name, hint in hints.items() if Identifier in {hint, *get_args(hint)}]
+    return [(name, as_json.get(name, name)) for name in found]
 
 
 def _make_hello(wire: _Hello) -> Hello:
-    _check_names({"room": wire.room, "peer": wire.peer})
     if wire.resume is not None:
-        _check_names({"session": wire.resume.session})
+        _check_names(wire.resume)
     return Hello(wire.room, wire.protocol, wire.peer, wire.meta, wire.token, wire.resume)
 
 
 def _make_welcome(wire: _Welcome) -> Welcome:
-    names = {"session": wire.session, "peer": wire.peer, "room": wire.room}
-    _check_names({**names, "instance": wire.instance})
     for info in wire.peers:
-        if not (_is_name(info.peer) and _is_name(info.instance)):
-            _check_names({"peer": info.peer, "instance": info.instance})
+        _check_names(info)
     limits = Limits()
     if wire.limits is not None:
         limits = Limits(**msgspec.structs.asdict(cast("Any", wire.limits)))
@@ -301,22 +317,15 @@ def _make_signal(wire: _Signal) -> Signal:
     data = _make_data(wire.data)
     if wire.to == EVERYONE and not isinstance(data, Custom):
         raise BadMessage("only custom data may be sent to everyone")
-    to = None if wire.to == EVERYONE else wire.to
-    if not (_is_name(to) and _is_name(wire.sender) and _is_name(wire.instance)):
-        _check_names({"to": to, "from": wire.sender, "instance": wire.instance})
+    if wire.to != EVERYONE and not _is_name(wire.to):
+        raise BadMessage(f"to {NAME_RULE}")
     return Signal(wire.seq, data, wire.to, wire.sender, wire.instance)
-
-
-def _make_peer_event(wire: PeerEvent) -> PeerEvent:
-    if not (_is_name(wire.peer) and _is_name(wire.instance)):
-        _check_names({"peer": wire.peer, "instance": wire.instance})
-    return wire
 
 
 def _make_data(data: _Data) -> Data:
     absent = (data.description is UNSET) + (data.candidate is UNSET) + (data.custom is UNSET)
     if absent != 2:
-        raise BadMessage("data must have one of description, candidate, custom")
+        raise BadMessage(f"data must have one of description, candidate, custom, not {3 - absent}")
     if data.custom is not UNSET:
         return Custom(data.custom)
     if isinstance(data.description, Description):
@@ -338,6 +347,5 @@ _MAKERS: Final[Mapping[type[Any], Callable[[Any], Message]]] = {
     _Hello: _make_hello,
     _Welcome: _make_welcome,
     _Signal: _make_signal,
-    PeerEvent: _make_peer_event,
     _Ice: _make_ice,
 }

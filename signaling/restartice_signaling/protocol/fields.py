@@ -1,4 +1,4 @@
-"""Reading JSON that somebody else made, before anything is known of it."""
+"""Parses JSON of the other side, and checks that any message may have."""
 
 import json
 import math
@@ -18,26 +18,23 @@ def load(frame: str | bytes) -> dict[str, object]:
     """Return the object in a frame.
 
     Raises:
-        BadMessage: It isn't a text frame, no JSON object, or nested too deeply.
+        BadMessage: The frame isn't text, isn't a JSON object, or is nested too deeply.
     """
     if not isinstance(frame, str):
-        raise BadMessage("a message must be a text frame")
+        raise BadMessage("a message must be a text frame, not a binary one")
     try:
         fields = _decoder.decode(frame)
     except (ValueError, RecursionError):
         raise BadMessage("a message must be JSON") from None
     if not isinstance(fields, dict):
-        raise BadMessage("a message must be a JSON object")
+        raise BadMessage(f"a message must be a JSON object, not {type(fields).__name__}")
     if is_too_deep(fields):
         raise BadMessage(f"a message must not be nested deeper than {MAX_DEPTH}")
     return fields
 
 
 def is_unicode(value: object) -> bool:
-    """Say if no text in a value, or in what it contains, has half of a character.
-
-    JSON can write a lone surrogate, which nothing that speaks UTF-8 can take.
-    """
+    """Return whether a value can be encoded as UTF-8, which lone surrogates can't."""
     try:
         json.dumps(value, ensure_ascii=False).encode()
     except UnicodeEncodeError:
@@ -50,7 +47,7 @@ def _refuse_constant(name: str) -> None:
 
 
 def _finite(text: str) -> float:
-    # 1e999 would be infinite, which can't be sent on.
+    # 1e999 would be infinite, which isn't JSON.
     value = float(text)
     if math.isinf(value):
         raise ValueError(f"{text} is too large")
@@ -61,7 +58,7 @@ _decoder = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_finite
 
 
 def is_too_deep(value: object) -> bool:
-    """Say if a value is nested deeper than a message may be."""
+    """Return whether a value is nested deeper than a message may be."""
     level = [value]
     for _ in range(MAX_DEPTH):
         inner: list[object] = []
@@ -77,5 +74,5 @@ def is_too_deep(value: object) -> bool:
 
 
 def is_identifier(value: object) -> bool:
-    """Say if something can name a room, a peer or a session."""
+    """Return whether a value can be the id of a room, a peer or a session."""
     return isinstance(value, str) and IDENTIFIER.fullmatch(value) is not None

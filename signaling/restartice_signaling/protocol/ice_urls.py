@@ -5,7 +5,7 @@ from typing import Final
 
 __all__ = ["is_ice_url"]
 
-# Both allow no credentials, no path, and no slashes.
+# Neither RFC allows credentials, a path, or slashes.
 ICE_URL: Final = re.compile(
     r"(?:stuns?|(?P<turn>turns?)):"
     r"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~-]+)"
@@ -17,7 +17,7 @@ MAX_PORT: Final = 65535
 
 
 def is_ice_url(url: str) -> bool:
-    """Say if something is the URL of a STUN or TURN server (RFC 7065 section 3.1)."""
+    """Return whether a text is the URL of a STUN or TURN server (RFC 7065 section 3.1)."""
     found = ICE_URL.fullmatch(url)
     if found is None or (found["transport"] and not found["turn"]):
         return False

@@ -1,15 +1,16 @@
-"""The messages of rtc-signal v1: one JSON object per text frame. What reads them is decoding.py.
+"""The messages of rtc-signal v1, each a JSON object in a text frame; decoding.py parses them.
 
-The classes say what each field may be; msgspec checks that, and names fields as in JavaScript.
+The types of the fields are their rules: msgspec checks them, and writes the names in camel case.
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Annotated, Any, Final, TypeAlias, cast
 
 import msgspec
 from msgspec import UNSET, Meta
+
+from .setting import check_numbers
 
 __all__ = [
     "ERROR_CODES",
@@ -43,16 +44,11 @@ __all__ = [
     "SequenceNumber",
     "Signal",
     "Welcome",
-    "addressed",
-    "encode",
-    "encode_object",
-    "numbered",
-    "told",
 ]
 
 SUBPROTOCOL: Final = "rtc-signal.v1"
 PROTOCOL_VERSION: Final = 1
-# The address of a custom message for all others of the room.
+# The address of a custom message to all other peers of the room.
 EVERYONE: Final = "*"
 ERROR_CODES: Final = frozenset(
     {
@@ -66,14 +62,14 @@ ERROR_CODES: Final = frozenset(
         "too-large",
     }
 )
-# What a browser's numbers hold.
+# The largest integer that a number in JavaScript holds exactly, plus one.
 MAX_INTEGER: Final = 2**53
 MAX_NAME: Final = 64
-# Fields that no log may show.
+# Fields that must not be in a log.
 SECRETS: Final = frozenset({"key", "token"})
 
 JsonObject: TypeAlias = Mapping[str, Any]
-# Of which characters it may be is checked after that, which is faster than a pattern.
+# decoding.py checks its characters, which is faster than a pattern here.
 Identifier: TypeAlias = Annotated[str, Meta(max_length=MAX_NAME)]
 SequenceNumber: TypeAlias = Annotated[int, Meta(ge=1, lt=MAX_INTEGER)]
 Count: TypeAlias = Annotated[int, Meta(ge=0, lt=MAX_INTEGER)]
@@ -85,17 +81,17 @@ Token: TypeAlias = Annotated[str, Meta(max_length=8192)]
 
 
 class _Part(msgspec.Struct, frozen=True, rename="camel"):
-    """A message, or what is named in one."""
+    """A message, or a part of one."""
 
     def to_json(self) -> JsonObject:
-        """Return it as JSON, without the fields that are None."""
+        """Return the JSON object, without the fields that are None."""
         tag = self.__struct_config__.tag
         found: dict[str, Any] = {} if tag is None else {"type": tag}
         for name, written in zip(
             self.__struct_fields__, self.__struct_encode_fields__, strict=True
         ):
             value = getattr(self, name)
-            # A number of 0 stands for none yet.
+            # A seq of 0 means that there is no number yet.
             if value is not None and (name != "seq" or value):
                 found[written] = _to_json(value)
         return found
@@ -124,11 +120,11 @@ class _Message(_Part, frozen=True, tag_field="type", kw_only=True):
     ack: Count | None = None
 
 
-# What messages are made of.
+# The parts of messages.
 
 
 class Description(_Part, frozen=True):
-    """A session description in the browser's form. That of a rollback needs no text."""
+    """A session description as browsers have it; a rollback may lack its `sdp`."""
 
     type: DescriptionType
     sdp: str = cast("str", UNSET)
@@ -145,7 +141,7 @@ class Description(_Part, frozen=True):
 
 
 class Candidate(_Part, frozen=True):
-    """An ICE candidate in the browser's form; None means the end of candidates."""
+    """An ICE candidate as browsers have it; None means the end of candidates."""
 
     init: JsonObject | None
 
@@ -155,7 +151,7 @@ class Candidate(_Part, frozen=True):
 
 
 class Custom(_Part, frozen=True):
-    """Anything that the application sends."""
+    """A message of the application, any JSON value."""
 
     value: Any
 
@@ -168,7 +164,7 @@ Data: TypeAlias = Description | Candidate | Custom
 
 
 class Resume(_Part, frozen=True):
-    """Which session a client goes on with, what proves that it is its own, and what it has seen."""
+    """The session that a client resumes, its key, and the last `seq` that the client has seen."""
 
     session: Identifier
     key: str
@@ -181,9 +177,9 @@ class PeerInfo:
 
     Attributes:
         peer: Its id in the room.
-        instance: Names this stay of it, another one when its program is started anew.
-        polite: Whether we, who are told this, are the polite one of the two.
-        meta: What it wants others to know.
+        instance: The id of its stay in the room; a program that is restarted gets another one.
+        polite: Whether the receiver of this is the polite one of the two peers.
+        meta: Its `meta`, a JSON object.
         state: `"joined"`, or `"away"` while its connection to the server is lost.
     """
 
@@ -196,34 +192,47 @@ class PeerInfo:
 
 @dataclass(frozen=True)
 class Heartbeat:
-    """How often something must be heard, and when to give up, in seconds.
+    """When each side considers the connection lost.
 
     Attributes:
-        interval: From one `ping` to the next.
-        timeout: After how long a silence the other side is given up.
+        interval: The time from one `ping` to the next.
+        timeout: The silence after which the connection is lost.
+
+    Raises:
+        ValueError: A value isn't a positive number.
     """
 
-    interval: Positive = 10.0
-    timeout: Positive = 25.0
+    interval: Annotated[Positive, "s"] = 10.0
+    timeout: Annotated[Positive, "s"] = 25.0
+
+    def __post_init__(self) -> None:
+        check_numbers(self)
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What a client must keep to.
+    """The limits of each client, which the welcome contains.
 
     Attributes:
-        max_message_size: The size of a message, in bytes.
-        max_unacknowledged: How many messages may wait for an acknowledgment.
-        max_buffered: The size of those, in characters.
-        rate: How many messages a second may be sent in the long run.
-        burst: How many at once.
+        max_message_size: The largest message.
+        max_unacknowledged: The most messages that wait for a peer.
+        max_buffered: The size of the messages that wait for a peer.
+        rate: The messages that a client may send per second in the long run. The server enforces
+            twice the rate, so that a client can catch up after the network has held it up.
+        burst: The messages that a client may send at once. The server accepts twice as many.
+
+    Raises:
+        ValueError: A value isn't a positive number of its type.
     """
 
-    max_message_size: int = 65536
-    max_unacknowledged: int = 1024
-    max_buffered: int = 1048576
-    rate: float = 200.0
-    burst: int = 400
+    max_message_size: Annotated[int, "bytes"] = 65536
+    max_unacknowledged: Annotated[int, "messages"] = 1024
+    max_buffered: Annotated[int, "characters"] = 1_048_576
+    rate: Annotated[float, "messages/s"] = 200.0
+    burst: Annotated[int, "messages"] = 400
+
+    def __post_init__(self) -> None:
+        check_numbers(self)
 
 
 # The messages.
@@ -241,20 +250,20 @@ class Hello(_Message, frozen=True, tag="hello"):
 
 
 class IceServers(_Message, frozen=True, tag="ice"):
-    """STUN and TURN servers in the browser's form, and when (Unix time) they stop working."""
+    """STUN and TURN servers as browsers have them, and when they expire (Unix time)."""
 
     servers: tuple[JsonObject, ...] = msgspec.field(name="iceServers")
     expire: Number | None = None
 
 
 class IceRequest(_Message, frozen=True, tag="ice"):
-    """A client asks for fresh TURN credentials."""
+    """A client's request for fresh TURN credentials."""
 
     request: bool = True
 
 
 class Welcome(_Message, frozen=True, tag="welcome"):
-    """The server's answer to a hello. `last` is the last `seq` of the client that it has seen."""
+    """The server's answer to a hello. `last` is the last `seq` of the client that it processed."""
 
     session: Identifier
     key: str
@@ -283,10 +292,10 @@ class Welcome(_Message, frozen=True, tag="welcome"):
 
 
 class Signal(_Message, frozen=True, tag="signal"):
-    """What one peer has to say to another. A client writes `to`, the server writes `from`.
+    """A message from one peer to another. A client sets `to`, the server sets `from`.
 
-    `instance` is that of the peer it is for, or, when it comes from the server, that it is from.
-    A `seq` of 0 stands for none yet.
+    `instance` is that of the receiver if a client sends it, and that of the sender if the server
+    does. A `seq` of 0 means that there is no number yet.
     """
 
     seq: int
@@ -297,9 +306,9 @@ class Signal(_Message, frozen=True, tag="signal"):
 
 
 class PeerEvent(_Message, frozen=True, tag="peer"):
-    """Another peer joined, left, or its connection to the server was lost or came back.
+    """Another peer has joined, left, lost its connection to the server, or reconnected.
 
-    `polite` says whether the receiver is the polite one. A `seq` of 0 stands for none yet.
+    `polite` is whether the receiver is the polite peer. A `seq` of 0 means no number yet.
     """
 
     seq: SequenceNumber
@@ -312,13 +321,13 @@ class PeerEvent(_Message, frozen=True, tag="peer"):
 
 
 class Ack(_Message, frozen=True, tag="ack"):
-    """All reliable messages up to and including `seq` have been seen."""
+    """Acknowledges all reliable messages up to and including `seq`."""
 
     seq: SequenceNumber
 
 
 class GoAway(_Message, frozen=True, tag="goaway"):
-    """The server ends soon; come back after so many seconds, at random within these."""
+    """The server ends soon. Clients reconnect after a random time in this range, in seconds."""
 
     reconnect_in: tuple[Number, Number]
     reason: str = ""
@@ -326,17 +335,19 @@ class GoAway(_Message, frozen=True, tag="goaway"):
     def __post_init__(self) -> None:
         low, high = self.reconnect_in
         if not 0 <= low <= high:
-            raise ValueError("reconnectIn must be two numbers, the smaller one first")
+            raise ValueError(
+                f"reconnectIn must be two ascending numbers from 0 on, not {low} and {high}"
+            )
 
 
 class Bye(_Message, frozen=True, tag="bye"):
-    """A clean leave."""
+    """The client leaves the room."""
 
     reason: str = ""
 
 
 class Error(_Message, frozen=True, tag="error"):
-    """The server refused something. A fatal one is followed by the end of the connection."""
+    """The server refuses something. After a fatal error it closes the connection."""
 
     code: str
     message: str
@@ -346,7 +357,7 @@ class Error(_Message, frozen=True, tag="error"):
 
 
 class Ping(_Message, frozen=True, tag="ping"):
-    """Are you there? `t` comes back in the pong."""
+    """A request for a pong with the same `t`."""
 
     t: Number
 
@@ -371,41 +382,3 @@ Message: TypeAlias = (
     | Ping
     | Pong
 )
-
-_encoder = json.JSONEncoder(separators=(",", ":"), allow_nan=False)
-
-
-def encode(message: Message) -> str:
-    """Return the text of a frame.
-
-    Raises:
-        ValueError: It contains what isn't JSON.
-        TypeError: It contains what isn't JSON.
-    """
-    # Escaped, unlike what msgspec writes, so that a character is a byte, as limits have it.
-    return _encoder.encode(message.to_json())
-
-
-def encode_object(fields: JsonObject) -> str:
-    """Return a JSON object without white space."""
-    return _encoder.encode(fields)
-
-
-def told(data: Data, sender: str, instance: str) -> str:
-    """Return the text of the Signal that somebody is told, without its number."""
-    # As encode() would, which takes longer.
-    fields = {"type": "signal", "from": sender, "instance": instance, "data": data.to_json()}
-    return _encoder.encode(fields)
-
-
-def addressed(text: str, to: str, instance: str | None = None) -> str:
-    """Return the text of a signal that has been encoded without its address."""
-    fields = {"to": to} if instance is None else {"to": to, "instance": instance}
-    return f"{_encoder.encode(fields)[:-1]},{text[1:]}"
-
-
-def numbered(text: str, seq: int, ack: int | None = None) -> str:
-    """Return the text of a reliable message that has been encoded without its `seq`."""
-    numbers = {"seq": seq} if ack is None else {"seq": seq, "ack": ack}
-    # Two objects in one: neither is empty, and there is no white space.
-    return f"{_encoder.encode(numbers)[:-1]},{text[1:]}"

@@ -1,22 +1,22 @@
-"""Limits on rates, with the time passed in."""
+"""Rate limits, with the time as an argument."""
 
 from typing import Final
 
 __all__ = ["LENIENCE", "RateLimit", "Throttle"]
 
-# What is enforced of the rate that clients are told.
+# The rate that is enforced, divided by the rate that clients should keep.
 LENIENCE: Final = 2.0
-# For how many others one counts of somebody who is too fast for long: each second adds one.
+# The most that a message of a sender that is too fast counts; each second adds one.
 MOST_COST: Final = 4.0
 
 
 class RateLimit:
-    """So many a second, and some more at once after a pause.
+    """A token bucket.
 
     Args:
-        rate: How many a second, in the long run.
-        burst: How many at once.
-        lowest: How many too many are remembered, as a negative number; None for all.
+        rate: The number per second, in the long run.
+        burst: The number at once, after a pause.
+        lowest: The largest debt that is remembered, as a negative number; None for any.
     """
 
     def __init__(self, rate: float, burst: float, lowest: float | None = None) -> None:
@@ -27,7 +27,7 @@ class RateLimit:
         self._updated: float | None = None
 
     def level(self, now: float) -> float:
-        """Return how many there may be at once; less than 0 if there were too many."""
+        """Return how many may come at once; a negative number if too many have come."""
         if self._updated is not None:
             self._level = min(self._burst, self._level + (now - self._updated) * self._rate)
         self._updated = now
@@ -42,16 +42,16 @@ class RateLimit:
 
     @property
     def is_rested(self) -> bool:
-        """Whether the newest one came after a pause long enough for a whole burst."""
+        """Whether the newest one came after a pause that is long enough for a whole burst."""
         return self._level >= self._burst - 1
 
 
 class Throttle:
-    """Slows down who is too fast, more and more, until patience ends.
+    """Delays a sender that is too fast, more and more, until patience ends.
 
     Args:
-        limit: What is let through.
-        patience: For how many seconds it may be too fast without a pause.
+        limit: The rate that isn't delayed.
+        patience: How many seconds a sender may be too fast without a pause.
     """
 
     def __init__(self, limit: RateLimit, patience: float) -> None:
@@ -64,7 +64,7 @@ class Throttle:
         """Take one; return how many seconds to wait before it is due. 0 means now."""
         self._now = now
         delay = self._limit.take(now)
-        # That nothing is due to wait says little: this machine may have been busy for a moment.
+        # A delay of 0 alone is no pause: this machine may have been busy for a moment.
         if self._limit.is_rested:
             self._late_since = None
         elif self.is_late:
@@ -79,7 +79,7 @@ class Throttle:
 
     @property
     def is_late(self) -> bool:
-        """Whether it was too fast, and has made no pause since."""
+        """Whether the sender was too fast, and hasn't paused since."""
         return self._late_since is not None
 
     @property

@@ -1,7 +1,7 @@
-"""What makes messages arrive once and in order, over connections that come and go.
+"""Lets messages arrive once and in order, over several connections.
 
-Both sides number what they send, keep it until it is acknowledged, and send it again when a
-connection has taken another's place; a receiver drops what it has seen.
+Each side numbers its messages, keeps each one until it is acknowledged, and sends the kept ones
+again on a new connection. The receiver drops those that it has seen.
 """
 
 from collections import deque
@@ -17,11 +17,11 @@ ACK_AFTER_SECONDS: Final = 1.0
 
 
 class Outbox:
-    """What was sent and isn't acknowledged yet, bounded in count and bytes.
+    """Messages that aren't acknowledged yet, bounded in number and size.
 
     Attributes:
-        last: The number of the newest message; 0 if there has been none.
-        acknowledged: Up to where the other side has seen all.
+        last: The number of the newest message; 0 before the first.
+        acknowledged: The number of the newest message that the other side has acknowledged.
     """
 
     def __init__(self, max_count: int, max_bytes: int) -> None:
@@ -37,11 +37,11 @@ class Outbox:
 
     @property
     def size(self) -> int:
-        """How much is kept, in characters."""
+        """The size of the kept messages, in characters."""
         return self._bytes
 
     def has_room(self, text: str) -> bool:
-        """Say if a message may be added. One is always taken when there is none."""
+        """Return whether a message may be added. An empty outbox takes any message."""
         if not self._texts:
             return True
         return len(self._texts) < self.max_count and self._bytes + len(text) <= self.max_bytes
@@ -54,13 +54,13 @@ class Outbox:
         return self.last
 
     def acknowledge(self, seq: int) -> None:
-        """Forget what the other side has seen.
+        """Drop the messages up to a number.
 
         Raises:
-            BadMessage: It was never sent.
+            BadMessage: That number was never sent.
         """
         if seq > self.last:
-            raise BadMessage(f"{seq} is acknowledged, and was never sent")
+            raise BadMessage(f"expected an acknowledgment up to {self.last}, got {seq}")
         while self.acknowledged < seq:
             self._bytes -= len(self._texts.popleft())
             self.acknowledged += 1
@@ -72,16 +72,16 @@ class Outbox:
             yield self.acknowledged + index + 1, self._texts[index]
 
     def covers(self, seq: int) -> bool:
-        """Say if everything after a number is still here, so that nothing would be missing."""
+        """Return whether all messages after a number are still here."""
         return self.acknowledged <= seq <= self.last
 
 
 class Inbox:
-    """What has come, what of it has been dealt with, and when that is to be acknowledged.
+    """Counts the messages that have come, and says when to acknowledge them.
 
     Attributes:
         taken: The number of the newest message that has come.
-        last: The number of the newest message that has been dealt with.
+        last: The number of the newest message that has been processed.
     """
 
     def __init__(self, last: int = 0) -> None:
@@ -91,36 +91,36 @@ class Inbox:
         self._waiting_since: float | None = None
 
     def take(self, seq: int, now: float) -> bool:
-        """Note that a message has come; say if it is new, or to be dropped.
+        """Note that a message has come; return whether it is new.
 
         Raises:
-            BadMessage: One before it is missing.
+            BadMessage: A message before it is missing.
         """
         if seq > self.taken + 1:
             raise BadMessage(f"seq {seq} came after {self.taken}", seq)
         if seq <= self.last:
-            # Its sender wouldn't repeat what it knew to be here.
+            # The sender repeats it because it lacks the acknowledgment.
             self.note(seq, now)
         is_new = seq > self.taken
         self.taken = max(self.taken, seq)
         return is_new
 
     def note(self, seq: int, now: float) -> None:
-        """Note that a message has been dealt with, and all before it."""
+        """Note that a message and all before it have been processed."""
         self.last = max(self.last, seq)
         self.taken = max(self.taken, seq)
         if self._waiting_since is None:
             self._waiting_since = now
 
     def ack_due(self, now: float) -> bool:
-        """Say if it is time to acknowledge."""
+        """Return whether it is time to acknowledge."""
         if self._waiting_since is None:
             return False
         enough = self.last - self._acknowledged >= ACK_AFTER_MESSAGES
         return enough or now - self._waiting_since >= ACK_AFTER_SECONDS
 
     def take_ack(self) -> int | None:
-        """Return what is to be acknowledged with the next message, if anything."""
+        """Return the number to acknowledge with the next message, or None."""
         if self._waiting_since is None:
             return None
         self._waiting_since = None

@@ -20,7 +20,6 @@ from ..protocol.messages import (
     Error,
     IceRequest,
     IceServers,
-    Message,
     Ping,
     Pong,
     Signal,
@@ -40,18 +39,22 @@ Result = TypeVar("Result")
 
 logger = logging.getLogger(__name__)
 
-# What others are told of why a client has left, in characters.
+# The most characters of a reason to leave that other peers get.
 MAX_REASON: Final = 200
-# TURN credentials are renewed after this part of their life.
+# TURN credentials are renewed after this part of their lifetime.
 TURN_RENEWAL: Final = 0.8
-# How many messages of a client are dealt with before it is the others' turn.
+# The messages of a client that are processed before other clients have their turn.
 AT_ONCE: Final = 4
-# So many characters take about as much time as another message.
+# So many characters count as another message.
 LARGE: Final = 4096
 
 
 class ServerConnection:
-    """Reads what a client says, until the socket is closed."""
+    """Serves a client until its socket is closed.
+
+    Attributes:
+        outgoing: Writes messages to the client.
+    """
 
     def __init__(
         self, context: ServerContext, socket: ws.ServerConnection, on_hello: Callable[[], None]
@@ -62,26 +65,22 @@ class ServerConnection:
         self._backend = context.backend
         self._metrics = context.metrics
         self._socket = socket
-        self._outgoing = Outgoing(context, socket)
+        self.outgoing = Outgoing(context, socket)
         limits = self._settings.limits
         rate = RateLimit(limits.rate * LENIENCE, limits.burst * LENIENCE)
         self._throttle = Throttle(rate, self._settings.flood_patience)
         self._at_once = 0
         self._lease: Lease | None = None
         self._renew_ice_at: float | None = None
-        # When the client was last heard, or was not listened to.
+        # When the last message came, or the server last paused reading.
         self._heard = time.monotonic()
         self._listening = True
 
-    async def say_last(self, message: Message) -> None:
-        """Send a message at once, past all that waits."""
-        await self._outgoing.say_last(message)
-
     def tick(self, now: float) -> None:
-        """Do what is due. Called about every second."""
+        """Check timeouts. Called about every second."""
         if self._listening and now - self._heard > self._settings.heartbeat.timeout:
-            self._outgoing.dismiss(CLOSE_TOO_SLOW, "nothing heard")
-        self._outgoing.acknowledge_if_due(now)
+            self.outgoing.dismiss(CLOSE_TOO_SLOW, "nothing heard")
+        self.outgoing.acknowledge_if_due(now)
         if self._renew_ice_at is not None and time.time() >= self._renew_ice_at:
             assert self._lease is not None
             self._send_ice(self._lease)
@@ -93,12 +92,12 @@ class ServerConnection:
         lease = await self._or_close(self._take_lease())
         if lease is not None:
             await self._serve(lease)
-        await self._outgoing.wait_closed()
+        await self.outgoing.wait_closed()
 
     async def _serve(self, lease: Lease) -> None:
         self._on_hello()
-        relay = Relay(self._context, lease, self._outgoing)
-        writing = asyncio.create_task(self._outgoing.run(lease))
+        relay = Relay(self._context, lease, self.outgoing)
+        writing = asyncio.create_task(self.outgoing.run(lease))
         farewell = None
         try:
             farewell = await self._or_close(self._read(lease, relay))
@@ -110,7 +109,7 @@ class ServerConnection:
                 await self._let_go(lease, farewell)
 
     async def _or_close(self, step: Coroutine[Any, Any, Result]) -> Result | None:
-        """Do something; if it can't be done, tell the client so, and close."""
+        """Do a step. If it is refused, send the error and close the connection."""
         try:
             return await step
         except Refusal as refused:
@@ -129,20 +128,20 @@ class ServerConnection:
 
     async def _close_for_now(self, error: BackendDown | Overloaded) -> None:
         event(logger, logging.WARNING, "try later", reason=str(error))
-        told = Error("rate-limited", "try later", fatal=True, retry_after=RETRY_AFTER)
-        await self._close_with(told, CLOSE_TRY_LATER)
+        refused = Error("rate-limited", "try later", fatal=True, retry_after=RETRY_AFTER)
+        await self._close_with(refused, CLOSE_TRY_LATER)
 
     async def _close_with(self, error: Error, code: int) -> None:
-        # A client that doesn't read is not waited for.
+        # Don't wait for a client that doesn't read.
         try:
             async with asyncio.timeout(1):
-                await self.say_last(error)
+                await self.outgoing.say_last(error)
         except TimeoutError:
             self._socket.transport.abort()
-        self._outgoing.dismiss(code, error.code)
+        self.outgoing.dismiss(code, error.code)
 
     async def _take_lease(self) -> Lease:
-        handshake, outgoing = Handshake(self._context), self._outgoing
+        handshake, outgoing = Handshake(self._context), self.outgoing
         hello = await handshake.receive_hello(self._socket)
         lease = self._lease = await handshake.take_lease(hello, outgoing)
         self._heard = time.monotonic()
@@ -150,7 +149,7 @@ class ServerConnection:
         outgoing.begin(self._welcome(lease), seen)
         lease.progress = outgoing.progress
         if hello.resume is not None and not lease.resumed:
-            outgoing.say(Error("resume-expired", "the session is over; this is a new one"))
+            outgoing.say(Error("resume-expired", "the session has ended; this is a new one"))
         name = "resumed" if lease.resumed else "joined"
         event(logger, logging.INFO, name, room=lease.room, peer=lease.peer)
         return lease
@@ -181,13 +180,13 @@ class ServerConnection:
                 event(logger, logging.INFO, "left", reason=farewell, **fields)
                 await self._backend.leave(lease, farewell)
         except BackendDown:
-            # The session's time runs out by itself.
+            # The session ends when its window is over.
             event(logger, logging.WARNING, "backend down", **fields)
 
     # Reading.
 
     async def _read(self, lease: Lease, relay: Relay) -> str | None:
-        """Act on what a client says; return why it left, or None if the connection was lost."""
+        """Process messages; return the reason of the bye, or None if the connection was lost."""
         confirmed = not lease.resumed
         with contextlib.suppress(ConnectionClosed):
             async for frame in self._socket:
@@ -200,14 +199,14 @@ class ServerConnection:
                     confirmed = True
                 farewell = await self._act_on(frame, lease, relay)
                 if farewell is not None:
-                    self._outgoing.dismiss(CLOSE_BYE, "bye")
+                    self.outgoing.dismiss(CLOSE_BYE, "bye")
                     return farewell
                 self._heard = time.monotonic()
                 self._listening = True
         return None
 
     async def _keep_to_rate(self, size: int) -> None:
-        """Read no faster than agreed: what comes too fast waits in the client's socket."""
+        """Read no faster than the limit; further messages wait in the socket."""
         delay = self._throttle.take(time.monotonic())
         if not delay:
             await self._give_way(size)
@@ -220,7 +219,7 @@ class ServerConnection:
                 await self._context.stopping.wait()
 
     async def _give_way(self, size: int) -> None:
-        """Let others have their turn: what is there to be read is read without a pause."""
+        """Let other tasks run: reading frames that are already there never yields."""
         self._at_once += 1 + size // LARGE
         if self._at_once >= AT_ONCE:
             self._at_once = 0
@@ -240,19 +239,25 @@ class ServerConnection:
         elif isinstance(message, Ack):
             await self._acknowledge(lease, message.seq)
         elif isinstance(message, Ping):
-            self._outgoing.say(Pong(message.t))
+            self.outgoing.say(Pong(message.t))
         elif isinstance(message, IceRequest):
             self._send_ice(lease)
         elif isinstance(message, Bye):
             await relay.settle()
             return message.reason[:MAX_REASON] or "bye"
         elif not isinstance(message, Pong):
-            await relay.take_bad(BadMessage("a client sends no message of this type"))
+            await relay.take_bad(
+                BadMessage(
+                    f"a client must not send a message of type {message.__struct_config__.tag}"
+                )
+            )
         return None
 
     async def _acknowledge(self, lease: Lease, seq: int) -> None:
-        if seq > self._outgoing.sent:
-            raise refusal("protocol", f"{seq} was never sent", CLOSE_PROTOCOL)
+        if seq > self.outgoing.sent:
+            raise refusal(
+                "protocol", f"ack must be {self.outgoing.sent} at most, not {seq}", CLOSE_PROTOCOL
+            )
         await self._backend.acknowledge(lease, seq)
 
     # TURN.
@@ -268,4 +273,4 @@ class ServerConnection:
         return ice
 
     def _send_ice(self, lease: Lease) -> None:
-        self._outgoing.say(self._make_ice(lease.peer) or IceServers(()))
+        self.outgoing.say(self._make_ice(lease.peer) or IceServers(()))

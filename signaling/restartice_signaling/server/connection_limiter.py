@@ -1,4 +1,4 @@
-"""The connections to a server, counted from their first packet on; those too many are ended."""
+"""Counts the connections to a server from their first packet on, and limits their number."""
 
 import asyncio
 import logging
@@ -17,36 +17,36 @@ __all__ = ["ConnectionLimiter", "CountedSocket"]
 
 logger = logging.getLogger(__name__)
 
-# What is read at most of somebody whose turn it isn't, in one go.
+# The most bytes that are read at a time from a connection that waits for its turn.
 MAX_WAITING: Final = 8192
 PROBES: Final = (b"GET /healthz", b"GET /metrics")
 
 
 class ConnectionLimiter:
-    """Lets connections in, and knows them all."""
+    """Admits connections, and has a list of them."""
 
     def __init__(self, settings: ServerSettings, metrics: Metrics) -> None:
         self._settings = settings
         self._metrics = metrics
-        # Those who have not said hello, oldest first.
+        # Connections without a hello, oldest first.
         self._pending: dict[CountedSocket, None] = {}
         self._entered: set[CountedSocket] = set()
         self._turns: AdmissionQueue[CountedSocket] = AdmissionQueue(settings.newcomers)
         self._timer: asyncio.TimerHandle | None = None
 
     def make_throttle(self) -> Throttle:
-        """Return what enforces the rate that a client is told."""
+        """Return the throttle for a client."""
         limits = self._settings.limits
         rate = RateLimit(limits.rate * LENIENCE, limits.burst * LENIENCE)
         return Throttle(rate, self._settings.flood_patience)
 
     def count_flood(self) -> None:
-        """Note that a client is ended because it was too fast."""
+        """Count a client that is closed because it was too fast."""
         self._metrics.refused["rate-limited"] += 1
         self._metrics.closed[CLOSE_TOO_SLOW] += 1
 
     def enter(self, socket: "CountedSocket") -> bool:
-        """Note a connection; return False if it is one too many."""
+        """Count a connection; return False if there are too many."""
         metrics, settings = self._metrics, self._settings
         if metrics.connections >= settings.max_connections:
             self._note_overload("too many connections")
@@ -54,13 +54,14 @@ class ConnectionLimiter:
         spare = spare_descriptors()
         if spare is not None and metrics.connections >= spare:
             self._note_overload("too few descriptors")
-            # Whoever has said hello keeps its place.
+            # Clients that have said hello stay.
             if not self._pending:
                 return False
             self._cut_oldest()
         elif len(self._pending) >= settings.max_pending:
             self._note_overload("too many connections without a hello")
-            # Who means it has said hello long before: it isn't those who come who are too many.
+            # A genuine client would have sent its hello by now, so drop the oldest connection
+            # without a hello, not the newcomer.
             self._cut_oldest()
         self._pending[socket] = None
         self._entered.add(socket)
@@ -74,7 +75,7 @@ class ConnectionLimiter:
         event(logger, logging.WARNING, "overload", reason=reason)
 
     def _cut_oldest(self) -> None:
-        # Who waits for its turn isn't late; if all do, it is those of one address who are too many.
+        # A connection that waits for its turn isn't late. If all wait, one address has too many.
         oldest = next((socket for socket in self._pending if not socket.waits), None)
         if oldest is None:
             oldest = self._turns.newest_of_most() or next(iter(self._pending))
@@ -82,7 +83,7 @@ class ConnectionLimiter:
         oldest.transport.abort()
 
     def ask(self, socket: "CountedSocket") -> bool:
-        """Return whether a newcomer is dealt with at once; otherwise it is called later."""
+        """Return whether a newcomer is served at once; otherwise take_place() is called later."""
         loop = socket.loop
         if self._turns.ask(socket, socket.source, loop.time()):
             return True
@@ -103,12 +104,12 @@ class ConnectionLimiter:
             self._call_later(loop)
 
     def note_hello(self, socket: "CountedSocket") -> None:
-        """Note that a client has said hello, or never will."""
+        """Note that a client has sent its hello, or never will."""
         self._pending.pop(socket, None)
         self._metrics.pending = len(self._pending)
 
     def leave(self, socket: "CountedSocket") -> None:
-        """Note the end of a connection that has entered."""
+        """Note the end of a connection that was counted."""
         self.note_hello(socket)
         if socket.served_at is not None:
             now = socket.loop.time()
@@ -118,12 +119,12 @@ class ConnectionLimiter:
         self._metrics.connections -= 1
 
     def cut_pending(self) -> None:
-        """End the connections of those who have not said hello."""
+        """Abort the connections without a hello."""
         for socket in list(self._pending):
             socket.transport.abort()
 
     def cut_all(self) -> int:
-        """End all connections; return how many there were."""
+        """Abort all connections; return their number."""
         sockets = list(self._entered)
         for socket in sockets:
             socket.transport.abort()
@@ -134,9 +135,9 @@ class CountedSocket(ThrottledSocket):
     """A connection that the limiter counts.
 
     Attributes:
-        source: Where it comes from.
-        served_at: Since when the loop's clock says that it is dealt with.
-        waits: Whether it has said something, and waits for its turn.
+        source: The source of the connection; see `source_of`.
+        served_at: The time of the loop's clock since which it is served, or None.
+        waits: Whether it has sent something, and waits for its turn.
     """
 
     def __init__(self, limiter: ConnectionLimiter, *args: Any, **kwargs: Any) -> None:
@@ -148,7 +149,7 @@ class CountedSocket(ThrottledSocket):
         self.waits = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Note the connection, or end it at once."""
+        """Count the connection, or abort it."""
         super().connection_made(transport)
         self.source = source_of(transport.get_extra_info("peername"))
         self._entered = self._limiter.enter(self)
@@ -156,7 +157,7 @@ class CountedSocket(ThrottledSocket):
             self.transport.abort()
 
     def data_received(self, data: bytes) -> None:
-        """Deal with what has come, if it is our turn."""
+        """Process the data if it is this connection's turn; otherwise keep it."""
         if self.served_at is None and not self.waits and self._entered:
             self._ask(data)
         if self.waits and len(data) > MAX_WAITING:
@@ -165,34 +166,34 @@ class CountedSocket(ThrottledSocket):
 
     def _ask(self, data: bytes) -> None:
         if data.startswith(PROBES):
-            # Whoever looks after the server mustn't take it for dead.
+            # A health check must not wait, or the server would look dead.
             self.source = "probe"
         if self._limiter.ask(self):
             self.served_at = self.loop.time()
         else:
             self.waits = True
-            # Reading goes on, which tells of those who have gone.
+            # Keep reading, to notice if the client leaves.
             self._holds |= {"turn"}
 
     def take_place(self) -> None:
-        """Deal with what has come."""
+        """Process the data that has come."""
         self.waits = False
         self.served_at = self.loop.time()
         self._release("turn")
 
     def eof_received(self) -> None:
-        """Give up a place in the queue, or look at all that is left."""
+        """Leave the queue, or process the rest of the data."""
         if self.waits:
             self.transport.abort()
             return
         super().eof_received()
 
     def count_as_flooding(self) -> None:
-        """Note that the client is ended because it was too fast for too long."""
+        """Count a client that is closed because it was too fast for too long."""
         self._limiter.count_flood()
 
     def note_hello(self) -> None:
-        """Note that the client has said hello."""
+        """Note that the client has sent its hello."""
         self._limiter.note_hello(self)
 
     def connection_lost(self, exc: Exception | None) -> None:

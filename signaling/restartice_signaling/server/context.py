@@ -1,4 +1,4 @@
-"""What all connections of a server share, and how a client is told that it is refused."""
+"""The state that all connections of a server share, and the exception that refuses a client."""
 
 import asyncio
 from dataclasses import dataclass, field
@@ -13,11 +13,11 @@ __all__ = ["Refusal", "ServerContext", "refusal"]
 
 @dataclass
 class ServerContext:
-    """What all connections of a server share.
+    """The state that all connections of a server share.
 
     Attributes:
-        stopping: Set when nothing more that clients say is acted on: they say it again to the next
-            server.
+        stopping: Set when the server ignores further messages, which the clients send again to the
+            next server.
     """
 
     settings: ServerSettings
@@ -27,7 +27,7 @@ class ServerContext:
 
 
 class Refusal(Exception):  # noqa: N818  not an error of ours
-    """A client is told why, and its connection is closed."""
+    """Refuses a client: the error is sent, and the connection is closed."""
 
     def __init__(self, error: Error, close_code: int) -> None:
         super().__init__(error.message)
@@ -36,5 +36,5 @@ class Refusal(Exception):  # noqa: N818  not an error of ours
 
 
 def refusal(code: str, message: str, close_code: int, retry_after: float | None = None) -> Refusal:
-    """Return the refusal with a fatal error."""
+    """Return a refusal with a fatal error."""
     return Refusal(Error(code, message, fatal=True, retry_after=retry_after), close_code)

@@ -1,4 +1,4 @@
-"""How many files and sockets this process may have open."""
+"""The limit of open files and sockets of this process."""
 
 import sys
 from typing import Final
@@ -8,13 +8,13 @@ if sys.platform != "win32":
 
 __all__ = ["raise_limit", "spare_descriptors"]
 
-# For what is no client: the connections to Redis, and those that are accepted and not counted yet,
-# of which asyncio takes up to 100 at once.
+# Descriptors for other uses: connections to Redis, and connections that asyncio has accepted and
+# that aren't counted yet, up to 100.
 RESERVE: Final = 192
 
 
 def spare_descriptors() -> int | None:
-    """Return how many clients there may be, or None where that isn't bounded."""
+    """Return the most clients that the limit allows, or None without a limit."""
     if sys.platform == "win32":
         return None
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -24,7 +24,7 @@ def spare_descriptors() -> int | None:
 
 
 def raise_limit(clients: int) -> None:
-    """Let this process have so many clients, or as many as it may."""
+    """Raise the limit for so many clients, as far as this process may."""
     if sys.platform == "win32":
         return
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)

@@ -1,4 +1,4 @@
-"""How a client gets its lease: the hello, tokens, resuming and joining."""
+"""Gives a client its lease: reads the hello, checks the token, resumes or joins."""
 
 import asyncio
 from typing import Final
@@ -23,7 +23,7 @@ CLOSE_CODES: Final = {
 
 
 class Handshake:
-    """Lets clients in, or not. All of it may raise Refusal, BackendDown, and ConnectionClosed."""
+    """Admits clients. All methods may raise Refusal, BackendDown and ConnectionClosed."""
 
     def __init__(self, context: ServerContext) -> None:
         self._settings = context.settings
@@ -31,24 +31,29 @@ class Handshake:
         self._metrics = context.metrics
 
     async def receive_hello(self, socket: ws.ServerConnection) -> Hello:
-        """Wait for a client's first message."""
+        """Wait for the hello of a client."""
         try:
             async with asyncio.timeout(self._settings.hello_timeout):
                 hello, _ = decode_with_ack(await socket.recv())
         except BadMessage as error:
             raise refusal("protocol", str(error), CLOSE_PROTOCOL) from None
         except TimeoutError:
-            raise refusal("protocol", "no hello in time", CLOSE_PROTOCOL) from None
+            raise refusal(
+                "protocol",
+                f"expected a hello within {self._settings.hello_timeout:g} s",
+                CLOSE_PROTOCOL,
+            ) from None
         if not isinstance(hello, Hello) or hello.protocol != PROTOCOL_VERSION:
             reason = f"the first message must be a hello of {SUBPROTOCOL}"
             raise refusal("protocol", reason, CLOSE_PROTOCOL)
-        if len(str(hello.meta)) > self._settings.max_meta:
-            reason = f"meta must not be larger than {self._settings.max_meta}"
+        size = len(str(hello.meta))
+        if size > self._settings.max_meta:
+            reason = f"meta must have {self._settings.max_meta} characters at most, not {size}"
             raise refusal("too-large", reason, CLOSE_TOO_LARGE)
         return hello
 
     async def take_lease(self, hello: Hello, outlet: Outlet) -> Lease:
-        """Go on with a client's session, or begin one.
+        """Resume a client's session, or begin one.
 
         Raises:
             Overloaded: There are too many rooms or sessions.
@@ -72,7 +77,7 @@ class Handshake:
         resume, room = hello.resume, hello.room
         if resume is None:
             return None
-        # The key says enough: a token lets in, and doesn't throw out.
+        # The key is enough: a token admits a client, and its end doesn't remove one.
         lease = await self._backend.resume(resume.session, resume.key, resume.last, outlet, room)
         if lease is None:
             lease = await self._backend.readmit(resume.session, resume.key, outlet, room)
@@ -95,14 +100,14 @@ class Handshake:
         try:
             return await self._backend.join(_join_request(hello, grant), outlet)
         except SignalingError:
-            # Whom it hasn't let in may try again.
+            # The client hasn't joined, so it may use the token again.
             await self._backend.give_back(once)
             raise
 
 
 def _join_request(hello: Hello, grant: Grant | None) -> JoinRequest:
     if grant is None:
-        # Who claims to be a peer may not be it, if it has not lost its place by a resume.
+        # Without a token, the id proves nothing. A failed resume must not replace another peer.
         claim = Claim.IF_AWAY if hello.resume is None else Claim.NONE
         return JoinRequest(hello.room, hello.peer, hello.meta, claim)
     claim = Claim.NONE if grant.peer is None else Claim.ALWAYS

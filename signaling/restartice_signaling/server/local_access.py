@@ -1,13 +1,15 @@
-"""Who may join without a token: those of this machine, whom no proxy has let in from elsewhere."""
+"""Tells clients of this machine, which may join without a token, from those behind a proxy."""
 
 import ipaddress
 from typing import Final
 
 from websockets.datastructures import Headers
 
-__all__ = ["comes_from_elsewhere", "is_loopback"]
+__all__ = ["LOOPBACK", "comes_from_elsewhere", "is_loopback"]
 
-# What proxies add (RFC 7239; RFC 9110 section 7.6.3; and what was there before them).
+# Where a server listens by default.
+LOOPBACK: Final = "127.0.0.1"
+# Headers that proxies add (RFC 7239; RFC 9110 section 7.6.3; and older ones).
 PROXY_HEADERS: Final = (
     "Forwarded",
     "Via",
@@ -24,7 +26,7 @@ PROXY_HEADERS: Final = (
 
 
 def is_loopback(host: str) -> bool:
-    """Say if only this machine can reach an address."""
+    """Return whether only this machine can reach an address."""
     if host.lower().rstrip(".") == "localhost":
         return True
     try:
@@ -34,9 +36,9 @@ def is_loopback(host: str) -> bool:
 
 
 def comes_from_elsewhere(headers: Headers) -> bool:
-    """Say if a request that came over loopback says that it was meant for another machine.
+    """Return whether the headers of a request over loopback show that a proxy passed it on.
 
-    A proxy that changes `Host` and adds nothing can't be noticed.
+    A proxy that changes `Host` and adds no header isn't detected.
     """
     if any(name in headers for name in PROXY_HEADERS):
         return True
@@ -44,7 +46,7 @@ def comes_from_elsewhere(headers: Headers) -> bool:
 
 
 def _host_of(authority: str) -> str:
-    """Return the host of `host:port`, where an IPv6 address stands in brackets."""
+    """Return the host of `host:port`, without the brackets of an IPv6 address."""
     if authority.startswith("["):
         return authority[1:].partition("]")[0]
     return authority.partition(":")[0]

@@ -1,4 +1,4 @@
-"""Writes logs and holds nobody up: whoever reads them may stand still, or a disk be full."""
+"""Writes the log in a thread, so that a slow reader or a full disk doesn't block the server."""
 
 import contextlib
 import logging
@@ -9,19 +9,19 @@ from typing import Final
 
 __all__ = ["FIELDS", "LogWriter"]
 
-# The name under which a record has the fields of an event.
+# The attribute of a record that has the fields of an event.
 FIELDS: Final = "signaling_fields"
-# How many lines wait for whoever reads them.
+# The most lines that wait to be written.
 MAX_WAITING: Final = 1_000
-# For how many seconds the end waits until the last lines are written.
+# How long close() waits for the last lines, in seconds.
 PATIENCE: Final = 0.5
 
 
 class LogWriter(logging.Handler):
-    """Writes lines in a thread of its own; lines too many are dropped, and counted.
+    """Writes lines in a thread. If too many wait, it drops new ones and counts them.
 
     Args:
-        descriptor: The file that it writes to, which stays open.
+        descriptor: The descriptor of the file to write to; it stays open.
     """
 
     def __init__(self, descriptor: int) -> None:
@@ -29,12 +29,12 @@ class LogWriter(logging.Handler):
         self._descriptor = descriptor
         self._lines: queue.Queue[bytes | None] = queue.Queue(MAX_WAITING)
         self._dropped = 0
-        # The end of the program doesn't wait for it.
+        # A daemon, so that it doesn't keep the program from ending.
         threading.Thread(target=self._run, name="log", daemon=True).start()
         self._ended = threading.Event()
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Let a line wait until it is written, or drop it."""
+        """Queue a line, or drop it if the queue is full."""
         if self._dropped and self._put(self._tell_dropped()):
             self._dropped = 0
         if not self._put(record):
@@ -55,14 +55,14 @@ class LogWriter(logging.Handler):
 
     def _run(self) -> None:
         while (line := self._lines.get()) is not None:
-            # Nobody can be told.
+            # An error of the log can't be logged.
             with contextlib.suppress(OSError):
                 while line:
                     line = line[os.write(self._descriptor, line) :]
         self._ended.set()
 
     def close(self) -> None:
-        """Write what waits, unless that takes long."""
+        """Write the waiting lines, for half a second at most."""
         with contextlib.suppress(queue.Full):
             self._lines.put_nowait(None)
             self._ended.wait(PATIENCE)

@@ -1,6 +1,6 @@
-"""Logs that programs can read: an event, and fields. Tokens, keys and SDP are never logged.
+"""Logs of events with fields. Tokens, keys and SDP are never logged.
 
-What a client says can't fill the disk: it is cut, and lines that come again and again are counted.
+A client can't fill the disk: long fields are cut, and repeated lines are counted.
 """
 
 import contextlib
@@ -18,16 +18,16 @@ from .log_writer import FIELDS, LogWriter
 
 __all__ = ["JsonFormatter", "Repeats", "TextFormatter", "configure", "event"]
 
-# The characters of a field, which may be what a client says.
+# The most characters of a field, which a client may have sent.
 MAX_FIELD: Final = 200
-# In so many seconds there are so many lines of an event, and none a second time.
+# Within so many seconds, an event has at most so many lines, and no line twice.
 WINDOW: Final = 10.0
 MAX_LINES: Final = 200
 MAX_KINDS: Final = 200
 
 
 def event(logger: logging.Logger, level: int, name: str, **fields: Any) -> None:
-    """Log an event with its fields, of which long ones are cut."""
+    """Log an event with its fields; long ones are cut."""
     if logger.isEnabledFor(level):
         cut = {name: _cut(value) for name, value in fields.items()}
         logger.log(level, name, extra={FIELDS: cut})
@@ -50,13 +50,13 @@ class _Kind:
 
 
 class Repeats(logging.Handler):
-    """Hands on each line once in ten seconds, and not too many of an event; the rest are counted.
+    """Passes each line on once in ten seconds, and at most 200 lines of an event.
 
-    When the ten seconds are over, the last of them is handed on, with `repeated` as a field.
+    After the ten seconds it passes on the last withheld line, with their number as `repeated`.
 
     Args:
         target: Writes the lines.
-        clock: Seconds since any moment.
+        clock: Returns seconds since an arbitrary moment.
     """
 
     def __init__(
@@ -88,19 +88,20 @@ class Repeats(logging.Handler):
         while self._kinds and is_over(next(iter(self._kinds.values()))):
             _, kind = self._kinds.popitem(last=False)
             if kind.last is not None:
-                told = copy.copy(kind.last)
-                setattr(told, FIELDS, {**getattr(told, FIELDS, {}), "repeated": kind.withheld})
-                self._target.handle(told)
+                record = copy.copy(kind.last)
+                fields = getattr(record, FIELDS, {})
+                setattr(record, FIELDS, {**fields, "repeated": kind.withheld})
+                self._target.handle(record)
 
     def close(self) -> None:
-        """Write what was counted."""
+        """Pass on the last withheld line of each event."""
         with self.lock or contextlib.nullcontext():
             self._end(lambda _: True)
         super().close()
 
 
 class JsonFormatter(logging.Formatter):
-    """One JSON object a line."""
+    """Formats each record as a JSON object in a line."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line."""
@@ -116,7 +117,7 @@ class JsonFormatter(logging.Formatter):
 
 
 class TextFormatter(logging.Formatter):
-    """A line for people."""
+    """Formats each record as a line of text."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line."""
@@ -136,5 +137,5 @@ def configure(level: str, style: str) -> None:
     text = TextFormatter("%(asctime)s %(levelname)s %(message)s")
     handler.setFormatter(JsonFormatter() if style == "json" else text)
     logging.basicConfig(level=level.upper(), handlers=[Repeats(handler)], force=True)
-    # It tells of every connection that isn't one.
+    # websockets logs each failed handshake at a lower level.
     logging.getLogger("websockets").setLevel(logging.ERROR)

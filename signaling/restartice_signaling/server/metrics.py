@@ -1,4 +1,4 @@
-"""What a server counts, and how Prometheus reads it."""
+"""The counters of a server, in Prometheus' text format."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ PREFIX = "rtc_signal"
 
 
 class Metrics:
-    """Counts since the start, and the numbers of the moment."""
+    """Counters since the start, and gauges."""
 
     def __init__(self) -> None:
         self.connections = 0
@@ -38,14 +38,14 @@ class Metrics:
         yield from _plain("tasks", "gauge", "Tasks of the event loop.", self.tasks)
         counters = {
             "accepted": ("Connections accepted.", self.accepted),
-            "delayed": ("Connections that waited for their turn.", self.delayed),
+            "delayed": ("Connections that waited for a turn.", self.delayed),
             "joined": ("Sessions begun.", self.joined),
             "resumed": ("Sessions resumed.", self.resumed),
             "not_resumed": ("Sessions that could not be resumed.", self.not_resumed),
             "received": ("Messages received.", self.received),
-            "relayed": ("Messages taken for others.", self.relayed),
+            "relayed": ("Messages relayed to other peers.", self.relayed),
             "sent": ("Reliable messages sent.", self.sent),
-            "throttled": ("Messages that were read later than they came.", self.throttled),
+            "throttled": ("Messages delayed by the rate limit.", self.throttled),
         }
         for name, (text, value) in counters.items():
             yield from _plain(f"{name}_total", "counter", text, value)

@@ -1,4 +1,4 @@
-"""The signals of one client, on their way to those they are for."""
+"""Relays the signals of a client to their receivers."""
 
 import asyncio
 import time
@@ -8,7 +8,8 @@ from typing import Final
 from ..cancellation import end
 from ..errors import BadMessage
 from ..protocol.close_codes import CLOSE_PROTOCOL, CLOSE_REPLACED, CLOSE_TOO_SLOW, CLOSE_TRY_LATER
-from ..protocol.messages import Custom, Error, Signal, told
+from ..protocol.encoding import relayed
+from ..protocol.messages import Custom, Error, Signal
 from .context import ServerContext, refusal
 from .outgoing import Outgoing
 from .rooms.interface import Backend, BackendDown, Lease, Outcome
@@ -18,7 +19,7 @@ __all__ = ["RETRY_AFTER", "Relay"]
 RETRY_AFTER = 5.0
 LOSSES: Final = {
     Outcome.LOST: (CLOSE_REPLACED, "replaced"),
-    # The client comes back, and gets a new session.
+    # The client reconnects, and gets a new session.
     Outcome.FORGOTTEN: (CLOSE_TRY_LATER, "session lost"),
 }
 
@@ -27,9 +28,9 @@ class Relay:
     """Relays what a client sends, in order.
 
     Args:
-        context: The server's.
-        lease: The client's.
-        outgoing: What is written to the client, which answers.
+        context: The state that all connections share.
+        lease: The lease of the client.
+        outgoing: Writes to the client.
     """
 
     def __init__(self, context: ServerContext, lease: Lease, outgoing: Outgoing) -> None:
@@ -38,16 +39,16 @@ class Relay:
         self._metrics = context.metrics
         self._lease = lease
         self._outgoing = outgoing
-        # Signals that were read and have not been dealt with yet.
+        # Signals that were read and aren't relayed yet.
         self._backlog: deque[Signal] = deque()
         self._relaying: asyncio.Task[None] | None = None
 
     async def take(self, signal: Signal) -> None:
-        """Deal with a signal, or let it wait for those before it, and for those it is for.
+        """Relay a signal, or queue it while its receiver or an earlier signal has to wait.
 
         Raises:
-            Refusal: One before it is missing, or too many wait.
-            BackendDown: It may or may not have been relayed.
+            Refusal: A signal before it is missing, or too many wait.
+            BackendDown: The signal may or may not have been relayed.
         """
         now = time.monotonic()
         try:
@@ -59,7 +60,7 @@ class Relay:
             return
         if self._relaying is None and await self._relay(signal, force=False):
             return
-        # Reading goes on: acknowledgments must not wait behind what waits for others.
+        # Keep reading: an acknowledgment must not wait behind a signal.
         self._backlog.append(signal)
         if len(self._backlog) > self._settings.limits.max_unacknowledged:
             raise refusal("rate-limited", "too much unacknowledged", CLOSE_TOO_SLOW, RETRY_AFTER)
@@ -67,31 +68,31 @@ class Relay:
             self._relaying = asyncio.create_task(self._relay_backlog())
 
     async def take_bad(self, error: BadMessage) -> None:
-        """Answer what was malformed.
+        """Answer a malformed message with an error.
 
         Raises:
-            BackendDown: It may or may not have been noted.
+            BackendDown: The message may or may not have been noted.
         """
         self._metrics.refused["bad-message"] += 1
         if error.ref is not None and error.ref == self._outgoing.inbox.taken + 1:
-            # It had a number, which is used up, but not before those that wait.
+            # Its number is used up, after those of the signals that wait.
             await self.settle()
             await self._backend.skip(self._lease, error.ref)
             self._outgoing.note(error.ref)
         self._outgoing.say(Error("bad-message", str(error), error.ref))
 
     async def settle(self) -> None:
-        """Return when nothing waits any more."""
+        """Wait until all queued signals are relayed."""
         if self._relaying is not None:
             await asyncio.shield(self._relaying)
 
     async def stop(self) -> None:
-        """Relay nothing more."""
+        """Stop relaying."""
         if self._relaying is not None:
             await end([self._relaying])
 
     async def _relay_backlog(self) -> None:
-        """Relay what waits, in order. Who can't take it in time is given up."""
+        """Relay the queued signals in order. Remove receivers that don't read in time."""
         try:
             while self._backlog:
                 signal = self._backlog.popleft()
@@ -105,14 +106,14 @@ class Relay:
             self._relaying = None
 
     async def _relay(self, signal: Signal, *, force: bool) -> bool:
-        """Deal with a signal; return False if somebody it is for has no room."""
+        """Relay a signal; return False if the outbox of a receiver is full."""
         lease = self._lease
         refused = None
         if ("custom" if isinstance(signal.data, Custom) else "signal") not in lease.rights:
             await self._backend.skip(lease, signal.seq)
-            refused = Error("auth", "the token doesn't allow that", signal.seq)
+            refused = Error("auth", "the token lacks the right for this message", signal.seq)
         else:
-            text = told(signal.data, lease.peer, lease.instance)
+            text = relayed(signal.data, lease.peer, lease.instance)
             outcome = await self._backend.relay(
                 lease, signal.seq, signal.to, signal.instance, text, force
             )
@@ -122,7 +123,9 @@ class Relay:
                 self._outgoing.dismiss(*LOSSES[outcome])
                 return True
             if outcome is Outcome.NO_PEER:
-                refused = Error("no-peer", "no such peer is in the room, or several", signal.seq)
+                refused = Error(
+                    "no-peer", "no peer, or more than one, could be the receiver", signal.seq
+                )
         if refused is None:
             self._metrics.relayed += 1
         else:

@@ -1,4 +1,4 @@
-"""The signaling server: it listens, and keeps the time."""
+"""The signaling server: accepts connections, checks timeouts, and answers HTTP requests."""
 
 import asyncio
 import contextlib
@@ -21,7 +21,7 @@ from ..protocol.messages import SUBPROTOCOL, GoAway
 from .connection import ServerConnection
 from .connection_limiter import ConnectionLimiter, CountedSocket
 from .context import ServerContext
-from .local_access import comes_from_elsewhere, is_loopback
+from .local_access import LOOPBACK, comes_from_elsewhere, is_loopback
 from .logs import event
 from .metrics import CONTENT_TYPE, Metrics
 from .rooms.interface import Backend, BackendDown
@@ -35,7 +35,7 @@ logger = logging.getLogger(__name__)
 
 TICK: Final = 1.0
 CLOSE_TIMEOUT: Final = 5.0
-# How many frames of a client wait in memory for what was before them.
+# The most frames of a client that wait in memory.
 READ_AHEAD: Final = 4
 THIS_MACHINE: Final = re.compile(r"https?://(localhost|127\.0\.0\.1|\[::1\])(:\d+)?")
 
@@ -44,8 +44,8 @@ class SignalingServer:
     """A running server; made by serve().
 
     Args:
-        settings: Limits, times, and what it knows.
-        backend: Where sessions and rooms are kept; None for a `MemoryBackend`.
+        settings: The settings.
+        backend: Keeps sessions and rooms; None for a `MemoryBackend`.
 
     Raises:
         ValueError: The secret is too short.
@@ -55,7 +55,7 @@ class SignalingServer:
         if settings.secret is not None:
             check_secret(settings.secret)
         self.settings = settings
-        self._backend = backend or MemoryBackend(settings.rooms)
+        self._backend = backend or MemoryBackend(settings.rooms, settings.limits)
         self._context = ServerContext(settings, self._backend)
         self._limiter = ConnectionLimiter(settings, self._context.metrics)
         self._connections: dict[ServerConnection, asyncio.Task[Any]] = {}
@@ -64,12 +64,12 @@ class SignalingServer:
         self._draining = False
         self._healthy = True
         self._secure = False
-        # Whether only this machine may join: without tokens, and nobody said that all may.
+        # Whether only this machine may join: there is no secret, and `insecure` isn't set.
         self._local = False
 
     @property
     def metrics(self) -> Metrics:
-        """The numbers that the server has counted."""
+        """The counters of the server."""
         return self._context.metrics
 
     @property
@@ -81,10 +81,10 @@ class SignalingServer:
 
     @property
     def url(self) -> str:
-        """The URL for clients on this machine or, if it listens on one address only, for others."""
+        """The URL of the server, with a loopback address if it listens on all addresses."""
         assert self._server is not None
         host: str = next(iter(self._server.sockets)).getsockname()[0]
-        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104  no binding
+        host = {"0.0.0.0": LOOPBACK, "::": "::1"}.get(host, host)  # noqa: S104  no binding
         scheme = "wss" if self._secure else "ws"
         return f"{scheme}://{f'[{host}]' if ':' in host else host}:{self.port}"
 
@@ -92,13 +92,13 @@ class SignalingServer:
         """Start to listen.
 
         Args:
-            host: The address, or a name of it.
-            port: The port; 0 for any that is free.
-            ssl: For TLS.
+            host: The address or host name.
+            port: The port; 0 for any free one.
+            ssl: The context for TLS, or None.
 
         Raises:
-            OSError: It can't be listened there.
-            BackendDown: What keeps the rooms can't be reached.
+            OSError: The server can't listen on this address.
+            BackendDown: The backend can't be reached.
 
         Returns:
             This server.
@@ -119,7 +119,7 @@ class SignalingServer:
                 max_queue=READ_AHEAD,
                 open_timeout=self.settings.hello_timeout,
                 close_timeout=CLOSE_TIMEOUT,
-                # The protocol has heartbeats of its own, which browsers can send, too.
+                # The protocol has its own heartbeat, because browsers can't send WebSocket pings.
                 ping_interval=None,
                 compression=None,
             )
@@ -133,25 +133,25 @@ class SignalingServer:
 
     def _tell_open(self, host: str) -> None:
         self._local = is_loopback(host) and not self.settings.insecure
-        level, who = logging.WARNING, "whoever reaches it, also through a proxy,"
+        level, clients = logging.WARNING, "any client, also through a proxy,"
         if self._local:
-            level, who = logging.INFO, "whoever is on this machine"
-        event(logger, level, "open", reason=f"without a secret, {who} may join any room")
+            level, clients = logging.INFO, "any client on this machine"
+        event(logger, level, "open", reason=f"without a secret, {clients} may join any room")
 
     def _origins(self) -> list[Any] | None:
         origins = self.settings.origins
         if origins is not None:
             return [None if origin is None else Origin(origin) for origin in origins]
-        # Without tokens, any web site that is looked at here could join any room.
+        # Without tokens, any web site that is open in a browser here could join any room.
         return [None, THIS_MACHINE] if self.settings.secret is None else None
 
     def _make_connection(self, *args: Any, **kwargs: Any) -> ws.ServerConnection:
         return CountedSocket(self._limiter, *args, **kwargs)
 
     async def close(self) -> None:
-        """Ask all clients to go elsewhere, close their connections, and stop listening.
+        """Send `goaway` to all clients, close their connections, and stop listening.
 
-        It takes as long as the settings say at most, whatever hangs.
+        It takes `drain_timeout` at most, even if a client or the backend hangs.
         """
         if self._server is None or self._draining:
             return
@@ -159,14 +159,14 @@ class SignalingServer:
         started = time.monotonic()
 
         def left(part: float) -> float:
-            """Return how much is left of a part of the time."""
+            """Return the seconds that are left of a part of the timeout."""
             return max(0.0, started + part * self.settings.drain_timeout - time.monotonic())
 
         event(logger, logging.INFO, "draining", connections=len(self._connections))
         await self._send_elsewhere(left(0.1))
         self._context.stopping.set()
         self._server.close(code=CLOSE_GOING_AWAY, reason="draining")
-        # They have no session that anybody would lose.
+        # These have no session to lose.
         self._limiter.cut_pending()
         closed = asyncio.ensure_future(self._server.wait_closed())
         await asyncio.wait([closed], timeout=left(0.6))
@@ -183,9 +183,9 @@ class SignalingServer:
 
     async def _send_elsewhere(self, within: float) -> None:
         goaway = GoAway(self.settings.reconnect_in, "draining")
-        farewells = [asyncio.ensure_future(c.say_last(goaway)) for c in self._connections]
+        farewells = [asyncio.ensure_future(c.outgoing.say_last(goaway)) for c in self._connections]
         if farewells:
-            # Those who don't read are not waited for.
+            # Don't wait for clients that don't read.
             _, unread = await asyncio.wait(farewells, timeout=within)
             await end(unread, within)
 
@@ -214,7 +214,7 @@ class SignalingServer:
                     event(logger, logging.ERROR, "backend down", reason=str(error))
                 self._healthy = False
 
-    # What is asked by HTTP.
+    # HTTP.
 
     def _process_request(
         self, connection: ws.ServerConnection, request: Request
@@ -229,7 +229,7 @@ class SignalingServer:
             return connection.respond(http.HTTPStatus.SERVICE_UNAVAILABLE, "draining\n")
         if self._local and comes_from_elsewhere(request.headers):
             self.metrics.refused["auth"] += 1
-            reason = "without a secret, or --insecure, only this machine may join"
+            reason = "without a secret or --insecure, only clients on this machine may join"
             event(logger, logging.WARNING, "refused", code="auth", reason=reason)
             return connection.respond(http.HTTPStatus.FORBIDDEN, f"{reason}\n")
         return None
@@ -259,27 +259,28 @@ def _answer(
 
 @contextlib.asynccontextmanager
 async def serve(
-    host: str = "127.0.0.1",
+    host: str = LOOPBACK,
     port: int = 0,
     settings: ServerSettings | None = None,
     *,
     backend: Backend | None = None,
     ssl: tls.SSLContext | None = None,
 ) -> AsyncIterator[SignalingServer]:
-    """Run a signaling server as long as the `async with` block runs.
+    """Run a signaling server while the `async with` block runs.
 
-    Without a secret in the settings, anyone who reaches it may join any room. On loopback, what a
-    proxy hands on from elsewhere is refused then, unless the settings say `insecure`.
+    Give `settings` a secret unless the server is for this machine only: without one, any client
+    may join any room. On a loopback address, requests that a proxy passes on are then refused,
+    unless `settings.insecure` is set.
 
     Args:
         host: The address to listen on.
-        port: The port, or 0 for any free one, which `server.port` tells.
-        settings: Limits, secret, and so on.
-        backend: Where sessions are kept; by default in memory.
-        ssl: For `wss`.
+        port: The port, or 0 for any free one; `server.port` is the result.
+        settings: The settings; by default `ServerSettings()`.
+        backend: Keeps sessions and rooms; by default a `MemoryBackend`.
+        ssl: The context for `wss`.
 
     Raises:
-        OSError: The address can't be listened on.
+        OSError: The server can't listen on this address.
         ValueError: The secret is too short.
         BackendDown: The backend can't be reached.
     """

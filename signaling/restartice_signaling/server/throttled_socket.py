@@ -1,7 +1,7 @@
-"""Limits on the frames of a client that no message comes of: pings, pongs, and parts of messages.
+"""Limits the frames of a client that aren't messages: pings, pongs, and fragments.
 
-They never reach whoever reads messages. A ping is answered with a pong, which stays in memory as
-long as the client doesn't read; and they take time from all others.
+`websockets` handles these itself, so the limit on messages doesn't count them. Each one takes time
+from other clients, and each ping adds a pong that stays in memory until the client reads it.
 """
 
 import asyncio
@@ -16,34 +16,34 @@ from ..sockets import ServerSocket
 
 __all__ = ["ThrottledSocket"]
 
-# So much is looked at before reading may be stopped; asyncio hands over 32 times as much.
+# The bytes that are processed before reading may be paused; asyncio reads 32 times as much.
 SLICE: Final = 8192
-# The same of somebody who is too fast.
+# The same for a client that is too fast.
 SMALL_SLICE: Final = 256
 NOTHING: Final[frozenset[str]] = frozenset()
 
 
 class ThrottledSocket(ServerSocket):
-    """A connection whose client is read no faster than agreed, nor while it doesn't read pongs.
+    """A connection that reads no faster than the limit, and pauses while its client reads no pongs.
 
     Args:
-        make_throttle: Returns what slows down who is too fast.
+        make_throttle: Returns the throttle for the client.
     """
 
     def __init__(self, make_throttle: Callable[[], Throttle], *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._make_throttle = make_throttle
-        # Most clients never need it.
+        # Made on demand: most clients never need one.
         self._throttle: Throttle | None = None
-        # Why nothing is read.
+        # The reasons for which reading is paused.
         self._holds: frozenset[str] = NOTHING
-        # What has come, and is looked at when reading goes on.
+        # Data that is processed when reading is resumed.
         self._rest = b""
         self._timer: asyncio.TimerHandle | None = None
         self._ending: asyncio.Task[None] | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Read, as long as nothing holds that up."""
+        """Let the queue of messages pause and resume reading."""
         super().connection_made(transport)
         self.recv_messages.pause = self._hold
         self.recv_messages.resume = self._release
@@ -59,11 +59,11 @@ class ThrottledSocket(ServerSocket):
         self._holds -= {reason}
         if not self._holds and not self.transport.is_closing():
             self.transport.resume_reading()
-            # Whoever releases is in the middle of something.
+            # Later, because the caller may be in the middle of something.
             self.loop.call_soon(self._look_at_rest)
 
     def data_received(self, data: bytes) -> None:
-        """Look at what has come."""
+        """Process the data, in parts, until reading is paused."""
         self._rest += data
         self._look_at_rest()
 
@@ -75,26 +75,26 @@ class ThrottledSocket(ServerSocket):
             super().data_received(part)
 
     def eof_received(self) -> None:
-        """Look at all that is left: nothing else comes."""
+        """Process the rest of the data, even if reading is paused."""
         rest, self._rest = self._rest, b""
         if rest:
             super().data_received(rest)
         return super().eof_received()
 
     def process_event(self, event: Any) -> None:
-        """Count what is no message."""
+        """Count frames that aren't messages."""
         super().process_event(event)
         if not isinstance(event, Frame):
             return
         if event.opcode in DATA_OPCODES and event.fin and event.opcode is not Opcode.CONT:
             return
         if self.transport.get_write_buffer_size() and self.paused:
-            # It doesn't read what its pings bring.
+            # The client doesn't read the pongs that it asks for.
             self._hold("writing")
         self._keep_to_rate()
 
     def resume_writing(self) -> None:
-        """Go on reading."""
+        """Resume reading."""
         super().resume_writing()
         self._release("writing")
 
@@ -113,10 +113,10 @@ class ThrottledSocket(ServerSocket):
         self._timer = self.loop.call_later(delay, self._release, "rate")
 
     def count_as_flooding(self) -> None:
-        """Note that the client is ended because it was too fast for too long."""
+        """Count a client that is closed because it was too fast for too long."""
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Forget what wasn't looked at."""
+        """Drop the data that wasn't processed."""
         self._rest = b""
         if self._timer is not None:
             self._timer.cancel()

@@ -1,4 +1,4 @@
-"""Room tokens: who may enter which room, until when, and what they may send there."""
+"""Room tokens: the room, the peer id, the rights and the expiry that each one grants."""
 
 import secrets
 import time
@@ -16,10 +16,12 @@ __all__ = ["ALL_RIGHTS", "Grant", "make_token", "read_token"]
 
 ALGORITHM: Final = "HS256"
 AUDIENCE: Final = "rtc-signal"
-# As many bytes as the hash has (RFC 7518 section 3.2).
+# The size of the hash (RFC 7518 section 3.2).
 MIN_SECRET: Final = 32
 MAX_JTI: Final = 256
-# The end of the year 9999, the last that a date can have.
+# The default, in seconds.
+LIFETIME: Final = 3600.0
+# The end of the year 9999, the last that `datetime` has.
 MAX_TIME: Final = 253_402_300_800
 
 
@@ -28,10 +30,10 @@ class Grant:
     """What a token allows in one room.
 
     Attributes:
-        peer: The only id that it is for, or None for any.
+        peer: The only peer id that may use it, or None for any.
         rights: A subset of ALL_RIGHTS.
-        once: An id if it lets in only once, else None.
-        expire: Until when (Unix time) it lets in.
+        once: The id of the token if it admits a client only once, else None.
+        expire: The Unix time at which it expires.
     """
 
     peer: str | None = None
@@ -44,10 +46,11 @@ def check_secret(secret: str) -> None:
     """Refuse a secret that can be guessed.
 
     Raises:
-        ValueError: It is too short; white space around it doesn't count.
+        ValueError: The secret is too short; white space around it doesn't count.
     """
-    if len(secret.strip().encode()) < MIN_SECRET:
-        raise ValueError(f"the secret must have at least {MIN_SECRET} bytes")
+    size = len(secret.strip().encode())
+    if size < MIN_SECRET:
+        raise ValueError(f"the secret must have at least {MIN_SECRET} bytes, not {size}")
 
 
 def make_token(
@@ -56,34 +59,36 @@ def make_token(
     *,
     peer: str | None = None,
     rights: Iterable[str] = ALL_RIGHTS,
-    lifetime: float = 3600.0,
+    lifetime: float = LIFETIME,
     once: bool = False,
 ) -> str:
     """Return a token for a room.
 
     Args:
-        secret: The server's, at least 32 bytes.
-        room: The room's name; a `*` at the end stands for any end.
-        peer: The only peer id that it is for. That peer may take its place again when its program
-            has been started anew.
-        rights: Which of `"signal"` and `"custom"` it may send.
-        lifetime: For how many seconds it lets in. It doesn't throw out.
-        once: Whether it lets in only once. A client can resume all the same.
+        secret: The secret of the server, at least 32 bytes.
+        room: The name of the room; a `*` at its end stands for any end.
+        peer: The only peer id that may use the token. It replaces a connection that has this id,
+            for example that of the same program before a restart.
+        rights: The kinds of messages that the peer may send: `"signal"`, `"custom"` or both.
+        lifetime: How many seconds the token is valid. A client that has joined stays after that.
+        once: Whether the token admits a client only once. The client can still resume.
 
     Raises:
-        ValueError: The secret is too short, there is no such right, the peer can't have that id, or
-            the lifetime is no number of seconds.
+        ValueError: The secret is too short, a right is unknown, the peer id is invalid, or the
+            lifetime isn't a finite number of seconds.
     """
     check_secret(secret)
     if peer is not None and not is_identifier(peer):
-        raise ValueError(f"a peer can't have the id {peer!r}: 1 to 64 of A-Z a-z 0-9 . _ ~ -")
+        raise ValueError(f"peer must be 1 to 64 of A-Z a-z 0-9 . _ ~ -, not {peer!r}")
     expire = time.time() + lifetime
-    # What isn't a number fails this, too.
+    # NaN fails this, too.
     if not 0 <= expire < MAX_TIME:
-        raise ValueError(f"no token can hold for {lifetime} s")
+        raise ValueError(
+            f"lifetime must be a number of seconds that ends before the year 10000, not {lifetime}"
+        )
     rights = sorted(set(rights))
     if not set(rights) <= ALL_RIGHTS:
-        raise ValueError(f"rights are some of {', '.join(sorted(ALL_RIGHTS))}")
+        raise ValueError(f"rights must be some of {', '.join(sorted(ALL_RIGHTS))}, not {rights}")
     claims: dict[str, Any] = {
         "aud": AUDIENCE,
         "exp": int(expire),
@@ -101,7 +106,7 @@ def read_token(secret: str, token: str | None, room: str) -> Grant:
     """Return what a token allows in a room.
 
     Raises:
-        ServerError: It isn't one of ours, has expired, or is for another room.
+        ServerError: The token is invalid, has expired, or is for another room.
     """
     if token is None:
         raise ServerError("auth", "a token is needed")
@@ -111,7 +116,7 @@ def read_token(secret: str, token: str | None, room: str) -> Grant:
             secret,
             [ALGORITHM],
             audience=AUDIENCE,
-            # The subject is checked below, as an id of a peer.
+            # The subject is checked below, as a peer id.
             options={"require": ["exp", "aud", "room", "rights"], "verify_sub": False},
         )
     except jwt.ExpiredSignatureError:
@@ -135,7 +140,7 @@ def _not_valid(what: str) -> ServerError:
 def _read_peer(subject: object) -> str | None:
     if subject is None or (isinstance(subject, str) and is_identifier(subject)):
         return subject
-    raise _not_valid("sub can't be the id of a peer")
+    raise _not_valid("sub must be a peer id")
 
 
 def _read_rights(rights: object) -> frozenset[str]:
@@ -149,7 +154,7 @@ def _read_once(claims: Mapping[str, Any]) -> str | None:
     if once is None or once is False:
         return None
     if once is not True or not isinstance(name, str) or not 0 < len(name) <= MAX_JTI:
-        raise _not_valid("once must be true, with a jti that names the token")
+        raise _not_valid("once must be true, with a jti")
     if not is_unicode(name):
         raise _not_valid("jti must be Unicode")
     return name
@@ -158,7 +163,7 @@ def _read_once(claims: Mapping[str, Any]) -> str | None:
 def _read_time(expire: object) -> float:
     is_number = isinstance(expire, int | float) and not isinstance(expire, bool)
     if not is_number or not 0 <= expire < MAX_TIME:  # type: ignore[operator]
-        raise _not_valid("exp is no time")
+        raise _not_valid("exp must be a Unix time")
     return float(expire)  # type: ignore[arg-type]
 
 

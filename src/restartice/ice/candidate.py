@@ -1,4 +1,4 @@
-"""ICE candidates with the username fragment that says which generation they belong to."""
+"""ICE candidates with the username fragment of their generation."""
 
 import re
 from collections.abc import Mapping
@@ -28,6 +28,13 @@ PORTS = range(1 << 16)
 TYPES = frozenset({"host", "srflx", "prflx", "relay"})
 COMPONENTS = range(1, 257)
 PRIORITIES = range(1 << 32)
+RANGES = {
+    "port": PORTS,
+    "component": COMPONENTS,
+    "priority": PRIORITIES,
+    "relatedPort": PORTS,
+}
+EXAMPLE = "'1 1 udp 2130706431 192.0.2.1 5000 typ host'"
 TOKEN = re.compile(r"\S+")
 DECIMAL = re.compile(r"[0-9]{1,10}")
 NUMBERS = ("component", "port", "priority", "relatedPort")
@@ -51,10 +58,9 @@ OPTIONAL = {
 
 
 class _AnyCandidate(type):
-    """Lets `isinstance(x, RTCIceCandidate)` hold for candidates that aiortc makes.
+    """Makes isinstance() true for aiortc's own candidates.
 
-    Its signalings and its SDP parser do, and programs ask that to tell candidates from other
-    things, which must not depend on where they have imported the name from.
+    So a program can check a candidate with the class of either package.
     """
 
     def __instancecheck__(cls, instance: object) -> bool:
@@ -64,13 +70,13 @@ class _AnyCandidate(type):
 
 @dataclass
 class RTCIceCandidate(AiortcCandidate, metaclass=_AnyCandidate):
-    """aiortc's candidate, and the username fragment of the ICE generation it belongs to.
+    """aiortc's candidate, with the username fragment of its ICE generation.
 
-    To `isinstance()` each candidate of aiortc is one, too; that has no `usernameFragment`.
+    `isinstance()` accepts candidates of aiortc, too; they have no `usernameFragment`.
 
     Attributes:
-        usernameFragment: That of its generation; None for the newest one. The others are
-            aiortc's.
+        usernameFragment: The username fragment of its generation; None for the newest one. The
+            others are aiortc's.
 
     Spec: https://w3c.github.io/webrtc-pc/#rtcicecandidate-interface
     """
@@ -79,7 +85,7 @@ class RTCIceCandidate(AiortcCandidate, metaclass=_AnyCandidate):
 
     @property
     def candidate(self) -> str:
-        """The value of the candidate attribute, empty if this is the end of candidates.
+        """The value of the candidate attribute; empty for the end of candidates.
 
         Spec: https://w3c.github.io/webrtc-pc/#dom-rtcicecandidate-candidate
         """
@@ -91,7 +97,7 @@ class RTCIceCandidate(AiortcCandidate, metaclass=_AnyCandidate):
 
     @property
     def address(self) -> str | None:
-        """The IP address, or the name that stands for it; None if this is the end of candidates.
+        """The IP address or host name; None for the end of candidates.
 
         Spec: https://w3c.github.io/webrtc-pc/#dom-rtcicecandidate-address
         """
@@ -102,12 +108,12 @@ class RTCIceCandidate(AiortcCandidate, metaclass=_AnyCandidate):
         """Read the browser's form, `{candidate, sdpMid, sdpMLineIndex, usernameFragment}`.
 
         Returns:
-            The candidate, or one whose `candidate` is empty, too, which means the end of those of
-            its generation; or None, if that doesn't say of which one.
+            The candidate. If `candidate` is empty, it is the end of candidates of its generation,
+            or None without any field that identifies the generation.
 
         Raises:
-            CandidateSyntaxError: The candidate is malformed, which is the sender's mistake.
-            ValueError: A field is of the wrong type.
+            CandidateSyntaxError: The candidate is malformed, by a mistake of its sender.
+            ValueError: A field has the wrong type.
 
         Spec: https://w3c.github.io/webrtc-pc/#dom-rtcicecandidateinit
         """
@@ -141,7 +147,7 @@ def with_ufrag(candidate: aiortc.RTCIceCandidate, ufrag: str | None) -> RTCIceCa
     """Copy a candidate and add the username fragment, unless it has one already.
 
     Args:
-        candidate: One of aiortc's, or of ours.
+        candidate: A candidate of this package or of aiortc.
         ufrag: The username fragment.
     """
     values = vars(candidate)
@@ -153,7 +159,7 @@ def with_ufrag(candidate: aiortc.RTCIceCandidate, ufrag: str | None) -> RTCIceCa
 def end_of_candidates(
     ufrag: str | None, mid: str | None = None, index: int | None = None
 ) -> RTCIceCandidate:
-    """Make the candidate that stands for the end of a generation's candidates.
+    """Make the candidate that means the end of a generation's candidates.
 
     Args:
         ufrag: The username fragment of the generation, None for the newest.
@@ -164,12 +170,12 @@ def end_of_candidates(
 
 
 def is_end(candidate: aiortc.RTCIceCandidate | None) -> bool:
-    """Return whether this stands for the end of candidates, of all generations or of one."""
+    """Return whether this is the end of candidates, of all generations or of one."""
     return candidate is None or getattr(candidate, "candidate", None) == ""
 
 
 def belongs_nowhere(candidate: aiortc.RTCIceCandidate | Mapping[str, Any] | None) -> bool:
-    """Return whether a candidate doesn't tell its media section. The end of candidates needn't."""
+    """Return whether a candidate, other than the end of candidates, has no media section."""
     if isinstance(candidate, Mapping):
         names = ("sdpMid", "sdpMLineIndex")
         return bool(candidate.get("candidate")) and all(candidate.get(n) is None for n in names)
@@ -181,15 +187,15 @@ def belongs_nowhere(candidate: aiortc.RTCIceCandidate | Mapping[str, Any] | None
 def checked(
     candidate: aiortc.RTCIceCandidate | Mapping[str, Any] | None,
 ) -> aiortc.RTCIceCandidate | None:
-    """Return a candidate of the remote side, read from the browser's form if it has that.
+    """Check a candidate of the remote side, and return it as an object.
 
-    Programs split the browser's text and pass the parts on as they are, so that numbers may be
-    strings of digits.
+    Numbers may be strings of digits, because programs split the browser's text and pass the parts
+    on as they are.
 
     Raises:
-        TypeError: It is none.
-        ValueError: It doesn't tell its media section, or a field is of the wrong type.
-        CandidateSyntaxError: It is malformed.
+        TypeError: The argument isn't a candidate.
+        ValueError: The candidate has no media section, or a field has the wrong type.
+        CandidateSyntaxError: The candidate is malformed.
     """
     if not isinstance(candidate, AiortcCandidate | Mapping | None):
         raise TypeError(f"expected an RTCIceCandidate, a mapping or None, got {candidate!r}")
@@ -214,7 +220,7 @@ def is_unicode(text: str) -> bool:
 
 
 def _with_numbers(candidate: aiortc.RTCIceCandidate) -> aiortc.RTCIceCandidate:
-    """Return a candidate whose numbers are numbers, which is the same one if they are."""
+    """Return the candidate with its numbers as int; the same object if they are."""
     texts = {name: getattr(candidate, name, None) for name in NUMBERS}
     numbers: dict[str, Any] = {
         name: int(text)
@@ -232,28 +238,25 @@ def _check_fields(candidate: aiortc.RTCIceCandidate) -> None:
         return
     for name, kind in REQUIRED.items():
         if _typed(fields, name, kind) is None:
-            raise ValueError(f"a candidate must have {name}")
-    # A space or the end of a line would make something else of it in a description.
+            raise ValueError(f"a candidate must have {name}, got none")
+    # A space or a line break would change the meaning of a description.
     for name, text in fields.items():
         if not isinstance(text, str) or name == "sdpMid":
             continue
         if not (TOKEN.fullmatch(text) and is_unicode(text)):
-            raise CandidateSyntaxError(f"invalid {name} of a candidate: {text!r}")
+            raise CandidateSyntaxError(
+                f"{name} of a candidate must be a word without white space, not {text!r}"
+            )
     _check_ranges(candidate)
 
 
 def _check_ranges(candidate: aiortc.RTCIceCandidate) -> None:
     # asyncio closes a socket that is asked to send to an invalid port.
-    related = candidate.relatedPort
-    if (
-        candidate.port not in PORTS
-        or candidate.component not in COMPONENTS
-        or candidate.priority not in PRIORITIES
-        or (related is not None and related not in PORTS)
-    ):
-        raise CandidateSyntaxError(
-            f"port, component or priority out of range in candidate of {candidate.ip!r}"
-        )
+    for name, allowed in RANGES.items():
+        number = getattr(candidate, name)
+        if number is not None and number not in allowed:
+            limits = f"from {allowed[0]} to {allowed[-1]}"
+            raise CandidateSyntaxError(f"{name} of a candidate must be {limits}, not {number}")
 
 
 def _typed(init: Mapping[str, Any], name: str, kind: type) -> Any:
@@ -273,28 +276,28 @@ def _parse_candidate(text: str) -> RTCIceCandidate:
 def read_candidate(value: str) -> AiortcCandidate:
     """Read the value of a candidate attribute. (RFC 8839 section 5.1).
 
-    Departure: the foundation may be missing, which it is with some cameras.
+    Departure: the foundation may be missing, because some cameras omit it.
 
     Raises:
-        CandidateSyntaxError: It is malformed.
+        CandidateSyntaxError: The candidate is malformed.
     """
     fields = value.split()
     if value[:1].isspace():
-        # What has the same type and transport is taken to have the same base.
+        # Candidates of the same type and transport are taken to have the same base.
         fields.insert(0, "".join(filter(str.isalnum, "".join(fields[1:2] + fields[6:7]))) or "0")
     try:
         candidate = candidate_from_sdp(" ".join(_with_readable_extensions(fields)))
     except (AssertionError, ValueError, IndexError):
-        raise CandidateSyntaxError(f"malformed candidate {value!r}") from None
+        raise CandidateSyntaxError(f"expected a candidate like {EXAMPLE}, got {value!r}") from None
     if fields[6].lower() != "typ":
-        raise CandidateSyntaxError(f"malformed candidate {value!r}: expected 'typ'")
+        raise CandidateSyntaxError(f"expected a candidate like {EXAMPLE}, got {value!r}")
     candidate.type = candidate.type.lower()
     _check_ranges(candidate)
     return candidate
 
 
 def _with_readable_extensions(fields: list[str]) -> list[str]:
-    """Leave out a related port that isn't one, which nothing needs."""
+    """Leave out an invalid related port, which isn't needed."""
     for place in range(8, len(fields) - 1, 2):
         if fields[place] == "rport" and not DECIMAL.fullmatch(fields[place + 1]):
             return [*fields[:place], *fields[place + 2 :]]

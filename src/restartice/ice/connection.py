@@ -1,94 +1,74 @@
-"""One ICE generation's connection: aioice's, which reports instead of ending things."""
+"""The connection of one ICE generation: aioice's, but lost paths are reported, not closed."""
 
 import asyncio
-import itertools
-import weakref
-from collections.abc import Callable
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
-import aioice
-import aioice.ice
+import aiortc
 from aioice import stun
 
 from ..seam import (
     CandidatePair,
     address_of,
     keep_latest,
-    new_ice_connection,
     nomination_of,
-    on_top_of,
-    repeat_requests,
 )
-from ..settings import IceSettings
 from .checks.schedule import CheckSchedule
+from .checks.time import keep_repeating
 from .checks.triggered import TriggeredChecks
 from .consent import PathWatch
 from .counters import CheckCounter
 from .credentials import IceCredentials
 from .gathering.connection import GatheringConnection
+from .gathering.context import ConnectionContext
 from .incoming.guarded_socket import UNREADABLE, Address
 from .incoming.new_ports import NewPorts
 from .incoming.peer_reflexive import PeerReflexive
-from .liveness import PathState, Timings
+from .liveness import PathState
 from .local_addresses import LocalAddresses
 from .paths.keeper import PathKeeper
 from .paths.kept import Reason
 from .paths.networks import can_send
+from .paths.preference import Reputation
 
-__all__ = ["IceConnection", "Observer", "consent_timings", "make_ice_connection"]
+__all__ = ["IceConnection"]
 
 COMPONENT: Final = 1
-# How many of the pairs that haven't answered are insisted on at a time, those first that lead
-# across most likely.
-INSISTED: Final = 25
-
-
-class Observer(Protocol):
-    """Who wants to know what happens to an IceConnection."""
-
-    def pair_nominated(self, connection: "IceConnection") -> None:
-        """A pair was nominated; there may have been another one before."""
-
-    def path_changed(self, connection: "IceConnection", state: PathState) -> None:
-        """The path of the nominated pair is lost, or back, or consent to send has expired."""
-
-    def path_resumed(self, connection: "IceConnection") -> None:
-        """Something has come in on it after that was missed."""
-
-    def role_switched(self, *, controlling: bool) -> None:
-        """A conflict of roles was repaired by taking the other one."""
-
-    def send_twice(self, connection: "IceConnection", pair: CandidatePair | None) -> None:
-        """Send on a second pair, too, or on none any more."""
 
 
 class IceConnection(GatheringConnection):
-    """aioice's connection, which hands over data, and reports its nomination and its path.
+    """aioice's connection, which delivers packets, and reports nominations and the path's state.
 
-    It ends only by close(): neither a lost socket nor lost consent closes it.
+    Only close() ends it: neither a lost socket nor expired consent closes it.
     """
 
-    deliver: Callable[[bytes], None]
-
-    def prepare(self) -> None:
-        """Add what a connection of aioice lacks."""
-        super().prepare()
-        self._observer: weakref.ref[Observer] | None = None
+    def prepare(
+        self, context: ConnectionContext | None = None, credentials: IceCredentials | None = None
+    ) -> None:
+        """Add the attributes that aioice's connection lacks, and set its credentials if given."""
+        super().prepare(context)
+        if credentials is not None:
+            self.local_username, self.local_password = credentials.ufrag, credentials.password
+        self.deliver = self.context.deliver
         self.heard = False
         self.given_up = False
-        # Whether the other end is to send nothing here any more. (RFC 7675 section 5.2)
+        # Whether we have revoked the peer's consent to send here. (RFC 7675 section 5.2)
         self.revoked = False
         self.asked = asyncio.Event()
-        self.timings: Callable[[], Timings] = Timings
+        self.answered = asyncio.Event()
+        # Whether the pair that is like the one in use is nominated with its check, and that pair.
+        self.promising = False
+        self.promised: CandidatePair | None = None
         self.watch: PathWatch | None = None
         self.keeper: PathKeeper | None = None
         self.remote_tie_breaker = 0
-        # Why the pair in use is, unless the other end has nominated it.
+        self.reputation = Reputation()
+        # Why the last switch was made, and how long the pair before had been silent.
         self.reason: Reason | None = None
+        self.silence = 0.0
         self._checks: dict[CandidatePair, CheckCounter] = {}
         self._triggered = TriggeredChecks()
         self._dead: set[CandidatePair] = set()
-        self.schedule = CheckSchedule(self)
+        self.schedule = CheckSchedule(self, self.context.pacer)
         self._peer_reflexive = PeerReflexive(self)
 
     @property
@@ -96,31 +76,36 @@ class IceConnection(GatheringConnection):
         """The local username fragment and password."""
         return IceCredentials(self.local_username, self.local_password)
 
-    @credentials.setter
-    def credentials(self, credentials: IceCredentials) -> None:
-        self.local_username, self.local_password = credentials.ufrag, credentials.password
-
-    @property
-    def observer(self) -> Observer | None:
-        """Who is told what happens, if it is still in use, which this doesn't keep it in."""
-        return None if self._observer is None else self._observer()
-
-    @observer.setter
-    def observer(self, observer: Observer) -> None:
-        self._observer = weakref.ref(observer)
-
     @property
     def selected_pair(self) -> CandidatePair | None:
         """The nominated pair, or None."""
         return self.nominated.get(COMPONENT)
 
-    async def connect(self) -> None:
-        """Check the pairs, and repeat what isn't answered at a steady pace.
+    def use_remote(self, parameters: aiortc.RTCIceParameters) -> None:
+        """Set the peer's credentials to check against."""
+        # The controlling side must nominate one working pair (RFC 8445 section 8.1.1). aioice does
+        # so only if the remote side is lite; otherwise it nominates all pairs that it checks, and
+        # the two sides may end up sending on different ones.
+        self.remote_is_lite = True
+        self.remote_username = parameters.usernameFragment
+        self.remote_password = parameters.password
 
-        aioice waits twice as long each time, so that a path which heals in the middle of its checks
-        might be found to work many seconds later.
-        """
-        insisting = asyncio.create_task(self._insist())
+    def share_tie_breaker(self, other: "IceConnection") -> None:
+        """Use the tie-breaker of another connection of the agent."""
+        self.tie_breaker = other.tie_breaker
+
+    def inherit_from(self, other: "IceConnection") -> None:
+        """Take over the role and the reputation of networks from the generation in use."""
+        # With different tie-breakers, one generation could win a role conflict that another one
+        # loses, and both sides might keep the same role. (RFC 8445 section 6.1.1)
+        self.ice_controlling = other.ice_controlling
+        self.share_tie_breaker(other)
+        # A restart doesn't make a network better.
+        self.reputation = other.reputation
+
+    async def connect(self) -> None:
+        """Check the pairs, and repeat unanswered checks, soon at first."""
+        insisting = asyncio.create_task(keep_repeating(self, self.settings.check_repetition))
         try:
             await super().connect()
         finally:
@@ -129,8 +114,8 @@ class IceConnection(GatheringConnection):
             self._abandon_checks()
 
     def _abandon_checks(self) -> None:
-        # aioice has cancelled them, and leaves their pairs in progress for good, which no check of
-        # the other end would have checked any more. (RFC 8445 section 7.3.1.4)
+        # aioice cancels these checks, but leaves their pairs in progress. Then a check of the peer
+        # would never trigger a new one. (RFC 8445 section 7.3.1.4)
         for pair in self.check_list:
             if pair.task is not None:
                 pair.task.cancel()
@@ -138,33 +123,26 @@ class IceConnection(GatheringConnection):
                 self.check_state(pair, CandidatePair.State.FAILED)
 
     def start_checks(self) -> None:
-        """Check the pairs at the pace of the RFC, those first that lead across most likely."""
+        """Check the pairs at the RFC's pace, the most promising ones first."""
         self.schedule.start()
 
     def sort_pairs(self) -> None:
-        """Put the pairs into the order in which they are checked."""
+        """Sort the pairs into the order of their checks."""
         self.schedule.sort()
 
     def pairs_changed(self) -> None:
-        """Have the pairs sorted, once for all that are made now."""
+        """Note new pairs, to be sorted later."""
         self.schedule.pairs_changed()
         if self.keeper is not None:
             self.keeper.pairs_changed()
 
-    async def _insist(self) -> None:
-        while True:
-            interval = self.settings.check_repetition
-            await asyncio.sleep(interval)
-            unanswered = (p for p in self.check_list if p.state is CandidatePair.State.IN_PROGRESS)
-            for pair in itertools.islice(unanswered, INSISTED):
-                repeat_requests(pair, tries=2)
-
     def take(self, datagram: bytes, *, heard: bool) -> None:
-        """Hand traffic over, whichever generation it came in on.
+        """Deliver a packet, of whichever generation.
 
         Args:
-            datagram: What the other end sent.
-            heard: Whether it came from an address that has answered us, and so is a sign of life.
+            datagram: The packet.
+            heard: Whether the peer has answered us from its address, so that it proves that the
+                path works.
         """
         if heard and not self.heard:
             self.heard = True
@@ -174,27 +152,32 @@ class IceConnection(GatheringConnection):
                 self.keeper.packet_came()
         self.deliver(datagram)
 
+    def take_heard(self) -> bool:
+        """Return whether traffic came in since the last call."""
+        heard, self.heard = self.heard, False
+        return heard
+
     def traffic_apart(self) -> None:
-        """Take note that traffic has come in on a pair beside the one in use."""
+        """Note that traffic came in on a spare pair."""
         if self.keeper is not None:
             self.keeper.traffic_came()
 
     def data_received(self, data: bytes, component: int) -> None:  # noqa: ARG002  aioice's interface
-        """Drop what aioice takes for traffic: a STUN message that it could not read."""
+        """Drop a malformed STUN message, which aioice takes for traffic."""
         self.gate.discards.add(UNREADABLE)
 
     def protocol_lost(self, protocol: object) -> None:
-        """Take the pairs of a socket for lost that is gone, and a TURN allocation with it."""
+        """Fail all pairs of a lost socket, and release its TURN allocation."""
         if not self.ended:
             self.drop_socket(protocol)
             self._bury([pair for pair in self.check_list if pair.protocol is protocol])
 
     def refuse_pairs(self, protocol: Any, peer: tuple[str, int]) -> None:
-        """Let pairs fail, because a TURN server refuses to send to their remote address."""
+        """Fail pairs whose remote address the TURN server refuses to send to."""
         self._bury(self._pairs_between(peer, protocol))
 
     def is_dead(self, pair: CandidatePair) -> bool:
-        """Say if nothing will ever get through on a pair again."""
+        """Return whether a pair has failed for good."""
         return pair in self._dead
 
     def _bury(self, pairs: list[CandidatePair]) -> None:
@@ -203,17 +186,31 @@ class IceConnection(GatheringConnection):
             if pair.task is not None:
                 pair.task.cancel()
             self.check_state(pair, CandidatePair.State.FAILED)
+        if self.keeper is not None:
+            self.keeper.pairs_died(pairs)
         if self.watch is not None and self.selected_pair in pairs:
             self.watch.pair_died()
+        if self.selected_pair is None and (observer := self.observer()) is not None:
+            works = (p for p in self.check_list if p.state is CandidatePair.State.SUCCEEDED)
+            observer.pair_valid(self, next(works, None))
 
     def sending_failed(self, protocol: object) -> None:
-        """Leave the pair in use at once if the system can't send on it any more."""
+        """Leave the pair in use at once if the system can no longer send on it."""
         pair = self.selected_pair
         if self.keeper is None or pair is None or pair.protocol is not protocol:
             return
-        # It may have been sent to somewhere else by the same socket.
+        # The packet that failed may have had another destination.
         if not can_send(pair):
             self.keeper.path_gone()
+
+    def address_answered(self, protocol: object, address: Address) -> None:
+        """Report a pair that is valid, which the other side may not be told yet to use."""
+        self.answered.set()
+        now = asyncio.get_running_loop().time()
+        for pair in self._pairs_between(address, protocol):
+            self.checks_of(pair).answered(now)
+            if self.selected_pair is None and (observer := self.observer()) is not None:
+                observer.pair_valid(self, pair)
 
     def check_complete(self, pair: CandidatePair) -> None:
         """Report a nomination at once, not when connect() returns up to 20 ms later."""
@@ -221,59 +218,68 @@ class IceConnection(GatheringConnection):
         super().check_complete(pair)
         if self.selected_pair is before:
             return
+        if before is not None:
+            self._note_switch("peer")
         self.gate.end_holding()
         if self.keeper is not None:
             self.keeper.selected_changed()
-        if self.observer is not None:
-            self.observer.pair_nominated(self)
+        if (observer := self.observer()) is not None:
+            observer.pair_nominated(self)
 
-    # What keeps other paths ready asks for.
+    # Called by the path keeper.
 
     def found_to_work(self, pair: CandidatePair, seconds: float) -> None:
-        """Take note that a pair has answered, and how long that took."""
+        """Note that a pair has answered, and after how many seconds."""
         self.checks_of(pair).took(seconds)
         if pair.state is not CandidatePair.State.IN_PROGRESS:
             pair.state = CandidatePair.State.SUCCEEDED
 
     def use_pair(self, pair: CandidatePair, reason: Reason) -> None:
-        """Send on a pair from now on."""
-        self.reason = reason
+        """Switch to a pair."""
+        self._note_switch(reason)
         pair.nominated = True
         self.nominated[COMPONENT] = pair
         self.heard = False
         if self.keeper is not None:
             self.keeper.selected_changed()
-        if self.observer is not None:
-            self.observer.pair_nominated(self)
+        if (observer := self.observer()) is not None:
+            observer.pair_nominated(self)
+
+    def _note_switch(self, reason: Reason) -> None:
+        self.reason = reason
+        if self.watch is not None:
+            self.watch.note_traffic()
+            self.silence = asyncio.get_running_loop().time() - self.watch.heard_at
 
     def hedge(self, pair: CandidatePair | None) -> None:
-        """Send on a second pair, too, or on none any more."""
-        if self.observer is not None:
-            self.observer.send_twice(self, pair)
+        """Send packets on a second pair, too; None ends that."""
+        if (observer := self.observer()) is not None:
+            observer.send_twice(self, pair)
 
     def repeat_lost(self) -> None:
-        """Send again what seems to have been lost."""
-        self._path_resumed()
+        """Repeat the packets that seem lost."""
+        if (observer := self.observer()) is not None:
+            observer.path_resumed(self)
 
     def path_stays_lost(self) -> None:
-        """Report that the pair in use is lost, and that no other one works."""
-        if self.observer is not None:
-            self.observer.path_changed(self, PathState.LOST)
+        """Report that the pair in use is lost and no spare works."""
+        if (observer := self.observer()) is not None:
+            observer.path_changed(self, PathState.LOST)
 
     def request_received(
         self, message: stun.Message, addr: tuple[str, int], protocol: object, *datagram: bytes
     ) -> None:
-        """Answer it, and take note that the other side has begun, if it was signed."""
+        """Answer a request; if it was signed, note that the peer has begun its checks."""
         if self.revoked:
             return
-        # aioice 0.12 hands the datagram over, too.
+        # aioice 0.12 passes the datagram, too.
         super().request_received(message, addr, protocol, *datagram)  # type: ignore[arg-type]
         keep_latest(self.early_checks)
         if self.early_checks:
             self.asked.set()
 
     def check_incoming(self, message: stun.Message, addr: Address, protocol: Any) -> None:
-        """Answer nothing with a check of our own once the generation is given up."""
+        """Check the pair of a request, too, unless the generation is given up."""
         self.asked.set()
         self._note_request(addr, protocol)
         claims = self._admit_nomination(message, addr, protocol)
@@ -284,13 +290,13 @@ class IceConnection(GatheringConnection):
                 self._triggered.request_came(pair, now)
             super().check_incoming(message, addr, protocol)
         for pair in self._pairs_between(addr, protocol):
-            self.checks_of(pair).requests_received += 1
+            self.checks_of(pair).request_came()
             if self.keeper is not None:
                 nominates = "USE-CANDIDATE" in message.attributes
                 self.keeper.request_came(pair, claims=claims, nominates=nominates)
 
     def _admit_nomination(self, message: stun.Message, addr: Address, protocol: Any) -> bool:
-        """Drop a nomination that must not be followed; return if the other end claims a pair."""
+        """Drop a nomination that isn't accepted; return whether the peer announces a pair."""
         tie_breaker = message.attributes.get("ICE-CONTROLLING", 0)
         self.remote_tie_breaker = max(self.remote_tie_breaker, tie_breaker)
         if self.keeper is None:
@@ -305,26 +311,26 @@ class IceConnection(GatheringConnection):
         return admitted and number is not None and self.ice_controlling and not nominates
 
     def _pairs_between(self, addr: tuple[str, int], protocol: object) -> list[CandidatePair]:
-        """Return the pairs, hardly ever more than one, of a socket and a remote address."""
+        """Return the pairs of a socket and a remote address, usually one."""
         return [p for p in self.check_list if p.protocol is protocol and p.remote_addr == addr]
 
     def _note_request(self, addr: tuple[str, int], protocol: object) -> None:
         pair = self.selected_pair
-        # Browsers go on checking other pairs, which says nothing of this one's path.
+        # Browsers keep checking other pairs, which says nothing about this one.
         if self.watch is None or pair is None or pair.protocol is not protocol:
             return
         host, port = pair.remote_addr
         if addr == (host, port):
             self.watch.request_came()
         elif addr[0] == host and addr not in {known.remote_addr for known in self.check_list}:
-            # The other end's NAT has forgotten its mapping, perhaps, and made another one.
+            # The peer's NAT may have lost its mapping and made another one.
             self.watch.other_end_moved()
 
     def forget_pair(self, pair: CandidatePair) -> None:
-        """Drop a pair that is checked in vain, or not any more."""
+        """Remove a pair from the check list."""
         if pair.task is not None:
             pair.task.cancel()
-        # Which is none that is still to be checked.
+        # A failed pair isn't checked again.
         pair.state = CandidatePair.State.FAILED
         self.check_list.remove(pair)
         self.index_pairs()
@@ -333,7 +339,7 @@ class IceConnection(GatheringConnection):
         self._triggered.forget(pair)
 
     def is_told(self, address: Address) -> bool:
-        """Say if a remote candidate with an address isn't only learned from a check."""
+        """Return whether the peer's signaling has announced an address."""
         told = (c for c in self.all_remote_candidates if c.type != "prflx")
         return any(address_of(candidate) == address for candidate in told)
 
@@ -342,13 +348,21 @@ class IceConnection(GatheringConnection):
         return self._checks.setdefault(pair, CheckCounter())
 
     def build_request(self, pair: CandidatePair, nominate: bool) -> stun.Message:
-        """Make a binding request, which is sent."""
+        """Make and count a binding request."""
         self.checks_of(pair).asked(asyncio.get_running_loop().time())
         return super().build_request(pair, nominate)
 
     def build_question(self, pair: CandidatePair) -> stun.Message:
-        """Make a binding request that isn't one of the pair's checks."""
+        """Make a binding request outside the pair's checks."""
         return super().build_request(pair, nominate=False)
+
+    async def check_start(self, pair: CandidatePair) -> None:
+        """Check a pair, and nominate it with that if it is the one to nominate at once."""
+        if self.promising and self.promised is None and self.schedule.is_in_use(pair):
+            self.promised = pair
+        # aioice looks at this before it waits for anything.
+        self.remote_is_lite = pair is not self.promised
+        await super().check_start(pair)
 
     def check_state(self, pair: CandidatePair, state: CandidatePair.State) -> None:
         """Change the state of a pair."""
@@ -357,16 +371,17 @@ class IceConnection(GatheringConnection):
             self.checks_of(pair).answered(asyncio.get_running_loop().time())
 
     def switch_role(self, ice_controlling: bool) -> None:
-        """Take the other role, on all connections of the transport."""
+        """Change the role, on all connections of the transport."""
         before = self.ice_controlling
         super().switch_role(ice_controlling)
-        if before != ice_controlling and self.observer is not None:
-            self.observer.role_switched(controlling=ice_controlling)
+        observer = self.observer()
+        if before != ice_controlling and observer is not None:
+            observer.role_switched(controlling=ice_controlling)
 
     def give_up(self) -> None:
-        """Select no pair any more; only a restart recovers. Requests are still answered.
+        """Stop sending for good; only a restart recovers.
 
-        Otherwise the remote side would lose its consent to send, though we can still receive.
+        Requests are still answered, so that the peer keeps its consent to send to us.
         """
         self.given_up = True
         self.nominated.clear()
@@ -376,11 +391,13 @@ class IceConnection(GatheringConnection):
 
     async def query_consent(self) -> None:
         """Watch the selected pair, until consent to send on it has expired."""
-        self.watch = PathWatch(self, self.timings, self._path_changed, self._path_resumed)
+        self.watch = PathWatch(
+            self, self.settings, self._path_changed, self.repeat_lost, self._consent_asked
+        )
         asking = NewPorts(self, self.gate.discards, self.watch.other_end_moved)
-        self.gate.new_ports = asking
+        self.gate.ask(asking)
         if self.settings.spares:
-            self.keeper = PathKeeper(self, self.watch, lambda: self.timings().consent_lifetime)
+            self.keeper = PathKeeper(self, self.watch, self.watch.lifetime)
             self.keeper.start()
         addresses = None
         if self.keeper is not None and self.settings.follow_networks:
@@ -393,7 +410,7 @@ class IceConnection(GatheringConnection):
                 self.keeper = None
             if addresses is not None:
                 addresses.stop()
-            self.gate.new_ports = None
+            self.gate.ask(None)
             asking.stop()
 
     def _path_changed(self, state: PathState) -> None:
@@ -401,46 +418,18 @@ class IceConnection(GatheringConnection):
             self.give_up()
         elif state is PathState.LOST and self.keeper is not None and self.keeper.path_lost():
             return
-        if self.observer is not None:
-            self.observer.path_changed(self, state)
+        if (observer := self.observer()) is not None:
+            observer.path_changed(self, state)
 
-    def _path_resumed(self) -> None:
-        if self.observer is not None:
-            self.observer.path_resumed(self)
+    def _consent_asked(self) -> None:
+        if self.keeper is not None:
+            self.keeper.consent_asked()
+
+    def revoke_consent(self) -> None:
+        """Stop answering requests, so that the peer stops sending here."""
+        self.revoked = True
 
     def end_consent(self) -> None:
-        """Stop asking: nothing is sent on this connection any more."""
+        """Stop the requests for consent: nothing more is sent on this connection."""
         if self.consent_task is not None:
             self.consent_task.cancel()
-
-
-def consent_timings(settings: IceSettings) -> Timings:
-    """Return the timings in force now; a program may change aioice's constants at any time."""
-    interval, lifetime = settings.consent_interval, settings.consent_lifetime
-    if interval is None:
-        interval = aioice.ice.CONSENT_INTERVAL
-    if lifetime is None:
-        lifetime = interval * aioice.ice.CONSENT_FAILURES
-    return Timings(
-        consent_interval=interval,
-        consent_lifetime=lifetime,
-        silence=settings.silence_timeout,
-        probe_timeout=settings.probe_timeout,
-        probes=settings.probes,
-        stall=settings.stall_tolerance,
-    )
-
-
-def make_ice_connection(**arguments: Any) -> IceConnection:
-    """Return a new connection, made as aiortc makes it, in ways that programs may have patched.
-
-    It has the credentials of the arguments, unless a program imposes others.
-    """
-    made = new_ice_connection(arguments)
-    credentials = IceCredentials(made.local_username, made.local_password)
-    # Only the object tells what class a program makes it of, and what it has done to it by now.
-    made.__class__ = on_top_of(IceConnection, type(made))  # type: ignore[arg-type]  # a class is hashable
-    assert isinstance(made, IceConnection)
-    made.prepare()
-    made.credentials = credentials
-    return made

@@ -1,30 +1,34 @@
-"""Asking for consent on the selected pair, and telling what becomes of the path."""
+"""Sends requests for consent on the selected pair, and reports the state of its path."""
 
 import asyncio
 import random
 from collections.abc import Callable
 from typing import Protocol
 
+import aioice.ice
 from aioice import stun
 
 from ..seam import CandidatePair, forget_transaction, is_role_conflict, send_request
+from ..settings import IceSettings
 from .counters import CheckCounter
 from .liveness import Liveness, PathState, Timings
 from .paths.requests import PendingRequest
 from .paths.round_trip import RoundTrip
 
-__all__ = ["PathWatch", "Watched"]
+__all__ = ["PathWatch", "Watched", "consent_timings"]
 
 
 class Watched(Protocol):
     """The connection whose selected pair is watched."""
 
-    heard: bool
     remote_password: str | None
 
     @property
     def selected_pair(self) -> CandidatePair | None:
-        """The pair that is watched now."""
+        """The pair being watched."""
+
+    def take_heard(self) -> bool:
+        """Return whether traffic came in since the last call."""
 
     def build_request(self, pair: CandidatePair, nominate: bool) -> stun.Message:
         """Make a binding request."""
@@ -33,37 +37,40 @@ class Watched(Protocol):
         """Return the counter of a pair's checks."""
 
     def is_dead(self, pair: CandidatePair) -> bool:
-        """Say if nothing will ever get through on a pair again."""
+        """Return whether a pair has failed for good."""
 
     def switch_role(self, ice_controlling: bool) -> None:
         """Become controlling or controlled."""
 
 
 class PathWatch:
-    """Sends the requests that Liveness wants, and tells it what comes in.
+    """Sends the requests that Liveness asks for, and reports answers and traffic to it.
 
     Args:
-        connection: Whose selected pair to watch.
-        timings: Returns the timings, which may change at any time.
-        on_change: Called when the path is lost, or is back, or consent has expired.
-        on_resumption: Called when something comes in again after it was missed.
+        connection: The connection whose selected pair to watch.
+        settings: The ICE settings.
+        on_change: Called when the path is lost or back, or consent has expired.
+        on_resumption: Called when packets come in again after a silence.
+        on_question: Called when the other end was asked for consent.
 
     Attributes:
-        heard_at: When it was seen last that something had come in on the pair.
-        answered_at: When a request was answered last.
+        heard_at: When traffic was last seen on the pair.
+        answered_at: When the last request was answered.
     """
 
     def __init__(
         self,
         connection: Watched,
-        timings: Callable[[], Timings],
+        settings: IceSettings,
         on_change: Callable[[PathState], None],
         on_resumption: Callable[[], None],
+        on_question: Callable[[], None],
     ) -> None:
         self._connection = connection
-        self._timings = timings
+        self._settings = settings
         self._on_change = on_change
         self._on_resumption = on_resumption
+        self._on_question = on_question
         self._pair: CandidatePair | None = None
         self._state = PathState.ALIVE
         self._resumptions = 0
@@ -80,13 +87,17 @@ class PathWatch:
 
     @property
     def round_trip(self) -> RoundTrip:
-        """How long an answer takes."""
+        """The measured round trip."""
         return self._liveness.round_trip
 
     @property
     def lost(self) -> bool:
-        """Whether nothing seems to get through on the pair."""
+        """Whether the pair seems lost."""
         return self._state is PathState.LOST
+
+    def lifetime(self) -> float:
+        """Return how long an answer gives consent, in seconds."""
+        return consent_timings(self._settings).consent_lifetime
 
     async def run(self) -> None:
         """Watch until consent has expired."""
@@ -99,41 +110,40 @@ class PathWatch:
                 self._forget(transaction_id)
 
     def packet_came(self) -> None:
-        """Take note of the first packet since the last look."""
+        """Note the first packet since the last look."""
         if self._liveness.attentive:
             asyncio.get_running_loop().call_soon(self._look)
 
     def request_came(self) -> None:
-        """Take note of a valid request of the other end, on the pair that is watched."""
+        """Note a valid request of the peer on the watched pair."""
         self.heard_at = asyncio.get_running_loop().time()
         self._liveness.hear(self.heard_at, traffic=False)
         self._report()
 
     def other_end_moved(self) -> None:
-        """Ask at once if the other end is still where it was, which seems not to be so."""
+        """Probe at once: the peer seems to have moved to another address."""
         self._liveness.doubt(asyncio.get_running_loop().time())
         asyncio.get_running_loop().call_soon(self._look)
 
     def pair_died(self) -> None:
-        """Take note that nothing will get through any more, unless another pair is selected."""
+        """Note that the pair has failed for good."""
         self._look()
 
     def pair_changed(self) -> None:
-        """Take note that another pair is selected."""
+        """Note that another pair is selected."""
         asyncio.get_running_loop().call_soon(self._look)
 
     def note_traffic(self) -> None:
-        """Take note of what has come in since the last look."""
-        if self._connection.heard:
-            self._connection.heard = False
+        """Note the traffic that came in since the last look."""
+        if self._connection.take_heard():
             self.heard_at = asyncio.get_running_loop().time()
             self._liveness.hear(self.heard_at)
 
     def ask_now(self) -> None:
-        """Ask for a sign of life, beside what is asked for consent."""
+        """Probe the peer, in addition to the requests for consent."""
         pair = self._connection.selected_pair
         if pair is not None and pair is self._pair and not self._expired.done():
-            self._ask(pair, asyncio.get_running_loop().time(), self._timings())
+            self._ask(pair, asyncio.get_running_loop().time(), consent_timings(self._settings))
 
     def _look(self) -> None:
         if self._expired.done():
@@ -146,16 +156,17 @@ class PathWatch:
         if pair is not None and self._connection.is_dead(pair):
             self._liveness.lose()
         self.note_traffic()
-        timings = self._timings()
+        timings = consent_timings(self._settings)
         if self._liveness.advance(now, timings) and pair is not None:
             self._ask(pair, now, timings)
+            self._on_question()
         self._report()
         if self._state is PathState.EXPIRED and not self._expired.done():
             self._expired.set_result(None)
         self._set_alarm()
 
     def _set_alarm(self) -> None:
-        # A callback instead of a task that sleeps: this is all that an idle connection does.
+        # A timer, not a sleeping task: it costs less, and an idle connection does nothing else.
         if self._alarm is not None:
             self._alarm.cancel()
             self._alarm = None
@@ -182,7 +193,7 @@ class PathWatch:
             if now - pending.asked_at > timings.consent_lifetime:
                 self._forget(transaction_id)
         request = self._connection.build_request(pair, nominate=False)
-        self._connection.checks_of(pair).consent_requests_sent += 1
+        self._connection.checks_of(pair).asked_for_consent()
         key = password.encode()
         pending = PendingRequest(pair, request, key, now, self._take_response)
         self._pending[request.transaction_id] = pending
@@ -205,6 +216,23 @@ class PathWatch:
     def _forget(self, transaction_id: bytes) -> None:
         pending = self._pending.pop(transaction_id)
         forget_transaction(pending.pair, transaction_id)
+
+
+def consent_timings(settings: IceSettings) -> Timings:
+    """Return the timings in force now; a program may change aioice's constants at any time."""
+    interval, lifetime = settings.consent_interval, settings.consent_lifetime
+    if interval is None:
+        interval = aioice.ice.CONSENT_INTERVAL
+    if lifetime is None:
+        lifetime = interval * aioice.ice.CONSENT_FAILURES
+    return Timings(
+        consent_interval=interval,
+        consent_lifetime=lifetime,
+        silence=settings.silence_timeout,
+        probe_timeout=settings.probe_timeout,
+        probes=settings.probes,
+        stall=settings.stall_tolerance,
+    )
 
 
 def vary(interval: float) -> float:

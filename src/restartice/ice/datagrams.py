@@ -1,4 +1,4 @@
-"""What has come in on any ICE generation of a transport, until it is read."""
+"""Queues the datagrams of all ICE generations of a transport until they are read."""
 
 import asyncio
 from collections import deque
@@ -8,27 +8,27 @@ from .incoming.guard import Discards
 
 __all__ = ["DatagramQueue"]
 
-# How many datagrams may wait. While DTLS runs they are few; before it begins, as before an answer,
-# the other end might send for as long as it likes.
+# How many datagrams may wait. While DTLS runs they are few; before that, such as before an answer,
+# the peer may send any number.
 LIMIT: Final = 1024
-TOO_MANY: Final = "more came in than could be handled"
+TOO_MANY: Final = "the queue of received packets is full"
 
 
 class DatagramQueue:
-    """A queue for one reader, with less in it than asyncio's: each packet passes through here.
+    """A queue for one reader, faster than asyncio's: each packet passes through it.
 
     Attributes:
-        discards: Counts what was dropped, here because too much waited already.
+        discards: Counts dropped datagrams, here those that found the queue full.
     """
 
-    def __init__(self) -> None:
-        self.discards = Discards()
+    def __init__(self, discards: Discards) -> None:
+        self.discards = discards
         self._waiting: deque[bytes] = deque()
         self._reader: asyncio.Future[None] | None = None
         self._closed = False
 
     def put(self, datagram: bytes) -> None:
-        """Add what has come in, or drop it if too much waits already."""
+        """Add a datagram, or drop it if the queue is full."""
         if len(self._waiting) >= LIMIT:
             self.discards.add(TOO_MANY, "the other end")
             return
@@ -37,8 +37,12 @@ class DatagramQueue:
         if reader is not None and not reader.done():
             reader.set_result(None)
 
+    def put_back(self, datagram: bytes) -> None:
+        """Put a datagram back, so that the next get() returns it again."""
+        self._waiting.appendleft(datagram)
+
     def close(self) -> None:
-        """Let get() fail when all that has come in is read."""
+        """Make get() fail once the queue is empty."""
         self._closed = True
         self._wake_reader()
 

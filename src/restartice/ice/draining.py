@@ -1,4 +1,4 @@
-"""Previous generations that nothing is sent on any more, but that may still be sent to."""
+"""Previous generations, which still receive but no longer send."""
 
 import asyncio
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ __all__ = ["Draining"]
 
 
 class Retired:
-    """A generation that drains, and when something was heard on it, as far as is known."""
+    """A draining generation, and when traffic was last seen on it."""
 
     def __init__(self, generation: IceGeneration, now: float, settings: IceSettings) -> None:
         self.enough = asyncio.Event()
@@ -20,16 +20,15 @@ class Retired:
         self._retired_at = self.heard_at = now
         self._end_at = now + max(settings.drain_time, settings.drain_timeout)
         self._revoke_at = now + max(settings.drain_time, settings.drain_timeout / 2)
-        generation.connection.heard = False
+        generation.connection.take_heard()
 
     def look(self, now: float) -> float:
-        """Take note of what was heard; return when to look again, or to end, which is then."""
+        """Note the traffic since the last look; return when to look again."""
         connection, settings = self.generation.connection, self._settings
-        if connection.heard:
-            connection.heard = False
+        if connection.take_heard():
             self.heard_at = now
         if now >= self._revoke_at:
-            connection.revoked = True
+            connection.revoke_consent()
         silent_at = self.heard_at + settings.drain_silence
         due = min(self._end_at, max(silent_at, self._retired_at + settings.drain_time))
         return due if now >= self._revoke_at else min(due, self._revoke_at)
@@ -42,19 +41,18 @@ class Retired:
 
 
 class Draining:
-    """The generations that drain, oldest first.
+    """The draining generations, oldest first.
 
-    "Every candidate of the latest exchange can receive": what the remote side sent on the old pair
-    may still be under way, and it may go on with that a little longer than we do. If it goes on for
-    long, its requests aren't answered any more, which revokes its consent to send there, so that it
-    takes another pair. (RFC 8445 section 12, RFC 7675 section 5.1)
+    Packets sent on the old pair may still be on their way, and the peer may use it a little longer
+    than we do. If it does so for long, we stop answering its requests there. This revokes its
+    consent to send, so it takes another pair. (RFC 8445 section 12, RFC 7675 section 5.1)
     """
 
     def __init__(self, settings: IceSettings) -> None:
         self._settings = settings
         self._limit = settings.drain_limit
         if settings.port_range is not None:
-            # Those in use and to come need ports, too.
+            # Current and future generations need ports, too.
             first, last = settings.port_range
             self._limit = min(self._limit, max(1, (last - first + 1) // 4))
         self._retired: dict[IceGeneration, Retired] = {}
@@ -66,14 +64,14 @@ class Draining:
         return len(self._retired)
 
     def add(self, generation: IceGeneration) -> None:
-        """Let a generation drain. Where there are too many, the one ends that is silent longest."""
+        """Let a generation drain. If there are too many, the one silent for longest ends."""
         now = asyncio.get_running_loop().time()
         self._retired[generation] = Retired(generation, now, self._settings)
         going_on = [r for r in self._retired.values() if not r.enough.is_set()]
         if len(going_on) > self._limit:
             for retired in going_on:
                 retired.look(now)
-            # The oldest one of those that were heard at the same time.
+            # min() returns the oldest of several with the same time.
             min(going_on[:-1], key=lambda retired: retired.heard_at).enough.set()
 
     async def wait(self, generation: IceGeneration) -> None:

@@ -1,103 +1,108 @@
-"""The ICE gatherer, which gathers anew for each generation."""
+"""The ICE gatherer, which gathers candidates for each generation."""
 
-from typing import TYPE_CHECKING
+import logging
+import weakref
+from collections.abc import Callable
 
 import aiortc
 from aiortc import rtcicetransport
 from aiortc.exceptions import OperationError
 
 from ..events import Emitter
-from ..seam import transport_policy
+from ..logs import ObjectLogger, next_number
+from ..seam import IceGathererView, transport_policy
 from ..settings import IceSettings
 from .checks.schedule import CheckPacer
-from .connection import make_ice_connection
 from .credentials import IceCredentials
-from .gathering.forgotten import OpenConnections, weakly
+from .datagrams import DatagramQueue
+from .gathering.context import ConnectionContext, Observer
+from .gathering.forgotten import OpenConnections
 from .gathering.servers import RTCPeerConnectionIceErrorEvent, read_servers
 from .gathering.turn import Releases
 from .generation import IceGeneration
+from .incoming.guard import Discards
+from .making import make_ice_connection
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
+__all__ = ["GathererCore", "RTCIceGatherer"]
 
-__all__ = ["RTCIceGatherer"]
+logger = logging.getLogger(__name__)
 
 
-class RTCIceGatherer(Emitter, rtcicetransport.RTCIceGatherer):
-    """aiortc's gatherer, which gathers anew for each generation.
+class GathererCore(IceGathererView):
+    """The state behind an RTCIceGatherer.
 
-    Spec: https://w3c.github.io/webrtc-pc/#dfn-ice-gatherer
+    Attributes:
+        generation: The generation to describe and to gather for.
+        pacer: The pace of the checks, which all transports of an agent share.
+        context: The settings and collaborators of its connections.
+        datagrams: The packets received on its connections.
+        observer: The transport, which receives the connections' events; None before there is one.
+        tell_news: Reports new candidates, or the end of gathering.
+        server_failed: Reports a server that gave no candidate, or refuses to send.
     """
 
     def __init__(
         self,
-        iceServers: list[aiortc.RTCIceServer] | None = None,
-        iceTransportPolicy: aiortc.RTCIceTransportPolicy = aiortc.RTCIceTransportPolicy.ALL,
-        local_username: str | None = None,
-        local_password: str | None = None,
-        settings: IceSettings | None = None,
+        gatherer: "RTCIceGatherer",
+        servers: list[aiortc.RTCIceServer] | None,
+        policy: aiortc.RTCIceTransportPolicy,
         *,
-        releases: Releases | None = None,
-        open_connections: OpenConnections | None = None,
-        pacer: CheckPacer | None = None,
+        settings: IceSettings,
+        label: str | None,
+        releases: Releases | None,
+        open_connections: OpenConnections | None,
+        pacer: CheckPacer | None,
+        on_news: Callable[[], None],
+        on_server_error: Callable[[RTCPeerConnectionIceErrorEvent], None],
     ) -> None:
-        # The servers are ours to read.
-        super().__init__([], iceTransportPolicy, local_username, local_password)
-        self._ice_servers = self.getDefaultIceServers() if iceServers is None else iceServers
-        self._policy = iceTransportPolicy
-        self._settings = settings or IceSettings()
-        self._releases = releases or Releases()
-        self._open_connections = open_connections or OpenConnections()
-        # That of all transports of an agent.
+        super().__init__(gatherer)
+        self._ice_servers = gatherer.getDefaultIceServers() if servers is None else servers
+        self._policy = policy
+        self.log = log = ObjectLogger(logger, f"RTCIceTransport({label or next_number()})")
+        self.datagrams = DatagramQueue(Discards(log))
         self.pacer = pacer or CheckPacer()
-        self.listeners_internal: list[Callable[[], None]] = []
-        # Called when there are candidates to be made known, or there is an end of them.
-        self.on_news: Callable[[], None] = _ignore
-        self.on_server_error: Callable[[RTCPeerConnectionIceErrorEvent], None] = _ignore
-        given = None
-        if local_username or local_password:
-            fresh = IceCredentials.generate()
-            given = IceCredentials(local_username or fresh.ufrag, local_password or fresh.password)
-        self.generation = self.make_generation(given)
-
-    @property
-    def state(self) -> str:
-        """`"new"`, `"gathering"` or `"completed"`, of the newest generation."""
-        return self.generation.gathering_state
+        self.context = ConnectionContext(
+            settings,
+            log,
+            self.datagrams.put,
+            self.datagrams.discards,
+            releases or Releases(),
+            open_connections or OpenConnections(),
+            self.pacer,
+            weakref.ref(self),
+        )
+        self.observer: Observer | None = None
+        self.state_listeners: list[Callable[[], object]] = []
+        self.tell_news = on_news
+        self.server_failed = on_server_error
+        self.generation: IceGeneration
 
     def make_generation(self, credentials: IceCredentials | None) -> IceGeneration:
-        """Make a generation with sockets of its own, and make it the one to gather for.
+        """Make a generation with its own sockets, and gather for it from now on.
 
         Args:
-            credentials: Its credentials; None for fresh ones, or those that a program imposes on
-                all connections of aioice, which can't do for a restart.
+            credentials: Its credentials; None for new ones, or those that a program has set on all
+                connections of aioice. A restart must pass credentials.
         """
         _, arguments = read_servers(self._ice_servers)
         initial = credentials or IceCredentials.generate()
         connection = make_ice_connection(
+            self.context,
+            credentials,
             ice_controlling=False,
             local_username=initial.ufrag,
             local_password=initial.password,
             transport_policy=transport_policy(self._policy),
             **arguments,
         )
-        if credentials is not None:
-            connection.credentials = credentials
-        connection.settings = self._settings
-        connection.releases = self._releases
-        connection.schedule.pacer = self.pacer
-        connection.siblings = self._open_connections
-        connection.on_gathered = weakly(self._tell_news)
-        connection.on_server_error = weakly(self._tell_server_error)
-        generation = IceGeneration(connection)
-        generation.on_news = self._tell_news
+        generation = IceGeneration(connection, self.tell_news)
         self.use(generation)
         return generation
 
     def use(self, generation: IceGeneration) -> None:
-        """Make a generation the one that this gatherer describes and gathers for."""
+        """Describe a generation and gather for it from now on."""
         self.generation = generation
-        self._connection = generation.connection
+        self.connection = generation.connection
 
     def configure(
         self, servers: list[aiortc.RTCIceServer] | None, policy: aiortc.RTCIceTransportPolicy
@@ -105,11 +110,11 @@ class RTCIceGatherer(Emitter, rtcicetransport.RTCIceGatherer):
         """Use other servers and another policy from the next gathering on.
 
         Args:
-            servers: The STUN and TURN servers; None for aiortc's own.
+            servers: The STUN and TURN servers; None for aiortc's defaults.
             policy: Which candidates may be used.
         """
-        self._ice_servers = self.getDefaultIceServers() if servers is None else servers
-        # Programs may impose a policy on connections, which stays as long as this one does.
+        self._ice_servers = self.viewed.getDefaultIceServers() if servers is None else servers
+        # A program may have set another policy on the connection. Keep it unless ours changes.
         if policy is not self._policy and self.generation.gathering_state == "new":
             self.generation.connection.transport_policy = transport_policy(policy)
         self._policy = policy
@@ -117,7 +122,7 @@ class RTCIceGatherer(Emitter, rtcicetransport.RTCIceGatherer):
     async def begin(self) -> None:
         """Gather host candidates for the newest generation, and ask the servers.
 
-        Whoever calls this has to follow `on_news`, and to finish() when that is all.
+        The caller must handle the reported candidates, and call finish() after the last.
 
         Raises:
             OperationError: No port in the range of the settings is free.
@@ -133,7 +138,7 @@ class RTCIceGatherer(Emitter, rtcicetransport.RTCIceGatherer):
             raise
 
     async def gather(self) -> None:
-        """Gather the candidates of the newest generation, if that wasn't done.
+        """Gather the candidates of the newest generation, unless that was done.
 
         Returns when all servers have answered, or enough of them.
         """
@@ -147,30 +152,85 @@ class RTCIceGatherer(Emitter, rtcicetransport.RTCIceGatherer):
         if generation.gathering_state == "gathering":
             self._set_state(generation, "completed")
 
+    def _set_state(self, generation: IceGeneration, state: str) -> None:
+        generation.enter_gathering(state)
+        if generation is self.generation:
+            self.announce_state()
+
+    def observed_by(self, observer: Observer) -> None:
+        """Report the events of all connections to a transport."""
+        self.observer = observer
+
+    def gathering_ended(self) -> None:
+        """Report that all servers have answered, or are given up."""
+        self.tell_news()
+
+    def announce_state(self) -> None:
+        """Report that the state has changed."""
+        for listener in self.state_listeners:
+            listener()
+        self.viewed.emit("statechange")
+
+
+class RTCIceGatherer(Emitter, rtcicetransport.RTCIceGatherer):
+    """aiortc's gatherer, which gathers candidates for each generation.
+
+    Spec: https://w3c.github.io/webrtc-pc/#dfn-ice-gatherer
+    """
+
+    def __init__(
+        self,
+        iceServers: list[aiortc.RTCIceServer] | None = None,
+        iceTransportPolicy: aiortc.RTCIceTransportPolicy = aiortc.RTCIceTransportPolicy.ALL,
+        local_username: str | None = None,
+        local_password: str | None = None,
+        settings: IceSettings | None = None,
+        *,
+        label: str | None = None,
+        releases: Releases | None = None,
+        open_connections: OpenConnections | None = None,
+        pacer: CheckPacer | None = None,
+        on_news: Callable[[], None] = lambda: None,
+        on_server_error: Callable[[RTCPeerConnectionIceErrorEvent], None] = lambda _: None,
+    ) -> None:
+        # We parse the servers ourselves, not aiortc.
+        super().__init__([], iceTransportPolicy, local_username, local_password)
+        self._core = GathererCore(
+            self,
+            iceServers,
+            iceTransportPolicy,
+            settings=settings or IceSettings(),
+            label=label,
+            releases=releases,
+            open_connections=open_connections,
+            pacer=pacer,
+            on_news=on_news,
+            on_server_error=on_server_error,
+        )
+        given = None
+        if local_username or local_password:
+            fresh = IceCredentials.generate()
+            given = IceCredentials(local_username or fresh.ufrag, local_password or fresh.password)
+        self._core.make_generation(given)
+
+    @property
+    def state(self) -> str:
+        """`"new"`, `"gathering"` or `"completed"`, of the newest generation."""
+        return self._core.generation.gathering_state
+
+    async def gather(self) -> None:
+        """Gather the candidates of the newest generation, unless that was done.
+
+        Returns when all servers have answered, or enough of them.
+
+        Raises:
+            OperationError: No port in the range of the settings is free.
+        """
+        await self._core.gather()
+
     def getLocalCandidates(self) -> list[aiortc.RTCIceCandidate]:
         """Return the candidates of the newest generation, each with its username fragment.
 
         Spec: https://w3c.github.io/webrtc-pc/#dom-rtcicetransport-getlocalcandidates
         """
-        return [*self.generation.local_candidates()]
-
-    def _set_state(self, generation: IceGeneration, state: str) -> None:
-        generation.gathering_state = state
-        if generation is self.generation:
-            self.announce_state()
-
-    def _tell_news(self) -> None:
-        self.on_news()
-
-    def _tell_server_error(self, error: RTCPeerConnectionIceErrorEvent) -> None:
-        self.on_server_error(error)
-
-    def announce_state(self) -> None:
-        """Tell that the state has changed."""
-        for listener in self.listeners_internal:
-            listener()
-        self.emit("statechange")
-
-
-def _ignore(*_: object) -> None:
-    """Tell nobody."""
+        return [*self._core.generation.local_candidates()]

@@ -1,7 +1,7 @@
-"""One ICE generation of a transport: what either side said of it, and its connection."""
+"""One ICE generation of a transport: its connection, and both sides' parameters and candidates."""
 
 import asyncio
-import logging
+import time
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from contextlib import suppress
 from typing import Any, Final
@@ -22,24 +22,25 @@ from .remote import RemoteIce
 
 __all__ = ["IceGeneration"]
 
-# How often the address of a name is asked for. Each time is waited for a second.
+# How often an mDNS name is queried, and the pause in seconds. Each query waits for one second.
 QUERIES: Final = 3
 PAUSE: Final = 0.25
-
-logger = logging.getLogger(__name__)
 
 
 class IceGeneration:
     """Credentials, sockets, candidates and check list of one generation."""
 
-    def __init__(self, connection: IceConnection) -> None:
+    def __init__(
+        self, connection: IceConnection, on_news: Callable[[], None] = lambda: None
+    ) -> None:
         self.connection = connection
+        self.begun_at = time.monotonic()
         self.phase = Phase.NEW
         self.gathering_state = "new"
-        self.on_news: Callable[[], None] = _ignore
+        self._on_news = on_news
         self.remote: RemoteIce | None = None
         self.check_task: asyncio.Task[None] | None = None
-        # Candidates that were found, but not yet made known, which waits for the description.
+        # The candidates to announce once the local description is set.
         self.found: list[RTCIceCandidate] = []
         self._known: list[RTCIceCandidate] = []
         self._gather_task: asyncio.Task[None] | None = None
@@ -50,43 +51,57 @@ class IceGeneration:
         """The local username fragment and password."""
         return self.connection.credentials
 
+    @property
+    def name(self) -> str:
+        """The local username fragment, by which the log and candidates tell generations apart."""
+        return self.credentials.ufrag
+
     def local_candidates(self) -> list[RTCIceCandidate]:
-        """Return the candidates that have been made known so far."""
+        """Return the candidates announced so far."""
         return list(self._known)
 
     @property
     def finished(self) -> bool:
-        """Whether all candidates have been found and made known, but not the end of them."""
+        """Whether all candidates have been announced, but not yet the end of candidates."""
         gathering = self.gathering_state == "gathering"
         return gathering and self.connection.gathered and not self.found
 
     def next_found(self) -> RTCIceCandidate:
-        """Make the next candidate known, and return it."""
+        """Take the next candidate to announce."""
         candidate = self.found.pop(0)
         self._known.append(candidate)
         return candidate
 
+    def enter(self, phase: Phase) -> None:
+        """Enter a phase."""
+        self.phase = phase
+
+    def enter_gathering(self, state: str) -> None:
+        """Enter a gathering state."""
+        self.gathering_state = state
+
+    def begin_checks(self, checks: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Run the checks as a task, until this generation is closed."""
+        self.phase = Phase.CHECKING
+        self.check_task = asyncio.ensure_future(checks)
+        return self.check_task
+
     def use_remote(self, remote: RemoteIce) -> None:
-        """Check against a generation of the remote side."""
+        """Set the remote generation to check against."""
         self.remote = remote
-        # Let the controlling side nominate one pair that works (RFC 8445 section 8.1.1), as aioice
-        # does only where the remote side is lite. Otherwise it nominates all pairs that it checks,
-        # and the two sides may end up sending on different ones.
-        self.connection.remote_is_lite = True
-        self.connection.remote_username = remote.parameters.usernameFragment
-        self.connection.remote_password = remote.parameters.password
+        self.connection.use_remote(remote.parameters)
 
     async def begin_gathering(self, servers: Sequence[StunServer | TurnServer]) -> None:
         """Gather host candidates, once, and ask the servers.
 
-        A caller that is cancelled doesn't cancel that.
+        Cancelling the caller doesn't cancel the gathering.
 
         Raises:
             OperationError: No port in the range of the settings is free.
         """
         if self._gather_task is None:
-            self.connection.on_candidate = weakly(self._candidate_found)
-            self._gather_task = asyncio.ensure_future(self.connection.begin_gathering(servers))
+            gathering = self.connection.begin_gathering(servers, weakly(self._candidate_found))
+            self._gather_task = asyncio.ensure_future(gathering)
         try:
             await asyncio.shield(self._gather_task)
         except OperationError:
@@ -94,18 +109,18 @@ class IceGeneration:
             raise
 
     async def gather_enough(self) -> None:
-        """Return when the servers have answered or are given up, with all candidates known."""
+        """Return when the servers have answered or are given up; all candidates are announced."""
         await self.connection.gather_enough()
         while self.found:
             self.next_found()
 
     async def add_remote_candidates(self, candidates: Iterable[aiortc.RTCIceCandidate]) -> None:
-        """Check candidates of the remote side."""
+        """Check remote candidates."""
         for candidate in candidates:
             if not candidate.ip.endswith(".local"):
                 await self.connection.add_remote_candidate(candidate_to_aioice(candidate))
-            # The name is resolved by multicast DNS, which must not hold anything up. Those of TCP
-            # candidates, which aioice has no use for, would only be asked for in vain.
+            # The name is resolved by multicast DNS in the background, unless it is that of a TCP
+            # candidate, which aioice can't use.
             elif candidate.protocol.lower() == "udp":
                 self._in_background(self._resolve(candidate))
 
@@ -118,7 +133,7 @@ class IceGeneration:
         await self.connection.close()
 
     def abort(self) -> None:
-        """Close the sockets and end all tasks at once, without waiting for that."""
+        """Close the sockets and cancel all tasks, without waiting."""
         for task in self._running_tasks():
             task.cancel()
         self.connection.abort()
@@ -130,28 +145,24 @@ class IceGeneration:
     def _candidate_found(self, candidate: aioice.Candidate) -> None:
         ufrag = self.credentials.ufrag
         self.found.append(with_ufrag(candidate_from_aioice(candidate), ufrag))
-        self.on_news()
+        self._on_news()
 
     async def _resolve(self, candidate: aiortc.RTCIceCandidate) -> None:
-        # A responder may keep silent for a second after it has announced the name, which it does
-        # when the candidate is made, and aioice asks once. (RFC 6762 section 5.2 and 6)
+        # aioice queries once. But a responder may stay silent for a second after it has announced
+        # the name, which it does when the candidate is made. (RFC 6762 sections 5.2 and 6)
         for _ in range(QUERIES):
             try:
                 await hear_answers(self.connection, answers_only)
                 await self.connection.add_remote_candidate(candidate_to_aioice(candidate))
             except OSError as error:
-                logger.info("The name %s can't be resolved: %s", candidate.ip, error)
+                self.connection.log.info("the name %s can't be resolved: %s", candidate.ip, error)
                 return
             if candidate.ip in {known.host for known in self.connection.remote_candidates}:
                 return
-            # aioice doesn't ask while it still waits for the same name on behalf of others.
+            # aioice sends no query while another one for the same name is waiting.
             await asyncio.sleep(PAUSE)
 
     def _in_background(self, job: Coroutine[Any, Any, None]) -> None:
         task = asyncio.ensure_future(job)
         self._resolving.add(task)
         task.add_done_callback(self._resolving.discard)
-
-
-def _ignore() -> None:
-    """Tell nobody."""

@@ -1,4 +1,4 @@
-"""ICE generations: which one sends, what state they make up, which ones go, whose a candidate is.
+"""Rules for ICE generations: which one sends, their state, which to drop, which owns a candidate.
 
 A restart makes a next generation. The previous one carries the traffic until the next has a
 nominated pair (make before break): "data MUST continue to be sent using the previous pair until a
@@ -11,7 +11,7 @@ from typing import Final
 
 __all__ = ["Phase", "find_generation", "superfluous", "transport_state"]
 
-# How many generations are kept beside the one that carries the traffic.
+# How many generations are kept besides the one that carries the traffic.
 KEPT: Final = 2
 
 
@@ -21,21 +21,20 @@ class Phase(Enum):
     NEW = auto()
     CHECKING = auto()
     NOMINATED = auto()
-    LOST = auto()  # it was nominated, and its path doesn't work for now
+    LOST = auto()  # a pair was nominated, but its path doesn't work for now
     FAILED = auto()
 
 
 def transport_state(phases: Sequence[Phase], *, checks_ended: bool = True) -> str:
-    """Return an ICE transport's state for the phases of its generations.
+    """Return an ICE transport's state from the phases of its generations.
 
-    The first is the one that carries the traffic, or would, if it had a pair; the others are newer.
-    On a restart `completed` becomes `connected` while the checks run, and `failed` becomes
-    `checking`, as does `disconnected`. A restart that fails leaves the transport `completed` if the
-    previous pair works, and `disconnected` if that may yet heal.
+    In a restart, `completed` becomes `connected` while the checks run; `failed` and `disconnected`
+    become `checking`. A failed restart leaves the transport `completed` if the previous pair works,
+    and `disconnected` if its path is lost but may come back.
 
     Args:
-        phases: Those of the generations.
-        checks_ended: Whether all is known of the first one that its checks will tell.
+        phases: The phases, oldest first. The first generation carries the traffic.
+        checks_ended: Whether the checks of the first generation have ended.
 
     Spec: https://w3c.github.io/webrtc-pc/#rtcicetransportstate-enum
     """
@@ -50,19 +49,20 @@ def transport_state(phases: Sequence[Phase], *, checks_ended: bool = True) -> st
 
 
 def superfluous(count: int) -> range:
-    """Return the places of generations that will never be needed, of that many.
+    """Return the indices of the generations to drop, of `count` generations.
 
-    A restart that is overtaken by others before it has nominated a pair must not pile up sockets.
-    Kept are the first one, which carries the traffic, and the newest.
+    The first one, which carries the traffic, and the newest are kept. Restarts that follow each
+    other before a pair is nominated must not pile up sockets.
     """
     return range(1, max(1, count - KEPT))
 
 
 def find_generation(ufrag: str | None, ufrags: Sequence[str]) -> int | None:
-    """Return the place of the generation that a remote candidate belongs to, or None.
+    """Return the index of the generation that a remote candidate belongs to, or None.
 
-    Without a username fragment it is the newest one's. With an unknown one it is nobody's, as of
-    a generation that is no longer in use. (RFC 8838 section 10, RFC 8840 section 4.4)
+    A candidate without a username fragment belongs to the newest generation. One with an unknown
+    fragment belongs to none, such as after its generation has ended. (RFC 8838 section 10, RFC 8840
+    section 4.4)
     """
     if ufrag is None:
         return len(ufrags) - 1 if ufrags else None

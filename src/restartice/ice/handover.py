@@ -1,96 +1,111 @@
-"""Switching an ICE transport from one generation to the next."""
+"""Moves an ICE transport from one generation to the next."""
 
 import asyncio
-import functools
-import logging
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
-from contextlib import asynccontextmanager, suppress
+import time
+from collections.abc import Callable, Coroutine, Iterable
+from contextlib import suppress
 from typing import Any, Final
 
 import aiortc
 from aioice import ConnectionClosed, stun
-from aiortc import rtcicetransport
 
-from ..events import Emitter
-from ..seam import CandidatePair
-from ..settings import IceSettings
-from .checks.hole_punching import punch_holes
-from .checks.nomination import nominate_when_checked
+from ..seam import CandidatePair, IceTransportView
+from .candidate import is_end
+from .checks.precedence import connect_first, connect_second
 from .checks.time import finish_checks
-from .connection import IceConnection, consent_timings
+from .connection import IceConnection
 from .counters import Traffic, TrafficCounter
 from .credentials import IceCredentials
-from .datagrams import DatagramQueue
 from .draining import Draining
-from .gatherer import RTCIceGatherer
-from .gathering.forgotten import weakly_asked
+from .gatherer import GathererCore
 from .generation import IceGeneration
-from .generations import Phase, superfluous, transport_state
+from .generations import Phase, find_generation, superfluous, transport_state
 from .incoming.guard import Discards
 from .liveness import PathState
+from .paths.networks import ends_of
+from .paths.switched import PathSwitched
 from .quota import give_way
 from .remote import RemoteCandidates, RemoteIce
 
-__all__ = ["GenerationSwitch"]
+__all__ = ["IceTransportCore"]
 
-# How many seconds the side that answers a restart lets the other one go first.
-PRECEDENCE: Final = 0.5
 PHASES: Final = {
     PathState.ALIVE: Phase.NOMINATED,
     PathState.LOST: Phase.LOST,
     PathState.EXPIRED: Phase.FAILED,
 }
 
-logger = logging.getLogger(__name__)
+# How long a restart waits for the answer of a pair like the one in use when another one has
+# answered, in seconds.
+SHORTEST_PATIENCE, LONGEST_PATIENCE = 0.05, 0.5
+
+PATH_NEWS: Final = {
+    PathState.ALIVE: "path is back",
+    PathState.LOST: "path lost: the peer doesn't answer",
+    PathState.EXPIRED: "consent to send has expired",
+}
 
 
-class GenerationSwitch(Emitter, rtcicetransport.RTCIceTransport):
-    """aiortc's ICE transport on generations, of which a next one takes over when it has a pair.
+class IceTransportCore(IceTransportView):
+    """The state behind an RTCIceTransport: its generations, one of which carries the traffic.
 
-    It is what RTCIceTransport is inside: what negotiation calls, and what connections report to.
+    Attributes:
+        log: The log of the transport.
+        gatherer: The core of its gatherer.
+        state: The state of the transport.
+        generations: The active generation, which carries the traffic, and newer ones.
+        carrier: The active generation, the first of these.
+        selected_pair: The pair in use, or None.
+        valid_pair: Before a pair is nominated, the first valid pair, which is sent on, or None.
+        remote: The peer's parameters and candidates for the generation in use.
+        pending_remote: The same for the generation being negotiated, or None.
+        early: The remote candidates that came before any description.
+        usable: Set when there is the first pair to send on.
     """
 
-    # Of the pair that was in use last, our address and the other end's.
+    # The local and the remote address of the last pair in use.
     _last_addresses: tuple[str, str] | None = None
-    # What is sent on, too, while the pair in use is in doubt.
+    # Whether remote candidates with username fragments have come.
+    _trickled = False
+    # The second pair that packets are sent on while the pair in use is in doubt.
     _second: CandidatePair | None = None
 
     def __init__(
-        self, gatherer: aiortc.RTCIceGatherer, settings: IceSettings | None = None
+        self,
+        transport: aiortc.RTCIceTransport,
+        gatherer: GathererCore,
+        on_state: Callable[[], None],
+        on_resumed: Callable[..., None],
     ) -> None:
-        if not isinstance(gatherer, RTCIceGatherer):
-            raise TypeError("restartice.RTCIceTransport needs a restartice.RTCIceGatherer")
-        super().__init__(gatherer)
+        super().__init__(transport)
+        self.log = gatherer.context.log
         self.gatherer = gatherer
-        self.parking = False
+        self._settings = settings = gatherer.context.settings
+        self._on_state = on_state
+        self._on_resumed = on_resumed
+        self._parking = False
         self.usable = asyncio.Event()
-        self.listeners_internal: list[Callable[[], None]] = []
-        self.resumed: Callable[[bool], None] = lambda _lossy: None
-        self._settings = settings or IceSettings()
-        self._transport_state = "new"
-        self._generations = [gatherer.generation]
-        self._carrier = gatherer.generation
-        self._draining = Draining(self._settings)
+        self.switch_listeners: list[Callable[[PathSwitched], None]] = []
+        self.state = "new"
+        self.generations = [gatherer.generation]
+        self.carrier = gatherer.generation
+        self._draining = Draining(settings)
         self._background: set[asyncio.Task[None]] = set()
         self._closing: dict[asyncio.Task[None], IceGeneration] = {}
         self._stopped = False
-        self._selected: CandidatePair | None = None
+        self.selected_pair: CandidatePair | None = None
+        self.valid_pair: CandidatePair | None = None
         self.selected_pair_changes = 0
         self.restarts = 0
         self.traffic = TrafficCounter(Traffic)
         self._pending: IceGeneration | None = None
         self.remote: RemoteIce | None = None
         self.pending_remote: RemoteIce | None = None
-        self._early = RemoteCandidates()
-        self._trickled = False
-        self._datagrams = DatagramQueue()
-        self._adopt(gatherer.generation)
-        gatherer.listeners_internal.append(self._gathering_state_changed)
-        # aiortc sets these as attributes of the instance, which is why methods won't do.
-        self._recv = self._datagrams.get
-        self._send = self._send_datagram
+        self.early = RemoteCandidates(self.log)
+        gatherer.observed_by(self)
+        gatherer.state_listeners.append(lambda: transport.emit("gatheringstatechange"))
 
-    # What negotiation calls.
+    # Called by negotiation.
 
     @property
     def credentials(self) -> IceCredentials:
@@ -99,52 +114,75 @@ class GenerationSwitch(Emitter, rtcicetransport.RTCIceTransport):
 
     @property
     def discards(self) -> Discards:
-        """The count of what came in and was dropped, on all generations."""
-        return self._datagrams.discards
+        """The count of dropped datagrams, of all generations."""
+        return self.gatherer.datagrams.discards
+
+    @property
+    def spare_addresses(self) -> frozenset[str]:
+        """The local addresses of spares that have answered lately."""
+        keeper = self.carrier.connection.keeper
+        return frozenset() if keeper is None else keeper.spare_addresses
+
+    @property
+    def prefers(self) -> bool:
+        """Whether `IceSettings.prefer` ranks networks."""
+        return self._settings.prefer is not None
 
     @property
     def sendable(self) -> bool:
         """Whether there is a pair to send on."""
-        return self._selected is not None
+        return self.sending_pair is not None
+
+    @property
+    def sending_pair(self) -> CandidatePair | None:
+        """The pair in use, or before one is nominated the first valid pair, or None."""
+        return self.selected_pair or self.valid_pair
 
     @property
     def path_lost(self) -> bool:
-        """Whether what is sent seems not to arrive."""
-        return self._carrier.phase is not Phase.NOMINATED
+        """Whether the path in use is lost, or there is none."""
+        return self.carrier.phase is not Phase.NOMINATED and self.valid_pair is None
+
+    @property
+    def round_trip_time(self) -> float | None:
+        """The round trip time of the last check on the pair in use, in seconds, or None."""
+        pair = self.sending_pair
+        return None if pair is None else self.carrier.connection.checks_of(pair).round_trip_time
 
     @property
     def restarting(self) -> bool:
-        """Whether a generation waits for the remote side's answer to a restart."""
+        """Whether a restart waits for the peer's answer."""
         return self._pending is not None
 
     def begin_generation(self, credentials: IceCredentials) -> None:
-        """Begin a restart: what is gathered from now on belongs to a next generation.
+        """Begin a restart: make a next generation, and gather for it from now on.
 
-        The one in use goes on carrying the traffic. A restart that was begun and not answered is
-        forgotten.
+        The current generation carries the traffic until the next one takes over. An unanswered
+        restart is discarded.
         """
         self.discard_generation()
         generation = self.gatherer.make_generation(credentials)
-        self._take_part(generation.connection)
-        self._adopt(generation)
-        self._generations.append(generation)
+        generation.connection.inherit_from(self.carrier.connection)
+        self.generations.append(generation)
         self._pending = generation
+        self.log.debug("generation %s begun", credentials.ufrag)
 
     def discard_generation(self) -> None:
-        """Forget a restart that wasn't answered."""
+        """Discard a restart that wasn't answered."""
         if (generation := self._pending) is not None:
             self._pending = None
-            self._generations.remove(generation)
-            self.gatherer.use(self._generations[-1])
+            self.log.debug("generation %s given up before it had an answer", generation.name)
+            self.generations.remove(generation)
+            self.gatherer.use(self.generations[-1])
             self._close_soon(generation)
             self.gatherer.announce_state()
-            self.gatherer.on_news()
+            self.gatherer.tell_news()
 
     async def receive_remote(self, remote: RemoteIce) -> None:
-        """Take what a remote description says, to be acted on by commit().
+        """Take the parameters and candidates of a remote description.
 
-        With the credentials in use it only adds candidates; with others the remote side asks for,
-        or agrees to, a restart, whose candidates wait for our next generation.
+        With the credentials in use, only candidates are added. Other credentials request a restart,
+        or answer ours; they and their candidates wait for commit().
         """
         if self.remote is None or remote.credentials != self.remote.credentials:
             self.pending_remote = remote
@@ -153,13 +191,13 @@ class GenerationSwitch(Emitter, rtcicetransport.RTCIceTransport):
         await self._add_remote_candidates(self.remote, remote.candidates)
 
     def commit(self) -> bool:
-        """Conclude what offer and answer agreed on.
+        """Apply the outcome of an offer and its answer.
 
-        Both sides must have changed their credentials for a restart. Where only one has, the pair
+        A restart takes new credentials of both sides. If only one side has changed them, the pair
         in use stays in use. (RFC 9429 section 5.10, RFC 8839 section 4.4.3)
 
         Returns:
-            Whether both sides agreed.
+            Whether both sides agreed on whether to restart.
         """
         remote, self.pending_remote = self.pending_remote, None
         if self.remote is not None and (remote is not None) != self.restarting:
@@ -170,91 +208,129 @@ class GenerationSwitch(Emitter, rtcicetransport.RTCIceTransport):
         return True
 
     async def start_checks(self, *, first: bool = True) -> None:
-        """Check the pairs of the newest generation, unless that was begun already.
+        """Check the pairs of the newest generation. A second call has no effect.
 
         Args:
-            first: Whether not to wait until the other side has begun, which a restart does that the
-                other side has asked for.
+            first: Whether to start at once. The answerer of a restart passes False, to let the
+                checks of the offerer come first.
         """
-        generation, remote = self._generations[-1], self.remote
+        generation, remote = self.generations[-1], self.remote
         if generation.remote is not None or remote is None:
             return
         generation.use_remote(remote)
-        generation.connection.schedule.in_use = self._last_addresses
-        early, self._early = self._early, RemoteCandidates()
+        generation.connection.schedule.prefer(self._last_addresses)
+        early, self.early = self.early, RemoteCandidates(self.log)
         remote.candidates.take(early)
         await generation.add_remote_candidates(remote.candidates)
-        generation.phase = Phase.CHECKING
-        generation.check_task = asyncio.ensure_future(self._check(generation, first=first))
-        generation.check_task.add_done_callback(lambda _: self._update_state())
+        checking = generation.begin_checks(self._check(generation, first=first))
+        checking.add_done_callback(lambda _: self._update_state())
         self._in_background(self._watch(generation.connection))
         self._drop_superfluous()
         self._update_state()
 
-    def _gathering_state_changed(self) -> None:
-        self.emit("gatheringstatechange")
+    async def add_remote_candidate(self, candidate: aiortc.RTCIceCandidate | None) -> None:
+        """Add a remote candidate, or the end of candidates.
 
-    # What the connections of the generations call.
+        Raises:
+            LookupError: No generation has the candidate's username fragment.
+        """
+        told = [] if candidate is None or is_end(candidate) else [candidate]
+        remotes = [remote for remote in (self.remote, self.pending_remote) if remote is not None]
+        if not remotes:
+            self.early.take(told)
+            return
+        ufrag = getattr(candidate, "usernameFragment", None)
+        self._trickled = self._trickled or ufrag is not None
+        known = [remote.credentials.ufrag for remote in remotes]
+        place = find_generation(ufrag, known)
+        if place is None:
+            raise LookupError(f"expected a username fragment of {known}, got {ufrag!r}")
+        await self._add_remote_candidates(remotes[place], told)
+
+    def park_stops(self, *, parking: bool) -> None:
+        """Make stop() do nothing, or work again."""
+        self._parking = parking
+
+    async def stop(self) -> None:
+        """Close all sockets, unless stops are parked."""
+        if self._parking or self._stopped:
+            return
+        self._end_sending()
+        generations = [*self.generations, *self._draining]
+        closings = (generation.close() for generation in generations)
+        try:
+            await asyncio.gather(*closings, *self._closing)
+        finally:
+            self.abort()
+
+    def abort(self) -> None:
+        """Close all sockets, without waiting."""
+        self._stopped = True
+        self._end_sending()
+        for generation in [*self.generations, *self._draining, *self._closing.values()]:
+            generation.abort()
+        self.gatherer.datagrams.close()
+
+    # Called by the connections of the generations.
+
+    def pair_valid(self, connection: IceConnection, pair: CandidatePair | None) -> None:
+        """Send on the first pair that works, until it fails. (RFC 8445 section 12.1)."""
+        carrier, before = self.carrier, self.sending_pair
+        begins = carrier.connection is connection and carrier.phase is Phase.CHECKING
+        if begins and (before is None or connection.is_dead(before)):
+            self.valid_pair = pair
+            self.traffic.select(pair)
+            if pair is not None:
+                self.usable.set()
 
     def pair_nominated(self, connection: IceConnection) -> None:
-        """Send on the newly nominated pair from now on, unless it is an old generation's."""
-        for place, generation in enumerate(self._generations):
+        """Switch to the nominated pair, unless its generation is an old one."""
+        for place, generation in enumerate(self.generations):
             if generation.connection is connection and generation.phase is not Phase.FAILED:
-                generation.phase = Phase.NOMINATED
+                generation.enter(Phase.NOMINATED)
                 self._carry(place)
         self._update_state()
 
     def path_changed(self, connection: IceConnection, state: PathState) -> None:
-        """Send nothing more on a pair whose other end hasn't answered for too long."""
-        for generation in self._generations:
+        """Update the state; stop sending when consent has expired."""
+        for generation in self.generations:
             if generation.connection is connection:
-                generation.phase = PHASES[state]
-        if self._carrier.connection is connection and state is PathState.EXPIRED:
-            self._select(None)
+                generation.enter(PHASES[state])
+        if self.carrier.connection is connection:
+            self.log.info(PATH_NEWS[state])
+            if state is PathState.EXPIRED:
+                self._select(None)
         self._update_state()
 
     def path_resumed(self, connection: IceConnection) -> None:
-        """Let what rides on the transport go on at once."""
-        if self._carrier.connection is connection:
-            self.resumed(True)
+        """Let DTLS and SCTP repeat lost packets at once."""
+        if self.carrier.connection is connection:
+            self._on_resumed(self.viewed, lossy=True)
 
     def role_switched(self, *, controlling: bool) -> None:
-        """Take the role on all generations: it is the agent's, and so is the tie-breaker."""
-        for generation in [*self._generations, *self._draining]:
-            generation.connection.tie_breaker = self._carrier.connection.tie_breaker
+        """Set the role and the tie-breaker, which belong to the agent, on all generations."""
+        for generation in [*self.generations, *self._draining]:
+            generation.connection.share_tie_breaker(self.carrier.connection)
             if generation.connection.ice_controlling != controlling:
                 generation.connection.switch_role(controlling)
 
     def send_twice(self, connection: IceConnection, pair: CandidatePair | None) -> None:
-        """Send on a second pair, too, while the one in use is in doubt; None ends that."""
-        if self._carrier.connection is connection:
+        """Send packets on a second pair, too, while the one in use is in doubt; None ends that."""
+        if self.carrier.connection is connection:
             self._second = pair
 
-    def _take_part(self, connection: IceConnection) -> None:
-        # Were the tie-breakers different, one generation could win a conflict of roles which
-        # another one loses, after which both sides might have the same role for good.
-        # (RFC 8445 section 6.1.1)
-        connection.ice_controlling = self._carrier.connection.ice_controlling
-        connection.tie_breaker = self._carrier.connection.tie_breaker
-
-    def _adopt(self, generation: IceGeneration) -> None:
-        generation.connection.timings = functools.partial(consent_timings, self._settings)
-        generation.connection.observer = self
-        generation.connection.deliver = self._datagrams.put
-        generation.connection.gate.discards = self.discards
-        generation.connection.make_room = weakly_asked(self._make_room, generation)
-
-    async def _make_room(self, generation: IceGeneration, server: tuple[str, int]) -> bool:
-        if generation not in self._generations:
+    async def make_room(self, connection: IceConnection, server: tuple[str, int]) -> bool:
+        """Release an older generation's allocation at a TURN server for a newer generation."""
+        connections = [generation.connection for generation in self.generations]
+        if connection not in connections:
             return False
-        older = self._generations[: self._generations.index(generation)]
+        older = connections[: connections.index(connection)]
         draining = [old.connection for old in self._draining]
-        # What is given back already, as by a restart that was taken back, may do.
-        releases = generation.connection.releases
-        if releases.recent:
-            await releases.wait()
+        # A release in progress, such as after a rollback, may be enough.
+        if connection.releases.recent:
+            await connection.releases.wait()
             return True
-        return await give_way(draining, [old.connection for old in older], server)
+        return await give_way(draining, older, server)
 
     async def _check(self, generation: IceGeneration, *, first: bool) -> None:
         checks = self._connect(generation, first=first)
@@ -263,7 +339,8 @@ class GenerationSwitch(Emitter, rtcicetransport.RTCIceTransport):
             await finish_checks(checks, self._settings.check_timeout, lambda: schedule.unsent)
         except (ConnectionError, TimeoutError):
             if generation.phase is Phase.CHECKING:
-                generation.phase = Phase.FAILED
+                generation.enter(Phase.FAILED)
+                self._forget_valid(generation)
                 generation.connection.give_up()
                 self._update_state()
         else:
@@ -272,28 +349,26 @@ class GenerationSwitch(Emitter, rtcicetransport.RTCIceTransport):
 
     async def _connect(self, generation: IceGeneration, *, first: bool) -> None:
         connection, remote = generation.connection, generation.remote
-        if first or remote is None or remote.parameters.iceLite:
+        restarting = generation is not self.carrier
+        if remote is None or remote.parameters.iceLite:
             await connection.connect()
             return
-        await self._give_precedence(generation)
-        async with meanwhile(nominate_when_checked(connection)):
-            await connection.connect()
+        patience = self._patience if restarting and not self.path_lost else None
+        if first or (restarting and remote.takes_early_checks):
+            await connect_first(connection, patience)
+        else:
+            await connect_second(connection, wait=restarting, patience=patience)
 
-    async def _give_precedence(self, generation: IceGeneration) -> None:
-        # A check that arrives before our candidates are known makes a peer-reflexive one of lower
-        # priority than the one in use, which libwebrtc then prefers for good: it doesn't check
-        # the new pair, and as it controls, as whoever offers a restart does there, never nominates
-        # it. werift answers such a check, and then sends none of its own. The other side's first
-        # check tells that it knows our candidates.
-        if generation is self._carrier:
-            return
-        async with meanwhile(punch_holes(generation.connection)):
-            with suppress(TimeoutError):
-                async with asyncio.timeout(PRECEDENCE):
-                    await generation.connection.asked.wait()
+    @property
+    def _patience(self) -> float:
+        """How many seconds an answer on the pair in use may take."""
+        round_trip = self.round_trip_time
+        if round_trip is None:
+            return LONGEST_PATIENCE
+        return max(SHORTEST_PATIENCE, min(2 * round_trip, LONGEST_PATIENCE))
 
     async def _watch(self, connection: IceConnection) -> None:
-        # Nothing here closes a connection in use, but a program may, which then is a lost path.
+        # Only the program closes a connection in use. That counts as a lost path.
         if isinstance(await connection.get_event(), ConnectionClosed):
             self.path_changed(connection, PathState.EXPIRED)
 
@@ -301,39 +376,65 @@ class GenerationSwitch(Emitter, rtcicetransport.RTCIceTransport):
         self, remote: RemoteIce, candidates: Iterable[aiortc.RTCIceCandidate]
     ) -> None:
         taken = remote.candidates.take(candidates)
-        for generation in self._generations:
+        for generation in self.generations:
             if generation.remote is remote:
                 await generation.add_remote_candidates(taken)
 
     def _carry(self, place: int) -> None:
         lossy = self.path_lost
-        older, self._generations = self._generations[:place], self._generations[place:]
-        self._carrier = self._generations[0]
+        older, self.generations = self.generations[:place], self.generations[place:]
+        self.carrier = self.generations[0]
         self.restarts += len(older)
-        self._connection = self._carrier.connection
-        self._select(self._connection.selected_pair)
+        if older:
+            seconds = time.monotonic() - self.carrier.begun_at
+            self.log.info("restart took over after %.3f s: %s", seconds, self.carrier.name)
+        self.connection = self.carrier.connection
+        before = self.selected_pair
+        self._select(self.carrier.connection.selected_pair)
+        if not older:
+            self._tell_switch(before)
         for generation in older:
             self._retire(generation)
-        pairs = {pair for g in self._generations for pair in g.connection.check_list}
+        pairs = {pair for g in self.generations for pair in g.connection.check_list}
         self.traffic.forget_others(pairs)
         self.usable.set()
-        self.resumed(lossy)
+        self._on_resumed(self.viewed, lossy=lossy)
 
     def _select(self, pair: CandidatePair | None) -> None:
-        if pair is not self._selected:
-            self._selected = pair
+        self.valid_pair = None
+        if pair is not self.selected_pair:
+            self.selected_pair = pair
             self._second = None
             if pair is not None:
                 self._last_addresses = pair.local_candidate.host, pair.remote_addr[0]
+                local = pair.local_candidate
+                self.log.debug(
+                    "pair in use: %s:%d -> %s:%d", local.host, local.port, *pair.remote_addr
+                )
             self.selected_pair_changes += pair is not None
             self.traffic.select(pair)
-            self.emit("selectedcandidatepairchange")
+            self.viewed.emit("selectedcandidatepairchange")
+
+    def _forget_valid(self, generation: IceGeneration) -> None:
+        if generation is self.carrier and self.valid_pair is not None:
+            self.valid_pair = None
+            self.traffic.select(self.selected_pair)
+
+    def _tell_switch(self, before: CandidatePair | None) -> None:
+        pair, connection = self.selected_pair, self.carrier.connection
+        if before is None or pair is None or pair is before:
+            return
+        reason = connection.reason or "peer"
+        event = PathSwitched(reason, ends_of(before), ends_of(pair), connection.silence)
+        for listener in list(self.switch_listeners):
+            listener(event)
 
     def _drop_superfluous(self) -> None:
-        for place in reversed(superfluous(len(self._generations))):
-            self._close_soon(self._generations.pop(place))
+        for place in reversed(superfluous(len(self.generations))):
+            self._close_soon(self.generations.pop(place))
 
     def _retire(self, generation: IceGeneration) -> None:
+        self.log.debug("generation %s retired", generation.name)
         generation.connection.end_consent()
         self._draining.add(generation)
         self._in_background(self._drain(generation))
@@ -343,7 +444,7 @@ class GenerationSwitch(Emitter, rtcicetransport.RTCIceTransport):
         self._close_soon(generation)
 
     def _close_soon(self, generation: IceGeneration) -> None:
-        # stop() waits for this instead of ending it, or else sockets would be left open.
+        # stop() waits for this task instead of cancelling it, so that no socket stays open.
         task = asyncio.ensure_future(generation.close())
         self._closing[task] = generation
         task.add_done_callback(self._closing.pop)
@@ -355,37 +456,38 @@ class GenerationSwitch(Emitter, rtcicetransport.RTCIceTransport):
 
     def _end_sending(self) -> None:
         self._enter_state("closed")
-        self._selected = None
+        self.selected_pair = self.valid_pair = None
         for task in self._background:
             task.cancel()
 
     def _update_state(self) -> None:
         if self.state != "closed":
-            checks = self._carrier.check_task
+            checks = self.carrier.check_task
             ended = not self._trickled or checks is None or checks.done()
-            phases = [generation.phase for generation in self._generations]
+            phases = [generation.phase for generation in self.generations]
             self._enter_state(transport_state(phases, checks_ended=ended))
 
     def _enter_state(self, state: str) -> None:
-        if state == self._transport_state:
+        if state == self.state:
             return
-        logger.debug("RTCIceTransport(%s) - %s -> %s", self.role, self._transport_state, state)
-        self._transport_state = state
-        for listener in self.listeners_internal:
-            listener()
-        self.emit("statechange")
+        self.log.debug("%s -> %s", self.state, state)
+        self.state = state
+        self._on_state()
+        self.viewed.emit("statechange")
         if state == "closed":
-            self.gatherer.remove_all_listeners()
-            self.remove_all_listeners()
+            self.gatherer.viewed.remove_all_listeners()
+            self.viewed.remove_all_listeners()
 
-    # What sends and receives replaces aiortc's, which raises ConnectionError when a path is lost,
-    # whereupon DTLS and all above it would end. A lost path is what a restart recovers from.
+    async def send_datagram(self, data: bytes) -> None:
+        """Send a packet on the pair in use; without a pair, drop it.
 
-    async def _send_datagram(self, data: bytes) -> None:
-        pair = self._selected
+        aiortc raises ConnectionError when a path is lost, which would end DTLS and everything above
+        it. Here a restart recovers from a lost path.
+        """
+        pair = self.selected_pair or self.valid_pair
         if pair is None:
             return
-        try:  # noqa: SIM105  as each packet passes through here
+        try:  # noqa: SIM105  faster, and each packet passes through here
             await pair.protocol.send_data(data, pair.remote_addr)
         except (stun.TransactionError, ConnectionError):
             pass  # a TURN server may refuse
@@ -393,18 +495,6 @@ class GenerationSwitch(Emitter, rtcicetransport.RTCIceTransport):
             await self._send_again(data, self._second)
 
     async def _send_again(self, data: bytes, pair: CandidatePair) -> None:
-        # What arrives twice is dropped by DTLS and SRTP. (RFC 6347 section 4.1.2.6, RFC 3711
-        # section 3.3.2)
+        # DTLS and SRTP drop duplicates. (RFC 6347 section 4.1.2.6, RFC 3711 section 3.3.2)
         with suppress(stun.TransactionError, ConnectionError):
             await pair.protocol.send_data(data, pair.remote_addr)
-
-
-@asynccontextmanager
-async def meanwhile(job: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
-    """Run a job during a with statement, at whose end it is cancelled."""
-    task = asyncio.ensure_future(job)
-    try:
-        yield
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)

@@ -1,11 +1,11 @@
-"""Is the other end of the selected pair still there? Consent to send, and liveness on top of it.
+"""Decides whether the selected pair's path works, and whether the peer consents to our sending.
 
-Consent is what RFC 7675 asks for: a request every 5 seconds or so, and the end of all sending when
-none was answered for 30. That is too slow to notice a lost path, so there is more: where traffic
-came in and then stops, or a request for consent isn't answered, probes are sent, and a few of them
-without an answer mean that the path is lost, for now. An answer says that it is back.
+RFC 7675 requires a request for consent about every 5 seconds, and the end of all sending after 30
+seconds without an answer. That is too slow to notice a lost path. So if traffic came in and then
+stops, or a request for consent isn't answered, probes are sent. A few unanswered probes mean that
+the path is lost for now. An answer means that it is back.
 
-Nothing here knows of clocks or sockets: the time is an argument.
+This module uses neither clocks nor sockets: the time is an argument.
 """
 
 import math
@@ -18,14 +18,14 @@ from .paths.round_trip import RoundTrip
 
 __all__ = ["Liveness", "PathState", "RoundTrip", "Timings"]
 
-# The parts of Timings.silence: how often we look whether traffic came in, and how long its absence
-# is suspicious if it came at the last two looks before.
+# Fractions of Timings.silence: how often to look for traffic, and how long steady traffic must have
+# stopped before a probe is sent.
 LOOK: Final = 0.25
 STEADY_SILENCE: Final = 0.5
 
 
 class PathState(Enum):
-    """What is known of the path."""
+    """The state of the path."""
 
     ALIVE = auto()
     LOST = auto()
@@ -37,71 +37,75 @@ class Timings:
     """Times in seconds.
 
     Attributes:
-        consent_interval: From one request for consent to the next, on average.
+        consent_interval: The average pause between two requests for consent.
         consent_lifetime: How long an answer gives consent.
-        silence: How long traffic must have stopped before a probe is sent. Where it was steady,
-            which is some in each quarter of that time, half of it is enough.
+        silence: How long traffic must have stopped before a probe is sent. Half of it is enough if
+            the traffic was steady: some in each quarter of this time.
         probe_timeout: How long an answer may take, on a path with a short round trip.
-        probes: How many probes without an answer mean that the path is lost, if nothing else came
-            in either. While something comes in it takes three times as many, unless the other end
-            seems to have moved, and one more where there was no steady traffic.
-        stall: How late a timer may be before we know that it was our own program that stood still.
+        probes: How many unanswered probes mean that the path is lost. Three times as many are
+            needed while packets come in, unless the peer seems to have moved; and one more if the
+            traffic wasn't steady.
+        stall: How late a timer may be before we conclude that our own program stood still.
     """
 
-    consent_interval: float = 5.0
-    consent_lifetime: float = 30.0
-    silence: float = 1.0
-    probe_timeout: float = 0.5
-    probes: int = 2
-    stall: float = 0.25
+    consent_interval: float
+    consent_lifetime: float
+    silence: float
+    probe_timeout: float
+    probes: int
+    stall: float
 
 
 class Liveness:
-    """What came in, what was asked and answered, and what follows from that.
+    """Derives the path's state from traffic, requests and answers.
 
-    The caller says what happens by hear(), doubt() and answer(), calls advance() at `wake_at` or
-    earlier, sends a request when that says so, and then looks at `state`.
+    The caller reports events by hear(), doubt() and answer(). It calls advance() at `wake_at` or
+    earlier, sends a request if that returns True, and then reads `state`.
 
     Args:
-        now: The time at which the pair was nominated, which was an answer.
-        randomize: Makes an interval a little shorter or longer, so that many don't keep step.
+        now: The time of the nomination, which counts as an answer.
+        randomize: Makes an interval a little shorter or longer, so that many connections don't send
+            in step.
     """
 
     def __init__(self, now: float, randomize: Callable[[float], float]) -> None:
         self.state = PathState.ALIVE
         self.round_trip = RoundTrip()
         self.wake_at = now
-        # How often something has come in after it was missed.
+        # How often packets came in again after a silence.
         self.resumptions = 0
         self._randomize = randomize
         self._granted_at = now
         self._heard_at = now
-        # Whether traffic has come in, whose end would be suspicious, whether that is news, when it
-        # came last, and if it is steady.
+        # Whether traffic has come in, so that a pause needs a probe.
         self._busy = False
+        # Whether traffic has come in since the last look.
         self._more = False
+        # When a look last found traffic.
         self._traffic_at = -math.inf
+        # Whether each of the last looks found traffic.
         self._steady = False
         # The first request at once: it measures the round trip.
         self._consent_due = now
-        # Since when requests go without an answer, the latest that counts, and how many timed out.
+        # When the series of unanswered requests began, when the last one that counts was sent, and
+        # how many timed out.
         self._series_began: float | None = None
         self._asked_at = now
         self._misses = 0
         # Whether the path was lost because nothing came in at all.
         self._silent = False
-        # Whether the path is gone for certain, which nothing that comes in disproves.
+        # Whether the path has failed for good.
         self._gone = False
-        # Since when the other end seems to have moved, if it does.
+        # When the peer seemed to have moved, or None.
         self._doubted_at: float | None = None
 
     @property
     def attentive(self) -> bool:
-        """Whether the next thing that comes in is news, after which advance() is due at once."""
+        """Whether advance() is due as soon as a packet comes in."""
         return self._silent or not self._busy
 
     def hear(self, now: float, *, traffic: bool = True) -> None:
-        """Note that something came in: traffic, or a valid request of the other end."""
+        """Note that traffic came in, or a valid request of the peer."""
         self._heard_at = now
         self._busy = self._busy or traffic
         self._more = self._more or traffic
@@ -109,25 +113,25 @@ class Liveness:
             self._silent = False
             self.state = PathState.ALIVE
             self.resumptions += 1
-            # Does the other direction work, too? Ask at once.
+            # Send a request at once, to see whether the other direction works, too.
             self._misses = 0
             self._consent_due = now
 
     def doubt(self, now: float) -> None:
-        """Note that the other end seems to have moved; what comes in proves nothing then."""
+        """Note that the peer seems to have moved. Incoming packets don't prove the path then."""
         self._doubted_at = now
         self._consent_due = now
         self._misses = max(0, self._misses)
 
     def lose(self) -> None:
-        """Note that the path is gone for good, as is a socket that is closed."""
+        """Note that the path has failed for good, such as with a closed socket."""
         self._gone = True
         self._silent = False
         if self.state is PathState.ALIVE:
             self.state = PathState.LOST
 
     def answer(self, now: float, asked_at: float) -> None:
-        """Note a valid answer to a request that was sent then."""
+        """Note a valid answer to a request sent at `asked_at`."""
         self.round_trip.measure(now - asked_at)
         self._granted_at = self._heard_at = now
         if self._series_began is not None and self._misses > 0:
@@ -140,10 +144,10 @@ class Liveness:
             self.state = PathState.ALIVE
 
     def advance(self, now: float, timings: Timings) -> bool:
-        """Let the time be now; return whether a request is to be sent."""
+        """Advance to the given time; return whether to send a request."""
         self._forgive_stall(now, timings)
         self._note_traffic(now, timings)
-        # "Consent expires": nothing may be sent, and nothing but a restart helps.
+        # Consent has expired: nothing may be sent, and only a restart helps.
         if now >= self._granted_at + timings.consent_lifetime:
             self.state = PathState.EXPIRED
             self._silent = False
@@ -167,12 +171,11 @@ class Liveness:
         silence = timings.silence * (STEADY_SILENCE if self._steady else 1.0)
         if self._busy and now >= self._heard_at + silence:
             self._busy = False
-            # That traffic ends which came now and then is no reason for suspicion, so that the
-            # first question doesn't count.
+            # Sporadic traffic may well pause, so the first unanswered probe doesn't count.
             self._begin_series(now, misses=0 if self._steady else -1)
             return True
         if now >= self._consent_due:
-            # Only after this one has timed out it is a matter of probes.
+            # The request for consent itself doesn't count; probes follow when it has timed out.
             self._begin_series(now, misses=-1 if self._doubted_at is None else 0)
             return True
         return False
@@ -181,7 +184,7 @@ class Liveness:
         if not self._more:
             return
         self._more = False
-        # Looks are a little late. Where one sees nothing, the next comes as late again.
+        # Looks come a little late. After a look without traffic, the next is late again.
         gap = (now - self._traffic_at) / (LOOK * timings.silence)
         if gap > 0.5:
             self._steady = gap < 1.6
@@ -192,17 +195,22 @@ class Liveness:
         self._misses = misses
 
     def _judge(self, timings: Timings) -> None:
-        # Where a path is bad in one direction only, something comes in and no answers do. That
-        # may be by chance, so it takes more of it.
+        # If the path fails in one direction only, packets come in, but no answers. That may be
+        # chance, so it takes more probes.
         assert self._series_began is not None
-        heard = self._heard_at > self._series_began
+        since = self._series_began
+        if self.round_trip.smoothed is None:
+            # Nothing was ever answered. Packets that were under way together with the first request
+            # don't show that later ones come in.
+            since += self.round_trip.timeout(timings.probe_timeout)
+        heard = self._heard_at > since
         doubted = self._doubted_at is not None
         if self._misses >= timings.probes * (3 if heard and not doubted else 1):
             self.state = PathState.LOST
             self._silent = not heard and not doubted and not self._gone
 
     def _forgive_stall(self, now: float, timings: Timings) -> None:
-        # While this program stood still it read nothing, and can blame nobody for silence.
+        # While this program stood still it read nothing, so the silence proves nothing.
         late = now - self.wake_at
         if late <= timings.stall:
             return

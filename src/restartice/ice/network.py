@@ -1,4 +1,4 @@
-"""Telling when the addresses of this host change, or its links go up or down."""
+"""Reports when the addresses of this host change, or its links go up or down."""
 
 import asyncio
 import math
@@ -7,7 +7,6 @@ import sys
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from types import TracebackType
 from typing import ClassVar, Final, Self
 from weakref import WeakKeyDictionary
 
@@ -24,7 +23,7 @@ __all__ = ["NetworkChange", "NetworkMonitor", "SharedMonitor"]
 Follower = Callable[["NetworkChange"], None]
 
 POLL_INTERVAL: Final = 2.0
-# What wakes us up: links, addresses and routes. (rtnetlink(7))
+# The groups of links, addresses and routes. (rtnetlink(7))
 NETLINK_GROUPS: Final = 0x1 | 0x10 | 0x40 | 0x100 | 0x400
 SIOCGIFFLAGS: Final = 0x8913
 IFF_UP_AND_RUNNING: Final = 0x1 | 0x40
@@ -37,9 +36,9 @@ class NetworkChange:
     """A change of the host's usable addresses.
 
     Attributes:
-        addresses: Those that are usable now.
-        added: Those that weren't before.
-        removed: Those that aren't any more.
+        addresses: The addresses that are usable now.
+        added: The addresses that have become usable.
+        removed: The addresses that aren't usable any more.
     """
 
     addresses: frozenset[str]
@@ -48,11 +47,11 @@ class NetworkChange:
 
 
 class NetworkMonitor(Emitter):
-    """Tells when the addresses that ICE can use change.
+    """Reports changes of the addresses that ICE can use. It doesn't restart ICE.
 
     An address is usable while the host has it, its link is up and running, and a socket can be
-    bound to it. Loopback doesn't count. On Linux a change is told at once, elsewhere the addresses
-    are looked at every 2 seconds. Restarting ICE is left to the program.
+    bound to it. Loopback addresses don't count. On Linux a change is reported at once; on other
+    systems the addresses are polled every 2 seconds.
 
         async with NetworkMonitor() as monitor:
             monitor.on("change", lambda change: print(change.added, change.removed))
@@ -61,8 +60,7 @@ class NetworkMonitor(Emitter):
     Events: `change`, with a NetworkChange.
 
     Args:
-        poll_interval: Look at the addresses every so many seconds, instead of the way described
-            above.
+        poll_interval: Poll the addresses at this interval, in seconds; None for the default above.
 
     Raises:
         ValueError: poll_interval isn't a positive finite number.
@@ -70,7 +68,7 @@ class NetworkMonitor(Emitter):
 
     def __init__(self, *, poll_interval: float | None = None) -> None:
         if poll_interval is not None and not (math.isfinite(poll_interval) and poll_interval > 0):
-            raise ValueError(f"poll_interval must be a positive number, not {poll_interval!r}")
+            raise ValueError(f"poll_interval must be a positive number, got {poll_interval!r}")
         super().__init__()
         self._poll_interval = poll_interval
         self._addresses: frozenset[str] = frozenset()
@@ -86,16 +84,11 @@ class NetworkMonitor(Emitter):
         self.start()
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self.close()
 
     def start(self) -> None:
-        """Begin to watch. Without effect if that was done."""
+        """Begin to watch. A second call has no effect."""
         if self._netlink is not None or self._polling is not None:
             return
         loop = asyncio.get_running_loop()
@@ -103,20 +96,20 @@ class NetworkMonitor(Emitter):
             try:
                 loop.add_reader(netlink, self._wake_up)
                 self._netlink = netlink
-            except NotImplementedError:  # by Windows' event loop, which has no netlink anyway
+            except NotImplementedError:  # raised by some event loops
                 netlink.close()
-        # Only now, so that no change is missed in between.
+        # After the reader is added, so that no change is missed.
         self._addresses = usable_addresses()
         if self._netlink is None:
             self._polling = asyncio.create_task(self._poll(self._poll_interval or POLL_INTERVAL))
 
     async def close(self) -> None:
-        """Watch no more. May be called twice."""
+        """Stop watching. It may be called twice."""
         if (polling := self._end()) is not None:
             await asyncio.wait([polling])
 
     def _end(self) -> asyncio.Task[None] | None:
-        """Watch no more; return what has yet to end."""
+        """Stop watching; return the polling task, which is being cancelled, or None."""
         netlink, self._netlink = self._netlink, None
         polling, self._polling = self._polling, None
         if netlink is not None:
@@ -127,7 +120,7 @@ class NetworkMonitor(Emitter):
         return polling
 
     def _wake_up(self) -> None:
-        # What the messages say isn't read: the list of addresses is the truth.
+        # The messages aren't parsed; the addresses are listed instead.
         with suppress(OSError):
             while self._netlink is not None:
                 self._netlink.recv(1 << 16)
@@ -146,10 +139,7 @@ class NetworkMonitor(Emitter):
 
 
 class SharedMonitor:
-    """A NetworkMonitor for all connections of an event loop, while there are any.
-
-    Made by follow().
-    """
+    """A NetworkMonitor that all connections of an event loop share; follow() creates it."""
 
     _of_loops: ClassVar[WeakKeyDictionary[asyncio.AbstractEventLoop, "SharedMonitor"]] = (
         WeakKeyDictionary()
@@ -161,8 +151,12 @@ class SharedMonitor:
         self._monitor.on("change", self._tell)
 
     @classmethod
-    def follow(cls, follower: Follower) -> Callable[[], None]:
-        """Have a function called with each change from now on; return what ends that."""
+    def follow(cls, follower: Follower) -> tuple[frozenset[str], Callable[[], None]]:
+        """Call a function at each change from now on.
+
+        Returns:
+            The usable addresses, and a function that ends the calls.
+        """
         loop = asyncio.get_running_loop()
         shared = cls._of_loops.get(loop)
         if shared is None:
@@ -176,7 +170,7 @@ class SharedMonitor:
                 cls._of_loops.pop(loop, None)
                 shared._monitor._end()  # noqa: SLF001
 
-        return leave
+        return shared._monitor.addresses, leave
 
     def _tell(self, change: NetworkChange) -> None:
         for follower in list(self._followers):
@@ -184,13 +178,13 @@ class SharedMonitor:
 
 
 def usable_addresses() -> frozenset[str]:
-    """Return the addresses that ICE would gather, of those that are usable now."""
+    """Return the usable addresses that ICE would gather."""
     idle = addresses_of_idle_links()
     return frozenset(a for a in host_addresses() if a not in idle and is_bindable(a))
 
 
 def is_bindable(address: str) -> bool:
-    """Return whether a socket can be bound to an address, as soon as it is known to be unique."""
+    """Return whether a socket can be bound to an address; not at once on a new IPv6 address."""
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     with socket.socket(family, socket.SOCK_DGRAM) as probe:
         try:
@@ -201,7 +195,7 @@ def is_bindable(address: str) -> bool:
 
 
 def addresses_of_idle_links() -> set[str]:
-    """Return the addresses on links that are down or lack a carrier, as far as can be told."""
+    """Return the addresses on links that are down or lack a carrier; on Linux only."""
     if sys.platform != "linux":
         return set()
     idle: set[str] = set()
@@ -218,14 +212,14 @@ def is_running(interface: str) -> bool:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
         try:
             answer = fcntl.ioctl(any_socket, SIOCGIFFLAGS, request)
-        except OSError:  # it is gone already
+        except OSError:  # the interface is gone
             return False
     flags = int.from_bytes(answer[IFNAMSIZ : IFNAMSIZ + 2], sys.byteorder)
     return flags & IFF_UP_AND_RUNNING == IFF_UP_AND_RUNNING
 
 
 def open_netlink() -> socket.socket | None:
-    """Open a socket that becomes readable when something changes, or return None."""
+    """Open a socket that becomes readable at each change; None if that is impossible here."""
     if sys.platform != "linux":
         return None
     try:

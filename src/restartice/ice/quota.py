@@ -1,13 +1,10 @@
-"""Relayed addresses that are given up because a TURN server grants a user no more of them."""
+"""Releases relayed addresses when a user's quota at a TURN server is used up."""
 
-import logging
 from collections.abc import Sequence
 
 from .connection import IceConnection
 
 __all__ = ["give_way"]
-
-logger = logging.getLogger(__name__)
 
 
 async def give_way(
@@ -15,18 +12,19 @@ async def give_way(
     others: Sequence[IceConnection],
     server: tuple[str, int],
 ) -> bool:
-    """Give an address back that older generations have of a server, so that a next one gets it.
+    """Release an older generation's allocation at a server, so that a newer generation gets one.
 
-    The one that carries the traffic is the last to go. Without it there is a gap until the next one
-    has a pair, but there would be no restart otherwise.
+    The allocation that carries the traffic is released last. Then there is a gap until the next
+    generation has a pair, but otherwise the restart would be impossible.
 
     Args:
-        draining: The connections that send no more.
-        others: Those older than the one that needs an address; the first carries the traffic.
+        draining: The connections that no longer send.
+        others: The connections older than the one that needs an allocation; the first one carries
+            the traffic.
         server: The server.
 
     Returns:
-        Whether there was one.
+        Whether there was an allocation to release.
     """
     found = [(False, c, protocol) for c in draining for protocol in c.relays_of(server)]
     for connection in reversed(others):
@@ -37,7 +35,9 @@ async def give_way(
         return False
     is_used, connection, protocol = min(found, key=lambda entry: entry[0])
     if is_used:
-        logger.warning("The path in use is given up, as %s:%d grants no address beside it", *server)
+        connection.log.warning(
+            "gives up the path in use: %s:%d grants no second allocation for the restart", *server
+        )
     connection.protocol_lost(protocol)
     await connection.releases.wait()
     return True

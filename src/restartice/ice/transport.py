@@ -1,19 +1,20 @@
 """The ICE transport, which outlives its generations."""
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import aiortc
-from aiortc import InvalidStateError, RTCIceParameters
+from aiortc import InvalidStateError, RTCIceParameters, rtcicetransport
 
-from ..seam import CandidatePair, candidate_from_aioice
-from .candidate import RTCIceCandidate, is_end, with_ufrag
-from .generation import IceGeneration
-from .generations import find_generation
-from .handover import GenerationSwitch
+from ..events import Emitter
+from ..seam import candidate_from_aioice
+from .candidate import RTCIceCandidate, with_ufrag
+from .gatherer import RTCIceGatherer
+from .handover import IceTransportCore
 from .remote import RemoteIce
 
-__all__ = ["RTCIceCandidatePair", "RTCIceTransport"]
+__all__ = ["RTCIceCandidatePair", "RTCIceTransport", "core_of"]
 
 
 @dataclass(frozen=True)
@@ -21,8 +22,8 @@ class RTCIceCandidatePair:
     """The two candidates of a pair.
 
     Attributes:
-        local: Where we send from.
-        remote: Where we send to.
+        local: The local candidate.
+        remote: The remote candidate.
 
     Spec: https://w3c.github.io/webrtc-pc/#dom-rtcicecandidatepair
     """
@@ -31,18 +32,33 @@ class RTCIceCandidatePair:
     remote: RTCIceCandidate
 
 
-class RTCIceTransport(GenerationSwitch):
-    """aiortc's ICE transport, which stays the same object over all restarts.
+class RTCIceTransport(Emitter, rtcicetransport.RTCIceTransport):
+    """aiortc's ICE transport. It stays the same object through all restarts.
 
     Events: `statechange`, `gatheringstatechange`, `selectedcandidatepairchange`.
     Spec: https://w3c.github.io/webrtc-pc/#rtcicetransport
     """
 
+    def __init__(
+        self,
+        gatherer: aiortc.RTCIceGatherer,
+        *,
+        on_state: Callable[[], None] = lambda: None,
+        on_resumed: Callable[..., None] = lambda *_, **__: None,
+    ) -> None:
+        if not isinstance(gatherer, RTCIceGatherer):
+            raise TypeError(f"expected a restartice.RTCIceGatherer, got {gatherer!r}")
+        super().__init__(gatherer)
+        self._core = IceTransportCore(self, gatherer._core, on_state, on_resumed)
+        # aiortc sets these as attributes of the instance, which override methods.
+        self._recv = gatherer._core.datagrams.get
+        self._send = self._core.send_datagram
+
     # The specification's interface.
 
     @property
     def component(self) -> str:
-        """`"rtp"`, on which RTCP is multiplexed.
+        """The component, always `"rtp"`, because RTCP is multiplexed.
 
         Spec: https://w3c.github.io/webrtc-pc/#dom-icetransport-component
         """
@@ -50,17 +66,18 @@ class RTCIceTransport(GenerationSwitch):
 
     @property
     def state(self) -> str:
-        """`"new"`, `"checking"`, `"connected"` and so on.
+        """The state of the transport.
 
-        The others are `"completed"`, `"disconnected"`, `"failed"` and `"closed"`.
+        `"new"`, `"checking"`, `"connected"`, `"completed"`, `"disconnected"`, `"failed"` or
+        `"closed"`.
 
-        Departure: `"completed"` doesn't wait for the end of the remote side's candidates, and
-        `"connected"` is passed over unless those trickle with their username fragments, because
-        aiortc's programs wait for the former, and are used to see only that one.
+        Departure: `"completed"` doesn't wait for the end of the remote candidates. `"connected"` is
+        skipped unless remote candidates trickle with username fragments, because programs for
+        aiortc wait for `"completed"`, and expect no other state before it.
 
         Spec: https://w3c.github.io/webrtc-pc/#dom-rtcicetransport-state
         """
-        return self._transport_state
+        return self._core.state
 
     @property
     def gatheringState(self) -> str:
@@ -68,7 +85,7 @@ class RTCIceTransport(GenerationSwitch):
 
         Spec: https://w3c.github.io/webrtc-pc/#dom-rtcicetransport-gatheringstate
         """
-        state = self.gatherer.state
+        state = self.iceGatherer.state
         return "complete" if state == "completed" else state
 
     def getLocalParameters(self) -> RTCIceParameters:
@@ -76,31 +93,32 @@ class RTCIceTransport(GenerationSwitch):
 
         Spec: https://w3c.github.io/webrtc-pc/#dom-rtcicetransport-getlocalparameters
         """
-        return self.gatherer.getLocalParameters()
+        return self.iceGatherer.getLocalParameters()
 
     def getRemoteParameters(self) -> RTCIceParameters | None:
-        """Return those of the remote side, or None before there are any.
+        """Return the username fragment and password of the remote side, or None.
 
         Spec: https://w3c.github.io/webrtc-pc/#dom-rtcicetransport-getremoteparameters
         """
-        return None if self.remote is None else self.remote.parameters
+        remote = self._core.remote
+        return None if remote is None else remote.parameters
 
     def getLocalCandidates(self) -> list[RTCIceCandidate]:
         """Return the candidates gathered for the newest generation.
 
         Spec: https://w3c.github.io/webrtc-pc/#dom-rtcicetransport-getlocalcandidates
         """
-        return self.gatherer.generation.local_candidates()
+        return self._core.gatherer.generation.local_candidates()
 
     def getRemoteCandidates(self) -> list[aiortc.RTCIceCandidate]:
         """Return the remote candidates of the newest generation that has any.
 
         Spec: https://w3c.github.io/webrtc-pc/#dom-rtcicetransport-getremotecandidates
         """
-        generation = self._generations[-1]
-        ufrag = None if self.remote is None else self.remote.credentials.ufrag
+        generation, remote = self._core.generations[-1], self._core.remote
+        ufrag = None if remote is None else remote.credentials.ufrag
         if generation.remote is None:
-            waiting = self._early if self.remote is None else self.remote.candidates
+            waiting = self._core.early if remote is None else remote.candidates
             return [with_ufrag(c, ufrag) for c in waiting]
         return [
             with_ufrag(candidate_from_aioice(candidate), ufrag)
@@ -112,7 +130,7 @@ class RTCIceTransport(GenerationSwitch):
 
         Spec: https://w3c.github.io/webrtc-pc/#dom-rtcicetransport-getselectedcandidatepair
         """
-        pair, carrier = self._selected, self._carrier
+        pair, carrier = self._core.selected_pair, self._core.carrier
         if pair is None:
             return None
         remote = None if carrier.remote is None else carrier.remote.credentials.ufrag
@@ -124,72 +142,41 @@ class RTCIceTransport(GenerationSwitch):
     # aiortc's interface.
 
     async def start(self, remoteParameters: RTCIceParameters) -> None:
-        """Check the pairs, and return when one is nominated or all have failed.
+        """Check the pairs; return when one is nominated or all have failed.
 
-        Only the first call has an effect; an RTCPeerConnection makes it by itself.
+        Only the first call has an effect; an RTCPeerConnection calls it by itself.
 
         Raises:
             InvalidStateError: The transport is closed.
         """
-        if self.state == "closed":
+        core = self._core
+        if core.state == "closed":
             raise InvalidStateError("RTCIceTransport is closed")
-        if self.remote is None:
-            self.pending_remote = RemoteIce(remoteParameters)
-            self.commit()
-            await self.start_checks()
-        if (task := self._generations[-1].check_task) is not None:
+        if core.remote is None:
+            await core.receive_remote(RemoteIce(remoteParameters, core.log))
+            core.commit()
+            await core.start_checks()
+        if (task := core.generations[-1].check_task) is not None:
             await asyncio.wait([task])
 
     async def addRemoteCandidate(self, candidate: aiortc.RTCIceCandidate | None) -> None:
-        """Add a remote candidate, or the end of those of a generation; None for the newest one's.
+        """Add a remote candidate, or the end of candidates.
 
-        Departure: after the end, candidates are still taken, because there are peers that tell the
-        end too early. (RFC 8838 section 14)
+        None means the end of candidates of the newest generation.
+
+        Departure: candidates are still added after the end, because some peers send the end too
+        early. (RFC 8838 section 14)
 
         Raises:
             LookupError: No generation has the candidate's username fragment.
         """
-        remotes = [remote for remote in (self.remote, self.pending_remote) if remote is not None]
-        if not remotes:
-            if candidate is not None and not is_end(candidate):
-                self._early.take([candidate])
-            return
-        ufrag = getattr(candidate, "usernameFragment", None)
-        self._trickled = self._trickled or ufrag is not None
-        place = find_generation(ufrag, [remote.credentials.ufrag for remote in remotes])
-        if place is None:
-            raise LookupError(f"no generation has the username fragment {ufrag!r}")
-        if candidate is not None and not is_end(candidate):
-            await self._add_remote_candidates(remotes[place], [candidate])
+        await self._core.add_remote_candidate(candidate)
 
     async def stop(self) -> None:
-        """Irreversibly stop the transport and close all its sockets."""
-        if self.parking or self._stopped:
-            return
-        self._end_sending()
-        generations = [*self._generations, *self._draining]
-        closings = (generation.close() for generation in generations)
-        try:
-            await asyncio.gather(*closings, *self._closing)
-        finally:
-            self.abort()
+        """Stop the transport for good, and close all its sockets."""
+        await self._core.stop()
 
-    def abort(self) -> None:
-        """Close all sockets at once, without waiting for that."""
-        self._stopped = True
-        self._end_sending()
-        for generation in [*self._generations, *self._draining, *self._closing.values()]:
-            generation.abort()
-        self._datagrams.close()
 
-    # What statistics are made of.
-
-    @property
-    def generations(self) -> list[IceGeneration]:
-        """The generation that carries the traffic, and those that are newer."""
-        return list(self._generations)
-
-    @property
-    def selected_pair(self) -> CandidatePair | None:
-        """The pair that packets are sent on, or None."""
-        return self._selected
+def core_of(transport: object) -> IceTransportCore | None:
+    """Return the core of an ICE transport; None for aiortc's transport or a program's own."""
+    return transport._core if isinstance(transport, RTCIceTransport) else None

@@ -1,4 +1,4 @@
-"""A jitter buffer for video that doesn't wait for what will not come."""
+"""A jitter buffer for video that doesn't wait for lost packets."""
 
 from typing import TYPE_CHECKING, Final
 
@@ -11,36 +11,36 @@ if TYPE_CHECKING:
 __all__ = ["JitterBuffer"]
 
 CLOCK_RATE: Final = 90000
-# aiortc's senders can repeat no more packets than that, so a longer hole stays one.
+# aiortc's senders can repeat no more packets than that, so a longer gap stays.
 REPEATABLE: Final = 128
-# How long after a whole picture was asked for it is asked for again. libwebrtc sends none sooner
-# than 0.3 s after another one, which may have been given up, too, because of a second hole.
+# The time between two requests for a whole picture. libwebrtc sends none sooner than 0.3 s after
+# another one, which may have been dropped, too, because of a second gap.
 AGAIN: Final = CLOCK_RATE // 2
 
 
 class JitterBuffer(AiortcJitterBuffer):
-    """aiortc's jitter buffer, which gives up a frame of which packets stay missing.
+    """aiortc's jitter buffer, which drops a frame whose packets stay missing.
 
-    aiortc's waits until 512 packets have come in behind the hole, which after an outage is ten
-    seconds and more of frozen video. This one gives up when the sender can't repeat what is
-    missing, or didn't in time. It goes on with the newest frame, and asks for a picture that needs
-    no other, twice.
+    aiortc's waits until 512 packets have come in behind the gap, which after an outage is ten
+    seconds and more of frozen video. This one drops the frame when the sender can't repeat the
+    missing packets, or didn't in time. It continues with the newest frame, and requests a whole
+    picture, twice.
 
     Args:
-        capacity: How many packets it holds; a power of two.
-        patience: How long a missing packet is waited for, in seconds of the media's time.
+        capacity: The number of packets that it holds; a power of two.
+        patience: How long it waits for a missing packet, in seconds of the media's clock.
     """
 
     def __init__(self, capacity: int, patience: float) -> None:
         super().__init__(capacity=capacity, is_video=True)
         self._patience = int(patience * CLOCK_RATE)
-        # When what was handed out last, or else came first, was taken, by the sender's clock.
+        # The sender's time of the last frame that was returned, or else of the first packet.
         self._handed_out: int | None = None
-        # When a whole picture was asked for, if that is still to be repeated.
+        # When a whole picture was requested, if that is still to be repeated.
         self._asked: int | None = None
 
     def add(self, packet: "RtpPacket") -> "tuple[bool, JitterFrame | None]":
-        """Add a packet; return whether to ask for a whole picture, and the next frame if any."""
+        """Add a packet; return whether to request a whole picture, and the next frame or None."""
         picture_lost, frame = super().add(packet)
         if frame is not None or self._handed_out is None:
             self._handed_out = packet.timestamp
@@ -62,7 +62,7 @@ class JitterBuffer(AiortcJitterBuffer):
         assert self._handed_out is not None
         if elapsed(self._handed_out, packet.timestamp) < self._patience:
             return False
-        # Where pictures are rare nothing needs to be missing.
+        # If pictures are rare, nothing may be missing.
         first, behind = self._hole(packet.sequence_number)
         if behind is None:
             return False
@@ -71,7 +71,7 @@ class JitterBuffer(AiortcJitterBuffer):
         return length > REPEATABLE or waited >= self._patience
 
     def _hole(self, newest: int) -> "tuple[int, RtpPacket | None]":
-        """Return the first sequence number that is missing, and the packet behind the hole."""
+        """Return the first missing sequence number, and the packet behind the gap."""
         first = None
         for number in self.numbers_until(newest):
             packet = self.packet(number)
@@ -91,5 +91,5 @@ class JitterBuffer(AiortcJitterBuffer):
 
 
 def elapsed(before: int, after: int) -> int:
-    """Return the difference of two timestamps, which is negative where their order is wrong."""
+    """Return the difference of two timestamps; negative if `after` is before `before`."""
     return (after - before + (1 << 31)) % (1 << 32) - (1 << 31)

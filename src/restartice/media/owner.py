@@ -1,4 +1,4 @@
-"""What transceivers need of the connection that owns them."""
+"""The interface of the connection for its transceivers."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Generator
@@ -27,18 +27,21 @@ class Owner(Protocol):
     def operations(self) -> Operations:
         """The operations chain."""
 
-    is_closed: bool
+    @property
+    def is_closed(self) -> bool:
+        """Whether the connection is closed."""
+
     home: LoopAffinity
 
     def update_negotiation_needed_flag(self) -> None:
-        """Find out in a later task if negotiation is needed."""
+        """Check in a later task whether negotiation is needed."""
 
     def in_background(self, job: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        """Run a coroutine whose failure concerns nobody; it ends when the connection closes."""
+        """Run a coroutine whose error is only logged; it ends when the connection closes."""
 
 
 class Done:
-    """An awaitable that is done already."""
+    """An awaitable that is already done."""
 
     def __await__(self) -> Generator[Any, None, None]:
         return

@@ -1,4 +1,4 @@
-"""What is asked of a sender, as the application sees it."""
+"""The parameters of a sender that an application reads and changes."""
 
 import re
 from collections.abc import Iterable
@@ -17,7 +17,7 @@ __all__ = [
     "usable_encodings",
 ]
 
-# What every browser accepts; RFC 8851 section 10 also has "-" and "_".
+# Every browser accepts this; RFC 8851 section 10 also has "-" and "_".
 RID: Final = re.compile(r"[A-Za-z0-9]{1,16}")
 
 
@@ -26,8 +26,8 @@ class RTCRtpEncodingParameters:
     """How a track is encoded.
 
     Attributes:
-        active: Whether it is sent. Nothing is encoded while it isn't.
-        rid: What this one is called if there are several. Only one is ever sent.
+        active: Whether it is encoded and sent.
+        rid: Its name among several encodings. Only one encoding is ever sent.
 
     Spec: https://w3c.github.io/webrtc-pc/#dom-rtcrtpencodingparameters
     """
@@ -38,10 +38,10 @@ class RTCRtpEncodingParameters:
 
 @dataclass
 class RTCRtpSendParameters(RTCRtpParameters):
-    """What a sender sends: `encodings` can be changed, and the rest is what is negotiated.
+    """The parameters of a sender: change `encodings`; the other fields are negotiated.
 
     Attributes:
-        transactionId: Tells which call of getParameters() returned them.
+        transactionId: The id of the call of getParameters() that returned them.
         encodings: How the track is encoded.
 
     Spec: https://w3c.github.io/webrtc-pc/#dom-rtcrtpsendparameters
@@ -54,36 +54,40 @@ class RTCRtpSendParameters(RTCRtpParameters):
 def usable_encodings(
     encodings: Iterable[RTCRtpEncodingParameters] | None,
 ) -> list[RTCRtpEncodingParameters]:
-    """Return those that are sent: the first one, or one with the defaults.
+    """Return the encodings that are sent: the first one, or one with the defaults.
 
     "Reduce the length of sendEncodings to the maximum number of total simultaneous encodings."
-    One that is alone has no name.
+    A single encoding has no name.
 
     Raises:
-        TypeError: The `rid` of one is malformed.
+        TypeError: The `rid` of an encoding is malformed.
 
     Spec: https://w3c.github.io/webrtc-pc/#dom-rtcrtptransceiverinit-sendencodings
     """
     given = list(encodings or ())
     for encoding in given:
         if encoding.rid is not None and not RID.fullmatch(encoding.rid):
-            raise TypeError(f"invalid rid: {encoding.rid!r}")
+            raise TypeError(f"rid must be 1 to 16 ASCII letters and digits, not {encoding.rid!r}")
     first = given[0] if given else RTCRtpEncodingParameters()
     return [replace(first, rid=None)]
 
 
 def check_modification(before: RTCRtpSendParameters, after: RTCRtpSendParameters) -> None:
-    """Raise InvalidModificationError if something has changed that may not.
+    """Raise InvalidModificationError if another field than attributes of encodings differs.
 
     Spec: https://w3c.github.io/webrtc-pc/#dom-rtcrtpsender-setparameters
     """
     fixed = replace(after, encodings=before.encodings)
-    rids = [encoding.rid for encoding in after.encodings]
-    if fixed != before or rids != [encoding.rid for encoding in before.encodings]:
-        raise InvalidModificationError("only the attributes of encodings can be changed")
+    changed = [name for name, value in vars(fixed).items() if value != getattr(before, name)]
+    if [encoding.rid for encoding in after.encodings] != [e.rid for e in before.encodings]:
+        changed.append("the rids of encodings")
+    if changed:
+        raise InvalidModificationError(
+            f"expected changes of attributes of encodings only, got others: {', '.join(changed)}"
+        )
 
 
 def common_parameters(parameters: RTCRtpParameters) -> RTCRtpParameters:
-    """Return what parameters say that isn't about sending or receiving only."""
+    """Return the parameters that both senders and receivers have."""
     names = vars(RTCRtpParameters())
     return RTCRtpParameters(**{name: getattr(parameters, name) for name in names})

@@ -2,6 +2,7 @@
 
 import asyncio
 import copy
+import logging
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,7 @@ import aiortc
 from aiortc import RTCInboundRtpStreamStats, RTCRtpParameters, RTCStatsReport
 from aiortc.rtcrtpparameters import RTCRtpReceiveParameters
 
+from ..logs import ObjectLogger, next_number
 from ..seam import AiortcRtpReceiver, ReceiverView, is_new_video_buffer, set_track_id
 from ..settings import IceSettings
 from .jitterbuffer import JitterBuffer
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
 
 __all__ = ["RTCRtpReceiver"]
 
+logger = logging.getLogger(__name__)
+
 
 class ReceiverCore(ReceiverView):
     """What the connection knows of a receiver, and changes.
@@ -28,15 +32,20 @@ class ReceiverCore(ReceiverView):
         track: The track that is received.
         receptive: Whether the remote side may send, by what is negotiated.
         negotiated: What is negotiated to be received.
+        named: Whether a description has told of the track, with its id or without.
     """
 
-    def __init__(self, receiver: "RTCRtpReceiver", kind: str, settings: IceSettings) -> None:
-        super().__init__(receiver)
+    def __init__(
+        self, receiver: "RTCRtpReceiver", kind: str, settings: IceSettings, label: str | None
+    ) -> None:
+        super().__init__(
+            receiver, ObjectLogger(logger, f"RTCRtpReceiver({label or next_number()})")
+        )
         self._patience = settings.video_patience
         self.track = RemoteTrack(kind, receiver)
         self.receptive = False
         self.negotiated = RTCRtpParameters()
-        self._named = False
+        self.named = False
 
     def choose_jitter_buffer(self, buffer: "AnyJitterBuffer") -> "AnyJitterBuffer":
         """Return one as large that doesn't wait for what will not come, if it is for video."""
@@ -66,9 +75,9 @@ class ReceiverCore(ReceiverView):
 
     def name_track(self, track_id: str | None) -> None:
         """Give the track the id of the remote side's first description of it, as aiortc does."""
-        if not self._named and track_id is not None:
+        self.named = True
+        if track_id is not None:
             set_track_id(self.track, track_id)
-        self._named = True
 
     def expect_media(self) -> None:
         """Unmute the track when media comes."""
@@ -76,6 +85,10 @@ class ReceiverCore(ReceiverView):
         if self.track.muted:
             loop = asyncio.get_running_loop()
             self.call_at_next_packet(lambda: loop.call_soon(self._media_comes))
+
+    def expect_no_media(self) -> None:
+        """Leave the track muted, if it is, even when media comes."""
+        self.receptive = False
 
     def _media_comes(self) -> None:
         if self.receptive:
@@ -108,10 +121,15 @@ class RTCRtpReceiver(AiortcRtpReceiver):
     _core: ReceiverCore
 
     def __init__(
-        self, kind: str, transport: aiortc.RTCDtlsTransport, settings: IceSettings | None = None
+        self,
+        kind: str,
+        transport: aiortc.RTCDtlsTransport,
+        settings: IceSettings | None = None,
+        *,
+        label: str | None = None,
     ) -> None:
         # First, because aiortc's constructor makes the jitter buffer.
-        self._core = ReceiverCore(self, kind, settings or IceSettings())
+        self._core = ReceiverCore(self, kind, settings or IceSettings(), label)
         super().__init__(kind, transport)
 
     def getParameters(self) -> RTCRtpParameters:

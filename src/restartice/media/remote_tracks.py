@@ -1,10 +1,11 @@
-"""The tracks of the remote side: which are there, and in which streams, by its descriptions."""
+"""The remote tracks and streams, as the remote side's descriptions declare them."""
 
+import uuid
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from .streams import MediaStream
-from .tracks import RemoteTrack, set_muted_state
+from .tracks import RemoteTrack, set_muted_state, set_streams
 from .transceiver import RECEIVING, RTCRtpTransceiver
 
 __all__ = ["RemoteMedia", "RemoteTracks"]
@@ -12,13 +13,13 @@ __all__ = ["RemoteMedia", "RemoteTracks"]
 
 @dataclass(frozen=True)
 class RemoteMedia:
-    """What a description says of what a transceiver receives.
+    """The remote media of a transceiver, by a description.
 
     Attributes:
         transceiver: The transceiver.
         direction: The direction, seen from our side.
-        streams: The ids of the streams that the track is in.
-        track: The id of the track, or None if it isn't told.
+        streams: The ids of the streams of the track.
+        track: The id of the track, or None if the description has none.
     """
 
     transceiver: RTCRtpTransceiver
@@ -29,7 +30,7 @@ class RemoteMedia:
 
 @dataclass
 class Changes:
-    """What is to be told when a description has been set."""
+    """The events to fire when a description has been set."""
 
     muted: list[RemoteTrack] = field(default_factory=list)
     added: list[tuple[MediaStream, RemoteTrack]] = field(default_factory=list)
@@ -57,14 +58,20 @@ class Changes:
 class RemoteTracks:
     """The remote streams of a connection.
 
+    Attributes:
+        default_stream: The id of the one that tracks are in whose description tells of no stream,
+            nor that there is none.
+
     Spec: https://w3c.github.io/webrtc-pc/#processing-remote-mediastreamtracks
     """
 
     def __init__(self) -> None:
+        self.default_stream = str(uuid.uuid4())
         self._streams: dict[str, MediaStream] = {}
+        self._tracks: dict[str, RemoteTrack] = {}
 
     def process(self, described: Iterable[RemoteMedia]) -> Changes:
-        """Take what descriptions say, and return what has changed by that."""
+        """Process the media of descriptions, and return the changes."""
         changes = Changes()
         for media in described:
             self._process(media, changes)
@@ -73,7 +80,7 @@ class RemoteTracks:
     def _process(self, media: RemoteMedia, changes: Changes) -> None:
         transceiver, receiver = media.transceiver, media.transceiver.receiver._core
         receives = media.direction in RECEIVING
-        # Set the associated remote streams; those of a track that isn't sent are none.
+        # Set the associated remote streams; a track that isn't sent has none.
         more = self._set_streams(media, changes) if receives else False
         if not receives:
             self._set_streams(RemoteMedia(transceiver), changes)
@@ -81,14 +88,28 @@ class RemoteTracks:
         # If direction is "sendrecv" or "recvonly", and [[FiredDirection]] is neither, or the
         # previous step increased the length of addList, process the addition of a remote track.
         if receives:
-            receiver.name_track(media.track)
+            if not receiver.named:
+                receiver.name_track(self._free_id(media.track, receiver.track))
             if not fired or more:
                 changes.tracks.append(receiver.track)
             receiver.expect_media()
         else:
-            receiver.receptive = False
+            receiver.expect_no_media()
             changes.muted.append(receiver.track)
-        transceiver._core.fired_direction = media.direction
+        transceiver._core.note_fired(media.direction)
+
+    def _free_id(self, track_id: str | None, track: RemoteTrack) -> str | None:
+        """Return the id of a track, or None if one that lives has it already.
+
+        "This specification does not forbid" that two sections tell the same. (RFC 8830 section 3)
+        """
+        if track_id is None:
+            return None
+        owner = self._tracks.setdefault(track_id, track)
+        if owner is not track and owner.readyState == "live":
+            return None
+        self._tracks[track_id] = track
+        return track_id
 
     def _set_streams(self, media: RemoteMedia, changes: Changes) -> bool:
         track = media.transceiver.receiver._core.track
@@ -98,7 +119,7 @@ class RemoteTracks:
         added = [(stream, track) for stream in streams if stream not in old]
         changes.removed += [(stream, track) for stream in before if stream not in new]
         changes.added += added
-        track._core.streams = streams
+        set_streams(track, streams)
         return bool(added)
 
     def _stream(self, stream_id: str) -> MediaStream:

@@ -1,7 +1,8 @@
-"""RTCRtpSender: aiortc's, whose track is in streams, and which doesn't send in vain."""
+"""RTCRtpSender: aiortc's, with streams, which encodes nothing while it has no path."""
 
 import asyncio
 import copy
+import logging
 import uuid
 from collections.abc import Awaitable
 from typing import TYPE_CHECKING, Final
@@ -11,6 +12,7 @@ from aiortc import InvalidStateError, RTCRtpParameters
 from aiortc.rtcrtpparameters import RTCRtpSendParameters as NegotiatedParameters
 
 from ..ice.transport import RTCIceTransport
+from ..logs import ObjectLogger, next_number
 from ..seam import AiortcRtpSender, SenderView, send_keyframe
 from .owner import Done, Owner
 from .parameters import (
@@ -28,7 +30,9 @@ if TYPE_CHECKING:
 
 __all__ = ["RTCRtpSender"]
 
-# How many packets are sent on a path that seems to be lost.
+logger = logging.getLogger(__name__)
+
+# The most packets that are sent on a path that seems to be lost.
 VOID_LIMIT: Final = 1 << 14
 PAUSE: Final = 0.02
 
@@ -46,14 +50,22 @@ class SenderCore(SenderView):
 
     transceiver: "RTCRtpTransceiver | None" = None
 
-    def __init__(self, sender: "RTCRtpSender") -> None:
-        super().__init__(sender)
+    def __init__(self, sender: "RTCRtpSender", label: str | None) -> None:
+        super().__init__(sender, ObjectLogger(logger, f"RTCRtpSender({label or next_number()})"))
         self.stream_ids: tuple[str, ...] = ()
         self.encodings = usable_encodings(None)
         self.negotiated = RTCRtpParameters()
         self.last_returned: RTCRtpSendParameters | None = None
         self._sent_in_vain = 0
         self._holding = False
+
+    def join(self, transceiver: "RTCRtpTransceiver") -> None:
+        """Take note of the transceiver, which is made after its sender."""
+        self.transceiver = transceiver
+
+    def set_streams(self, ids: tuple[str, ...]) -> None:
+        """Announce the track in other streams from the next description on."""
+        self.stream_ids = ids
 
     def owner(self, name: str) -> Owner:
         """Return the connection, for a call of that name.
@@ -77,7 +89,7 @@ class SenderCore(SenderView):
         self.set_track(track)
 
     async def next_frame(self, codec: aiortc.RTCRtpCodecParameters) -> "RTCEncodedFrame | None":
-        """Return the next frame to send, or None if the track's next one isn't to be sent."""
+        """Return the next frame, or None to skip the next one of the track."""
         if not self._has_path() or not self.encodings[0].active:
             self._holding = True
             await self._skip_frame()
@@ -99,9 +111,9 @@ class SenderCore(SenderView):
         ice = self.viewed.transport.transport
         if not isinstance(ice, RTCIceTransport):
             return True  # aiortc's, made by a program: it ends when its path does
-        if not ice.path_lost:
+        if not ice._core.path_lost:
             self._sent_in_vain = 0
-        return ice.sendable and self._sent_in_vain < VOID_LIMIT
+        return ice._core.sendable and self._sent_in_vain < VOID_LIMIT
 
     async def _skip_frame(self) -> None:
         if (track := self.viewed.track) is None:
@@ -111,9 +123,9 @@ class SenderCore(SenderView):
 
 
 class RTCRtpSender(AiortcRtpSender):
-    """aiortc's sender, whose track is in streams.
+    """aiortc's sender, with streams.
 
-    While nothing can be sent it goes on reading its track, but encodes nothing.
+    Without a path it keeps reading its track, but encodes nothing.
 
     Spec: https://w3c.github.io/webrtc-pc/#rtcrtpsender-interface
     """
@@ -121,14 +133,18 @@ class RTCRtpSender(AiortcRtpSender):
     _core: SenderCore
 
     def __init__(
-        self, trackOrKind: aiortc.MediaStreamTrack | str, transport: aiortc.RTCDtlsTransport
+        self,
+        trackOrKind: aiortc.MediaStreamTrack | str,
+        transport: aiortc.RTCDtlsTransport,
+        *,
+        label: str | None = None,
     ) -> None:
         # First, because aiortc's constructor calls replaceTrack().
-        self._core = SenderCore(self)
+        self._core = SenderCore(self, label)
         super().__init__(trackOrKind, transport)
 
     def setStreams(self, *streams: MediaStream | str) -> None:
-        """Announce the track in other streams, given themselves or by their ids.
+        """Announce the track in other streams.
 
         Raises:
             InvalidStateError: The connection is closed.
@@ -136,21 +152,21 @@ class RTCRtpSender(AiortcRtpSender):
         Spec: https://w3c.github.io/webrtc-pc/#dom-rtcrtpsender-setstreams
         """
         owner = self._core.owner("setStreams()")
-        self._core.stream_ids = stream_ids(streams)
+        self._core.set_streams(stream_ids(streams))
         owner.update_negotiation_needed_flag()
 
     def replaceTrack(self, track: aiortc.MediaStreamTrack | None) -> Awaitable[None]:  # type: ignore[override]
         """Send another track, or none, without negotiation.
 
-        It has happened when this returns, as in aiortc, unless operations of the connection are
-        under way, after which it happens.
+        The track is replaced when this returns, as in aiortc, or after the operations of the
+        connection that are under way.
 
         Returns:
-            Something to await, if that matters.
+            An awaitable, which is done when the track is replaced.
 
         Raises:
             InvalidStateError: The transceiver is stopped, or the connection is closed.
-            TypeError: The track is of another kind.
+            TypeError: The track has another kind.
 
         Spec: https://w3c.github.io/webrtc-pc/#dom-rtcrtpsender-replacetrack
         """
@@ -168,7 +184,7 @@ class RTCRtpSender(AiortcRtpSender):
         return owner.in_background(owner.operations.run(lambda: core.replace_track(track)))
 
     def getParameters(self) -> RTCRtpSendParameters:
-        """Return what is sent, of which `encodings` can be changed and given to setParameters().
+        """Return the parameters. Change their `encodings` and pass them to setParameters().
 
         Spec: https://w3c.github.io/webrtc-pc/#dom-rtcrtpsender-getparameters
         """
@@ -187,7 +203,7 @@ class RTCRtpSender(AiortcRtpSender):
         Raises:
             InvalidStateError: getParameters() wasn't called since the last change, or the
                 transceiver is stopped.
-            InvalidModificationError: Something has changed that may not.
+            InvalidModificationError: Another field than the attributes of `encodings` differs.
 
         Spec: https://w3c.github.io/webrtc-pc/#dom-rtcrtpsender-setparameters
         """
@@ -196,13 +212,13 @@ class RTCRtpSender(AiortcRtpSender):
             core.owner("setParameters()")
             core.raise_if_stopped()
         if core.last_returned is None:
-            raise InvalidStateError("getParameters() comes before setParameters()")
+            raise InvalidStateError("getParameters() must be called before setParameters()")
         check_modification(core.last_returned, parameters)
         core.last_returned = None
         core.encodings = copy.deepcopy(parameters.encodings)
 
     async def send(self, parameters: NegotiatedParameters) -> None:
-        """Begin to send what is negotiated."""
+        """Begin to send with the negotiated parameters."""
         self._core.negotiated = common_parameters(parameters)
         self._core.last_returned = None
         await super().send(parameters)

@@ -1,4 +1,4 @@
-"""Media streams: tracks that belong together, by what a description says."""
+"""Media streams: groups of tracks that a description declares."""
 
 import uuid
 from collections.abc import Iterable
@@ -11,14 +11,14 @@ __all__ = ["MediaStream", "stream_ids"]
 
 
 class MediaStream(Emitter):
-    """A group of tracks, such as the picture and the sound of one camera.
+    """A group of tracks, such as the video and the audio of one camera.
 
-    aiortc has none. A remote one is made, and changed, by what remote descriptions say.
+    aiortc has no streams. Remote descriptions create and change remote streams.
 
     Events: `addtrack` and `removetrack`, with the track, when a remote description changes it.
 
     Args:
-        id: Its id, or None for a new one.
+        id: The id of the stream; None for a new one.
 
     Spec: https://w3c.github.io/mediacapture-main/#mediastream
     """
@@ -30,28 +30,28 @@ class MediaStream(Emitter):
 
     @property
     def id(self) -> str:
-        """The name that it has in descriptions.
+        """The id of the stream in descriptions.
 
         Spec: https://w3c.github.io/mediacapture-main/#dom-mediastream-id
         """
         return self._id
 
     def getTracks(self) -> list[aiortc.MediaStreamTrack]:
-        """Return its tracks.
+        """Return the tracks.
 
         Spec: https://w3c.github.io/mediacapture-main/#dom-mediastream-gettracks
         """
         return list(self._tracks)
 
     def getAudioTracks(self) -> list[aiortc.MediaStreamTrack]:
-        """Return those of its tracks that can be heard.
+        """Return the audio tracks.
 
         Spec: https://w3c.github.io/mediacapture-main/#dom-mediastream-getaudiotracks
         """
         return [track for track in self._tracks if track.kind == "audio"]
 
     def getVideoTracks(self) -> list[aiortc.MediaStreamTrack]:
-        """Return those of its tracks that can be seen.
+        """Return the video tracks.
 
         Spec: https://w3c.github.io/mediacapture-main/#dom-mediastream-getvideotracks
         """
@@ -78,13 +78,13 @@ def stream_ids(streams: Iterable[MediaStream | str]) -> tuple[str, ...]:
     """Return the ids of streams, each once.
 
     Raises:
-        TypeError: Something is neither a stream nor an id.
-        ValueError: An id is empty, or has spaces in it.
+        TypeError: A value is neither a stream nor an id.
+        ValueError: An id is empty, or contains white space.
     """
     ids = [stream.id if isinstance(stream, MediaStream) else stream for stream in streams]
     for stream_id in ids:
         if not isinstance(stream_id, str):
             raise TypeError(f"expected a MediaStream or the id of one, got {stream_id!r}")
         if not stream_id or any(character.isspace() for character in stream_id):
-            raise ValueError(f"invalid id of a stream: {stream_id!r}")
+            raise ValueError(f"expected the id of a stream, without white space, got {stream_id!r}")
     return tuple(dict.fromkeys(ids))

@@ -1,4 +1,4 @@
-"""The track that a receiver receives."""
+"""The track of a receiver."""
 
 from dataclasses import dataclass
 
@@ -6,15 +6,15 @@ from ..events import Emitter
 from ..seam import RemoteStreamTrack
 from .streams import MediaStream
 
-__all__ = ["RemoteTrack", "set_muted_state"]
+__all__ = ["RemoteTrack", "set_muted_state", "set_streams"]
 
 
 @dataclass
 class TrackState:
-    """What the remote side says of a track.
+    """The state of a remote track.
 
     Attributes:
-        source: What receives it, which lives as long as a program has the track.
+        source: The receiver, which lives as long as a program has the track.
         muted: Whether no media comes.
         streams: The streams that it is in.
     """
@@ -27,11 +27,11 @@ class TrackState:
 class RemoteTrack(Emitter, RemoteStreamTrack):
     """A track of the remote side.
 
-    It emits `unmute` when media comes, and `mute` when the remote side says that none is sent.
+    It emits `unmute` when media comes, and `mute` when the remote side has stopped sending.
 
     Args:
         kind: `"audio"` or `"video"`.
-        source: What receives it.
+        source: The receiver.
 
     Spec: https://w3c.github.io/mediacapture-main/#track-muted
     """
@@ -42,7 +42,7 @@ class RemoteTrack(Emitter, RemoteStreamTrack):
 
     @property
     def muted(self) -> bool:
-        """Whether no media comes: it isn't negotiated, or not sent.
+        """Whether no media comes, because none is negotiated or sent.
 
         Spec: https://w3c.github.io/mediacapture-main/#track-muted
         """
@@ -50,15 +50,20 @@ class RemoteTrack(Emitter, RemoteStreamTrack):
 
     @property
     def streams(self) -> tuple[MediaStream, ...]:
-        """The streams that the remote side has put it in.
+        """The streams of the track, as the remote side declares them.
 
         Spec: https://w3c.github.io/webrtc-pc/#dom-rtctrackevent-streams
         """
         return self._core.streams
 
 
+def set_streams(track: RemoteTrack, streams: tuple[MediaStream, ...]) -> None:
+    """Set the streams of a track."""
+    track._core.streams = streams
+
+
 def set_muted_state(track: RemoteTrack, muted: bool) -> None:
-    """Change whether a track is muted, and fire the event if that is a change.
+    """Mute or unmute a track, and fire the event if its state changes.
 
     Spec: https://w3c.github.io/mediacapture-main/#set-track-muted
     """

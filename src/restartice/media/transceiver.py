@@ -1,7 +1,7 @@
 """RTCRtpTransceiver: aiortc's, with the negotiation rules of the specification."""
 
-from collections.abc import Awaitable
-from typing import Final
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, Final
 
 import aiortc
 from aiortc import InvalidStateError, rtcrtptransceiver
@@ -16,18 +16,20 @@ __all__ = ["DIRECTIONS", "RECEIVING", "SENDING", "RTCRtpTransceiver"]
 SENDING: Final = frozenset({"sendrecv", "sendonly"})
 RECEIVING: Final = frozenset({"sendrecv", "recvonly"})
 DIRECTIONS: Final = frozenset({*SENDING, *RECEIVING, "inactive"})
+WITH_SENDING: Final = {"recvonly": "sendrecv", "inactive": "sendonly"}
+WITHOUT_SENDING: Final = {"sendrecv": "recvonly", "sendonly": "inactive"}
 
 
 class TransceiverCore(TransceiverView):
-    """What the connection knows of a transceiver, and changes.
+    """The state of a transceiver for the connection.
 
     Attributes:
         owner: The connection, or None once it is closed.
         stopping: [[Stopping]]
         stopped: [[Stopped]]
-        shown: Whether aiortc is looking, to which "stopped" is no direction.
-        fired_direction: [[FiredDirection]], the one that track events were fired for last.
-        added_by_track: Whether addTrack() made or took it, so that a remote section may be matched
+        shown: Whether aiortc works on it, which doesn't know the direction "stopped".
+        fired_direction: [[FiredDirection]], the direction of the last track event.
+        added_by_track: Whether addTrack() created or reused it, so a remote section may be matched
             with it.
         has_sent: Whether "the sender has ever been used to send".
     """
@@ -61,24 +63,62 @@ class TransceiverCore(TransceiverView):
         if self.stopping:
             raise InvalidStateError("RTCRtpTransceiver is stopped")
 
+    def add_track(self, track: aiortc.MediaStreamTrack, streams: tuple[str, ...]) -> None:
+        """Send a track, as addTrack() does with a new transceiver and with one that it reuses."""
+        self._sender._core.set_track(track)
+        self._sender._core.set_streams(streams)
+        self.wanted_direction = WITH_SENDING.get(self.wanted_direction, self.wanted_direction)
+        self.added_by_track = True
+
+    def remove_track(self) -> None:
+        """Send no track, as removeTrack() does."""
+        self._sender._core.set_track(None)
+        self.wanted_direction = WITHOUT_SENDING.get(self.wanted_direction, self.wanted_direction)
+
+    def show(self, *, shown: bool) -> None:
+        """Take note whether aiortc works on it."""
+        self.shown = shown
+
+    def note_fired(self, direction: str) -> None:
+        """Take note of the direction that a remote description has."""
+        self.fired_direction = direction
+
+    def note_negotiated(self) -> None:
+        """Take note of the negotiated direction."""
+        self.has_sent |= self.negotiated_direction in SENDING
+
+    def forget_owner(self) -> None:
+        """Forget the connection, which is closed."""
+        self.owner = None
+
     def close(self) -> None:
-        """Be stopped because the connection is closed, which then ends the tasks.
+        """Stop because the connection is closed, which then ends the tasks.
 
         Spec: https://w3c.github.io/webrtc-pc/#dfn-stop-the-rtcrtptransceiver
         """
         self.stopping = self.stopped = True
         receiving = self._receiver._core
-        receiving.receptive = False
+        receiving.expect_no_media()
         receiving.track.stop()
 
-    def stop_sending_and_receiving(self, owner: Owner) -> Awaitable[None]:
+    def stop_sending_and_receiving(
+        self, in_background: Callable[[Coroutine[Any, Any, None]], Awaitable[None]]
+    ) -> Awaitable[None]:
         """Stop at once; the tasks end in the background.
 
         Spec: https://w3c.github.io/webrtc-pc/#dfn-stop-sending-and-receiving
         """
         self.stopping = True
-        self._receiver._core.receptive = False
-        return owner.in_background(self.end())
+        self._receiver._core.expect_no_media()
+        return in_background(self.end())
+
+    def stop_for_good(
+        self, in_background: Callable[[Coroutine[Any, Any, None]], Awaitable[None]]
+    ) -> None:
+        """Stop, because its media section is rejected."""
+        if not self.stopping:
+            self.stop_sending_and_receiving(in_background)
+        self.stopped = True
 
     async def end(self) -> None:
         """End the remote track and the tasks, all of them even if aiortc fails to."""
@@ -92,13 +132,13 @@ class TransceiverCore(TransceiverView):
                 self.abort()
 
     def abort(self) -> None:
-        """End the tasks at once, without waiting for that."""
+        """End the tasks at once, without waiting."""
         abort_sender(self._sender)
         abort_receiver(self._receiver)
 
 
 class RTCRtpTransceiver(rtcrtptransceiver.RTCRtpTransceiver):
-    """aiortc's transceiver, whose changes cause `negotiationneeded`, and which can be stopped.
+    """aiortc's transceiver; its changes fire `negotiationneeded`, and stop() is negotiated.
 
     Attributes:
         sender: Sends the local track.
@@ -127,7 +167,7 @@ class RTCRtpTransceiver(rtcrtptransceiver.RTCRtpTransceiver):
 
         Raises:
             InvalidStateError: The transceiver is stopped, or the connection is closed.
-            TypeError: It is no direction.
+            TypeError: The value isn't a direction.
 
         Spec: https://w3c.github.io/webrtc-pc/#dom-rtcrtptransceiver-direction
         """
@@ -147,14 +187,14 @@ class RTCRtpTransceiver(rtcrtptransceiver.RTCRtpTransceiver):
             owner.update_negotiation_needed_flag()
 
     def setCodecPreferences(self, codecs: list[aiortc.RTCRtpCodecCapability]) -> None:
-        """Describe some codecs only, in an order of preference.
+        """Offer these codecs only, in an order of preference.
 
         Args:
-            codecs: The codecs, of those of getCapabilities(); none for all of them, as they are.
+            codecs: Codecs of getCapabilities(); an empty list for all of them.
 
         Raises:
             RuntimeError: This is not the thread of the connection's event loop.
-            ValueError: One of them isn't supported.
+            ValueError: A codec isn't supported.
 
         Spec: https://w3c.github.io/webrtc-pc/#rtcrtptransceiver-interface
         """
@@ -164,7 +204,7 @@ class RTCRtpTransceiver(rtcrtptransceiver.RTCRtpTransceiver):
 
     @property
     def currentDirection(self) -> str | None:
-        """The direction that is negotiated, or None; `"stopped"` when that is what is negotiated.
+        """The negotiated direction, also `"stopped"`; None before the first negotiation.
 
         Spec: https://w3c.github.io/webrtc-pc/#dom-rtcrtptransceiver-currentdirection
         """
@@ -172,17 +212,17 @@ class RTCRtpTransceiver(rtcrtptransceiver.RTCRtpTransceiver):
 
     @property
     def stopped(self) -> bool:
-        """Whether it neither sends nor receives any more."""
+        """Whether stop() was called, or the connection is closed."""
         return self._core.stopping
 
     def stop(self) -> Awaitable[None]:  # type: ignore[override]
-        """Stop sending and receiving, for good, and tell the remote side by negotiation.
+        """Stop sending and receiving for ever; `negotiationneeded` fires.
 
-        It is stopped when this returns. Once that is negotiated, the connection forgets it, and
-        its media section can be used again.
+        It is stopped when this returns. After the negotiation, the connection drops it, and its
+        media section can be used again.
 
         Returns:
-            Something to await, which is done when its tasks have ended.
+            An awaitable, which is done when its tasks have ended.
 
         Raises:
             InvalidStateError: The connection is closed.
@@ -192,6 +232,6 @@ class RTCRtpTransceiver(rtcrtptransceiver.RTCRtpTransceiver):
         owner = self._core.owner_for("stop()")
         if self._core.stopping:
             return Done()
-        task = self._core.stop_sending_and_receiving(owner)
+        task = self._core.stop_sending_and_receiving(owner.in_background)
         owner.update_negotiation_needed_flag()
         return task

@@ -1,1 +1,1 @@
-"""What the operations chain of a connection does: descriptions, candidates, rollback."""
+"""The operations of a connection: descriptions, candidates, rollback, restart and close."""

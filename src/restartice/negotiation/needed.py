@@ -1,4 +1,4 @@
-"""Is negotiation needed? A decision over a frozen picture of the connection."""
+"""Decides, from a snapshot of the connection, whether negotiation is needed."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,7 +12,7 @@ REVERSED = {"sendonly": "recvonly", "recvonly": "sendonly"}
 
 @dataclass(frozen=True)
 class Section:
-    """What a description says of one media section, which isn't rejected."""
+    """A media section of a description that isn't rejected."""
 
     kind: str
     direction: str = "sendrecv"
@@ -32,10 +32,10 @@ class TransceiverSnapshot:
 
 @dataclass(frozen=True)
 class NegotiationSnapshot:
-    """The connection, as far as the decision depends on it.
+    """The parts of the connection that decide whether negotiation is needed.
 
-    The sections are those of the current descriptions, by mid; `we_offered` says if the current
-    local description was the offer.
+    `local` and `remote` are the sections of the current descriptions, by mid. `we_offered` is
+    whether the current local description was the offer.
     """
 
     restart_requested: bool = False
@@ -62,8 +62,8 @@ def is_negotiation_needed(connection: NegotiationSnapshot) -> bool:
 
 
 def _is_out_of_date(transceiver: TransceiverSnapshot, connection: NegotiationSnapshot) -> bool:
-    # If transceiver.[[Stopping]] is true and transceiver.[[Stopped]] is false, return true. Those
-    # that are stopped for good aren't in the connection's set any more.
+    # If transceiver.[[Stopping]] is true and transceiver.[[Stopped]] is false, return true. Stopped
+    # transceivers have left the connection's set.
     if transceiver.stopping:
         return True
     # A transceiver that isn't stopped and isn't associated with an m= section needs one.
@@ -86,11 +86,11 @@ def _direction_differs(
 ) -> bool:
     remote = connection.remote.get(transceiver.mid or "")
     offered = "inactive" if remote is None else REVERSED.get(remote.direction, remote.direction)
-    # After an offer of ours: neither the direction that we described, nor the one that the answer
-    # left of it, is the transceiver's.
+    # If we offered: return whether the transceiver's direction differs from both the offered one
+    # and the answered one.
     if connection.we_offered:
         return transceiver.direction not in (local.direction, offered)
-    # After an answer of ours: what we described isn't the transceiver's direction intersected
+    # If we answered: return whether our answer differs from the transceiver's direction intersected
     # with the offered one.
     answered = DIRECTIONS[transceiver.direction] & DIRECTIONS[offered]
     return DIRECTIONS[local.direction] != answered

@@ -1,101 +1,90 @@
-"""Creating offers and answers."""
+"""Creates offers and answers."""
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from aiortc import InvalidStateError, RTCSessionDescription
+from aiortc import InvalidStateError, RTCRtpCodecParameters, RTCSessionDescription
 from aiortc.rtcdtlstransport import RTCDtlsParameters
 
 from ..ice.credentials import IceCredentials
-from ..ice.transport import RTCIceTransport
+from ..ice.handover import IceTransportCore
 from ..media.transceiver import SENDING, RTCRtpTransceiver
 from ..sdp import description as sdp
 from ..sdp.numbering import Numbering
 from ..sdp.origin import Origin
 from ..sdp.section import Section
 from ..sdp.text import rejected_section, streams_as_msid
-from ..seam import HookedPeerConnection, kept_codecs
-from ..settings import IceSettings
-from ..transports.bundle import ice_transport
-from .local_tracks import LocalTracks
-from .masking import Shown, User, users_by_place
+from ..seam import is_suspended, kept_codecs, single_nal_codecs
+from ..transports.bundle import Bundle, User, ice_transport
+from ..transports.factory import TransportFactory
+from ..transports.sctp import RTCSctpTransport
+from .masking import SectionMask, users_by_place
 from .signaling_state import Side, next_signaling_state
+from .state import CreatedDescription, State
 
-__all__ = ["CreatedDescription", "DescriptionCreator"]
+__all__ = ["Offers"]
 
 
-@dataclass(frozen=True)
-class CreatedDescription:
-    """What createOffer or createAnswer returned last, and what it was made of.
+@dataclass(eq=False, repr=False)
+class Offers:
+    """The operations createOffer() and createAnswer().
 
-    Attributes:
-        text: Its SDP.
-        description: What it says.
-        credentials: Those that were made for it, by the transport that they restart.
-        users: What each of its sections stands for, by its place, but for rejected ones.
+    aiortc can't handle rejected sections or stopped transceivers, so they are hidden from it and
+    put back into its result.
     """
 
-    text: str
-    description: sdp.Description
-    credentials: Mapping[RTCIceTransport, IceCredentials] = field(default_factory=dict)
-    users: Mapping[int, User] = field(default_factory=dict)
-
-
-class DescriptionCreator(LocalTracks):
-    """What createOffer and createAnswer do when their turn in the chain has come.
-
-    aiortc knows neither rejected media sections nor stopped transceivers, so it is shown those
-    sections only that are in use, and the others are put back into what it makes of them.
-    """
-
-    def __init__(self, pc: HookedPeerConnection, settings: IceSettings) -> None:
-        super().__init__(pc, settings)
-        self.origin = Origin()
-        self.numbering = Numbering()
-        self.last_created: dict[str, CreatedDescription] = {}
-        # What sections have been told that ride on a transport with other credentials, because
-        # the remote side restarts ICE for a part of a BUNDLE group only.
-        self.section_credentials: dict[str, IceCredentials] = {}
+    state: State
+    mask: SectionMask
+    bundle: Bundle
+    transports: TransportFactory
+    _origin: Origin = field(default_factory=Origin, init=False)
+    _numbering: Numbering = field(default_factory=Numbering, init=False)
+    # The credentials described in sections whose transport has other ones, because the peer has
+    # restarted ICE for a part of a BUNDLE group only.
+    _section_credentials: dict[str, IceCredentials] = field(default_factory=dict, init=False)
 
     def check_offering(self) -> None:
-        """Raise InvalidStateError if there is a remote offer to be answered."""
+        """Raise InvalidStateError if a remote offer is waiting for an answer."""
         # If connection.[[SignalingState]] is neither "stable" nor "have-local-offer", reject.
-        if next_signaling_state(self.signaling_state, Side.LOCAL, "offer") is None:
+        if next_signaling_state(self.state.signaling_state, Side.LOCAL, "offer") is None:
             raise InvalidStateError(
-                f'Cannot create offer in signaling state "{self.signaling_state}"'
+                f'Cannot create offer in signaling state "{self.state.signaling_state}"'
             )
 
     def check_answering(self) -> None:
         """Raise InvalidStateError if there is no remote offer."""
         # If connection.[[SignalingState]] is neither "have-remote-offer" nor
         # "have-local-pranswer", reject.
-        if next_signaling_state(self.signaling_state, Side.LOCAL, "answer") is None:
+        if next_signaling_state(self.state.signaling_state, Side.LOCAL, "answer") is None:
             raise InvalidStateError(
-                f'Cannot create answer in signaling state "{self.signaling_state}"'
+                f'Cannot create answer in signaling state "{self.state.signaling_state}"'
             )
 
     async def create_offer(self, *, ice_restart: bool = False) -> RTCSessionDescription:
-        """Create an offer. Nothing suspends it, so it describes the connection of one moment.
+        """Create an offer. It runs without suspension, so it describes one moment.
 
         Spec: https://w3c.github.io/webrtc-pc/#dfn-create-an-offer
         """
-        self.leave_dead_transports()
+        self.transports.leave_dead_transports()
         old = self._offered_before()
-        live = [place for place, media in old.items() if self.user_of(media.rtp.muxId)]
-        with kept_codecs(self.transceivers), self.show(live):
-            created = sdp.parse(await self.base.createOffer())
-            self.numbering.number(created)
-            users = users_by_place(self)
+        live = [place for place, media in old.items() if self.bundle.user_of(media.rtp.muxId)]
+        with kept_codecs(self.state.transceivers) as negotiated, self.mask.masked(live):
+            created = sdp.parse(await self.state.base.createOffer())
+            users = users_by_place(self.state)
+            for place, media in enumerate(created.media):
+                _offer_again(media, negotiated.get(users[place], []))
+            self._numbering.number(created)
         # If the iceRestart member is true, or [[LocalIceCredentialsToReplace]] is not empty, the
         # credentials differ from the current ones, of which there are none before the first offer.
-        described = (self.current_local or self.pending_local) is not None
-        restart = bool(self.local_ice_credentials_to_replace) or (ice_restart and described)
+        described = self.state.local is not None
+        asked = ice_restart or self.state.servers_changed
+        restart = bool(self.state.local_ice_credentials_to_replace) or (asked and described)
         placed = self._place(old, live, len(created.media))
         used = {placed[n]: (users[n], media) for n, media in enumerate(created.media)}
-        restarted = map(ice_transport, self.active_users()) if restart else []
+        restarted = map(ice_transport, self.bundle.active_users()) if restart else []
         fresh = dict.fromkeys(restarted, IceCredentials.generate())
         return self._assemble(
-            created, used, old, fresh, {} if restart else self.section_credentials
+            created, used, old, fresh, {} if restart else self._section_credentials
         )
 
     async def create_answer(self) -> RTCSessionDescription:
@@ -103,72 +92,94 @@ class DescriptionCreator(LocalTracks):
 
         Spec: https://w3c.github.io/webrtc-pc/#dfn-create-an-answer
         """
-        assert self.pending_remote is not None
-        offered = dict(enumerate(sdp.sections_in(self.pending_remote)))
+        assert self.state.pending_remote is not None
+        offered = dict(enumerate(sdp.sections_in(self.state.pending_remote)))
         live = [
             place
-            for place, media in sdp.live_sections(self.pending_remote)
-            if self.user_of(media.rtp.muxId)
+            for place, media in sdp.live_sections(self.state.pending_remote)
+            if self.bundle.user_of(media.rtp.muxId)
         ]
-        with self.show(live):
-            created = sdp.parse(await self.base.createAnswer())
-            users = users_by_place(self)
+        with self.mask.masked(live):
+            created = sdp.parse(await self.state.base.createAnswer())
+            users = users_by_place(self.state)
         for place, media in zip(live, created.media, strict=True):
             # "The protocol MUST match that of the offer." (RFC 9429 section 5.3.1)
             media.profile = offered[place].profile
         # An answer restarts ICE where the offer does. (RFC 9429 section 5.3.1)
-        restarting = [t for t in self.transports_by_use() if t.remote and t.pending_remote]
+        restarting = [t for t in self.bundle.transports_by_use() if t.remote and t.pending_remote]
         credentials = dict.fromkeys(restarting, IceCredentials.generate())
         used = {live[n]: (users[n], media) for n, media in enumerate(created.media)}
         partly = self._partly_restarted(credentials)
         return self._assemble(created, used, offered, credentials, partly)
 
-    def user_of(self, mid: str) -> User | None:
-        """Return what a media section in use stands for, or None."""
-        return next((user for user in self.active_users() if user.mid == mid), None)
+    def forget(self, kind: str | None = None) -> None:
+        """Forget the last created offer and answer, or one of them."""
+        for created in (kind,) if kind else ("offer", "answer"):
+            self.state.last_created.pop(created, None)
 
-    def active_users(self) -> list[User]:
-        """Return what can have a media section that isn't rejected."""
-        sctp = [] if self.sctp_transport is None else [self.sctp_transport]
-        return [*(t for t in self.transceivers if not t._core.stopping), *sctp]
+    def keep(self, kind: str, created: CreatedDescription) -> None:
+        """Make an earlier description the last created one again."""
+        self.state.last_created[kind] = created
 
-    def show(self, places: Collection[int], *, described_only: bool = False) -> Shown:
-        """Show aiortc only the sections at some places, for the time of a with statement."""
-        self.shown = Shown(self, places, described_only=described_only)
-        return self.shown
+    def applied(self, description: sdp.Description, text: str) -> None:
+        """Note that a local description was set, and the text that the program passed."""
+        self._origin.applied(description, text)
+
+    def conclude(self) -> None:
+        """Note the negotiated descriptions, and forget the created ones, which are out of date."""
+        state = self.state
+        if state.current_local is not None and state.current_remote is not None:
+            self._numbering.learn(state.current_local, state.current_remote)
+        self.forget()
+        if not state.restart_ignored:
+            self._note_section_credentials()
+
+    def _note_section_credentials(self) -> None:
+        self._section_credentials.clear()
+        for _, media in sdp.live_sections(self.state.current_local):
+            transport = self.bundle.transport_of(media.rtp.muxId)
+            told = sdp.section_credentials(media)
+            if transport is not None and told != transport.credentials:
+                self._section_credentials[media.rtp.muxId] = told
 
     def _offered_before(self) -> dict[int, Section]:
-        """Return the sections that a next offer has to have, by place."""
-        described = [self.pending_remote or self.current_remote]
-        described.append(self.pending_local or self.current_local)
+        """Return the sections that the next offer must contain, by index."""
+        described = [self.state.remote]
+        described.append(self.state.local)
         return {n: media for d in described for n, media in enumerate(sdp.sections_in(d))}
 
     def _place(self, old: Mapping[int, object], live: Collection[int], count: int) -> list[int]:
-        """Return the places of the sections that aiortc has made, of which new ones come last.
+        """Return the indices for the sections that aiortc has made; new sections come last.
 
-        Those that both sides know to be rejected are used again. (RFC 9429 section 5.2.2)
+        New sections first take the indices of sections that an answer has rejected. (RFC 9429
+        section 5.2.2)
         """
-        rejected = sdp.rejected_in(self.current_local) | sdp.rejected_in(self.current_remote)
+        rejected = sdp.rejected_in(self.state.current_local) | sdp.rejected_in(
+            self.state.current_remote
+        )
         usable = [place for place in sorted(old) if place not in live and place in rejected]
         further = range(len(old), len(old) + count)
         return [*live, *usable, *further][:count]
 
     def _partly_restarted(
-        self, credentials: Mapping[RTCIceTransport, IceCredentials]
+        self, credentials: Mapping[IceTransportCore, IceCredentials]
     ) -> dict[str, IceCredentials]:
-        """Return the credentials of sections that don't restart like the transport they ride on."""
-        before = {m.rtp.muxId: m for _, m in sdp.live_sections(self.current_remote)}
-        ours = {m.rtp.muxId: m for _, m in sdp.live_sections(self.current_local)}
+        """Return the credentials of sections that restart although their transport doesn't.
+
+        And of sections that don't restart although their transport does.
+        """
+        before = {m.rtp.muxId: m for _, m in sdp.live_sections(self.state.current_remote)}
+        ours = {m.rtp.muxId: m for _, m in sdp.live_sections(self.state.current_local)}
         partly: dict[str, IceCredentials] = {}
-        for _, media in sdp.live_sections(self.pending_remote):
+        for _, media in sdp.live_sections(self.state.pending_remote):
             mid = media.rtp.muxId
-            if mid not in before or mid not in ours or self.user_of(mid) is None:
+            if mid not in before or mid not in ours or self.bundle.user_of(mid) is None:
                 continue
             asked = sdp.section_credentials(media) != sdp.section_credentials(before[mid])
             kept = sdp.section_credentials(ours[mid])
-            if asked != (self.transport_of(mid) in credentials):
+            if asked != (self.bundle.transport_of(mid) in credentials):
                 partly[mid] = IceCredentials.generate() if asked else kept
-            elif not asked and mid in self.section_credentials:
+            elif not asked and mid in self._section_credentials:
                 partly[mid] = kept
         return partly
 
@@ -177,25 +188,26 @@ class DescriptionCreator(LocalTracks):
         created: sdp.Description,
         used: Mapping[int, tuple[User, Section]],
         old: Mapping[int, Section],
-        fresh: Mapping[RTCIceTransport, IceCredentials],
+        fresh: Mapping[IceTransportCore, IceCredentials],
         told: Mapping[str, IceCredentials],
     ) -> RTCSessionDescription:
-        """Make a description of the sections in use, which aiortc has made, and of the old ones.
+        """Assemble a description of the sections that aiortc has made, and of rejected ones.
 
         Args:
-            created: What aiortc has made.
-            used: What stands in it, by place.
-            old: The sections that were there before.
-            fresh: The credentials of transports that restart.
-            told: The credentials of sections that have others than the transport they ride on.
+            created: aiortc's description.
+            used: Its sections, and their transceivers or SCTP, by index.
+            old: The sections of the previous description, by index.
+            fresh: The new credentials of transports that restart.
+            told: The credentials of sections that differ from their transport's, by mid.
         """
         sections = {}
+        announced: set[str] = set()
         for place, (user, media) in used.items():
             transport = ice_transport(user)
             credentials = fresh.get(transport, transport.credentials)
             sdp.set_credentials(media, told.get(media.rtp.muxId, credentials))
             if isinstance(user, RTCRtpTransceiver):
-                _announce(user, media)
+                _announce(user, media, announced)
             sections[place] = media
         first = next(map(sdp.section_credentials, sections.values()), None)
         dtls = next((section.dtls for section in sections.values()), None)
@@ -207,38 +219,66 @@ class DescriptionCreator(LocalTracks):
         return self._remember(created, fresh, {place: user for place, (user, _) in used.items()})
 
     def _dtls(self, created: sdp.Description) -> RTCDtlsParameters:
-        """Return what a description without a section in use says of DTLS."""
+        """Return the DTLS parameters of a description without a live section."""
         role = "client" if created.type == "answer" else "auto"
-        return RTCDtlsParameters(self.certificates[0].getFingerprints(), role)
+        return RTCDtlsParameters(self.state.certificates[0].getFingerprints(), role)
 
     def _group(self, created: sdp.Description, users: Collection[int]) -> None:
         mids = [created.media[place].rtp.muxId for place in sorted(users)]
         if created.type == "answer":
             # "The answer's BUNDLE group contains those of the offer's that are accepted."
-            mids = [mid for mid in sdp.bundled_mids(self.pending_remote) if mid in mids]
+            mids = [mid for mid in sdp.bundled_mids(self.state.pending_remote) if mid in mids]
         sdp.set_bundle(created, mids)
 
     def _remember(
         self,
         created: sdp.Description,
-        fresh: Mapping[RTCIceTransport, IceCredentials],
+        fresh: Mapping[IceTransportCore, IceCredentials],
         users: Mapping[int, User],
     ) -> RTCSessionDescription:
         created.ice_options = sdp.OUR_ICE_OPTIONS
-        session = RTCSessionDescription(self.origin.stamp(created), str(created.type))
-        self.last_created[session.type] = CreatedDescription(session.sdp, created, fresh, users)
+        for place, user in users.items():
+            if isinstance(user, RTCSctpTransport):
+                created.media[place].sctp_init = self._sctp_init(user, created)
+        session = RTCSessionDescription(self._origin.stamp(created), str(created.type))
+        self.state.last_created[session.type] = CreatedDescription(
+            session.sdp, created, fresh, users
+        )
         return session
 
+    def _sctp_init(self, sctp: RTCSctpTransport, created: sdp.Description) -> str | None:
+        """Return what a description says of our INIT."""
+        core = sctp._core
+        if created.type == "answer":
+            offered = sdp.sctp_init(self.state.pending_remote)
+            return core.init if offered is not None and core.takes_init(offered) else None
+        return core.init if sctp.state == "new" or core.remote_init is not None else None
 
-def _announce(transceiver: RTCRtpTransceiver, media: Section) -> None:
-    """Say which streams the track is in, if it is to be sent.
 
-    That counts, and not whether the other side agrees. (RFC 9429 section 5.2.1 and 5.3.1)
+def _offer_again(media: Section, negotiated: list[RTCRtpCodecParameters]) -> None:
+    """Offer what is negotiated for a section, and what aiortc doesn't offer by itself."""
+    if is_suspended(negotiated, media.kind):
+        media.rtp.codecs = [replace(codec) for codec in negotiated]
+        media.suspend()
+    else:
+        # First, because Chromium sends nothing more if it comes behind codecs that it rejects.
+        media.rtp.codecs[:0] = single_nal_codecs(negotiated)
+
+
+def _announce(transceiver: RTCRtpTransceiver, media: Section, announced: set[str]) -> None:
+    """Write the streams of a track, if the transceiver is to send.
+
+    What we want counts, not what the peer accepted. (RFC 9429 sections 5.2.1 and 5.3.1)
+
+    A track with two senders is announced as two tracks, because Chromium refuses it otherwise.
     """
     track_id = (media.msid or "").split()[-1]
+    if track_id in announced:
+        track_id = f"{track_id}-{media.rtp.muxId}"
     sends = transceiver._core.wanted_direction in SENDING
     streams = transceiver.sender._core.stream_ids
     media.msid = streams_as_msid(streams, track_id) if sends else None
+    announced.update({track_id} if sends else ())
     if not sends:
-        # Without an msid, some take each source for a track of its own, and refuse two of them.
+        # Without an msid, some peers take each source for a track, and refuse two of them.
         media.ssrc, media.ssrc_group = [], []

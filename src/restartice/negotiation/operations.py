@@ -12,7 +12,7 @@ T = TypeVar("T")
 
 
 class OperationsChain:
-    """One queue per connection, so that its operations run one after another.
+    """A queue per connection, which runs its operations one after the other.
 
     Spec: https://w3c.github.io/webrtc-pc/#dfn-operations-chain
     """
@@ -31,14 +31,14 @@ class OperationsChain:
     async def run(
         self, operation: Callable[[], Awaitable[T]], check: Callable[[], None] | None = None
     ) -> T:
-        """Run the operation when all earlier ones have settled, and return what it returns.
+        """Run the operation when all earlier ones have settled, and return its result.
 
-        A caller that is cancelled takes the operation along, whether it runs or still waits.
+        Cancelling the caller cancels the operation, whether it runs or still waits.
 
         Args:
             operation: The operation.
-            check: Raises an error if the operation isn't allowed when its turn has come; if there
-                is no earlier operation it does so before anything else can happen.
+            check: Called when the operation's turn has come; raises an error if it isn't allowed.
+                Without an earlier operation, it is called at once.
 
         Raises:
             InvalidStateError: The connection is closed, or was closed before the operation ended.
@@ -61,7 +61,7 @@ class OperationsChain:
             self._settle(turn)
 
     def close(self) -> None:
-        """Cut off the operation that runs and refuse those that wait."""
+        """Cancel the running operation, and refuse the waiting ones."""
         self._closed = True
         for turn in self._turns:
             turn.cancel()
@@ -69,7 +69,7 @@ class OperationsChain:
             self._running.cancel()
 
     async def wait_ended(self) -> None:
-        """Return when the operation that was cut off has ended."""
+        """Return when the cancelled operation has ended."""
         if (running := self._running) is not None:
             await asyncio.wait([running])
 

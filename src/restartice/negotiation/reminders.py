@@ -1,10 +1,12 @@
-"""Warnings of what nobody hears: a restart that nobody offers, an offer that nobody answers."""
+"""Warns of a restart that isn't offered, and of an offer that isn't answered."""
 
 import asyncio
 import logging
 import weakref
 from collections.abc import Callable
 from typing import Final
+
+from ..logs import ObjectLogger
 
 __all__ = ["Reminders"]
 
@@ -16,20 +18,23 @@ OFFER_UNANSWERED: Final = 10.0
 
 
 class Reminders:
-    """Logs a warning when a negotiation doesn't go on.
+    """Logs a warning when a negotiation doesn't continue.
 
     Args:
-        is_restart_unheard: Returns whether a restart is wanted, and nothing listens to that.
+        is_restart_unheard: Returns whether a restart is wanted and nothing listens for
+            `negotiationneeded`.
+        name: The connection's name in the log.
     """
 
-    def __init__(self, is_restart_unheard: Callable[[], bool]) -> None:
+    def __init__(self, is_restart_unheard: Callable[[], bool], name: str) -> None:
+        self._log = ObjectLogger(logger, name)
         self._is_restart_unheard = is_restart_unheard
         self._told_of_restart = False
         self._restart: asyncio.TimerHandle | None = None
         self._offer: asyncio.TimerHandle | None = None
 
     def restart_needed(self) -> None:
-        """Warn, once for each connection, if no offer is made and nothing listens for the need."""
+        """Warn, once per connection, if no restart is offered and nothing listens."""
         if not self._told_of_restart and self._restart is None and self._is_restart_unheard():
             self._restart = _call_later(RESTART_UNHEARD, self._tell_of_restart)
 
@@ -40,7 +45,7 @@ class Reminders:
         self._offer = _call_later(OFFER_UNANSWERED, self._tell_of_offer) if is_open else None
 
     def stop(self) -> None:
-        """Warn of nothing any more."""
+        """Stop warning."""
         for alarm in (self._restart, self._offer):
             if alarm is not None:
                 alarm.cancel()
@@ -49,7 +54,7 @@ class Reminders:
         self._restart = None
         if self._is_restart_unheard():
             self._told_of_restart = True
-            logger.warning(
+            self._log.warning(
                 "restartIce() has no effect yet: nothing listens to negotiationneeded, and no "
                 "offer was made within %g s. Make an offer, or use a Negotiator",
                 RESTART_UNHEARD,
@@ -57,11 +62,11 @@ class Reminders:
 
     def _tell_of_offer(self) -> None:
         self._offer = None
-        logger.warning("The offer has had no answer for %g s", OFFER_UNANSWERED)
+        self._log.warning("the offer has had no answer for %g s", OFFER_UNANSWERED)
 
 
 def _call_later(seconds: float, method: Callable[[], None]) -> asyncio.TimerHandle:
-    """Call a method after a time, unless its object is collected by then."""
+    """Call a method after some seconds, unless its object has been collected."""
     reference = weakref.WeakMethod(method)
 
     def call() -> None:

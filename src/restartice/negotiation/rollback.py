@@ -1,4 +1,4 @@
-"""The negotiated state of a connection at one moment, and the way back to it."""
+"""Saves the negotiated state of a connection, and restores it in a rollback."""
 
 import copy
 from collections.abc import Iterator
@@ -6,6 +6,7 @@ from typing import Any
 
 import aiortc
 
+from ..ice.handover import IceTransportCore
 from ..ice.transport import RTCIceTransport
 from ..media.transceiver import RTCRtpTransceiver
 from ..seam import NEGOTIATED_STATE, ConnectionView, dissociate, set_controlling
@@ -14,74 +15,78 @@ __all__ = ["Snapshot"]
 
 
 class Snapshot:
-    """What negotiation has made of a connection, its transceivers and its transports."""
+    """The negotiated state of a connection, its transceivers and its transports."""
 
-    def __init__(self, connection: ConnectionView) -> None:
-        self._connection = connection
+    def __init__(self, state: ConnectionView) -> None:
+        self._state = state
         self._values = [
             (thing, name, _copy(getattr(thing, name)))
-            for thing in _things(connection)
+            for thing in _things(state)
             for name in _names(thing)
         ]
         self._controlling = [
-            (transport, transport.role == "controlling") for transport in connection.ice_transports
+            (transport, transport.role == "controlling") for transport in state.ice_transports
         ]
 
     def restore(
         self, *, made_by_remote: set[RTCRtpTransceiver], keep_sctp: bool
     ) -> tuple[list[RTCRtpTransceiver], set[aiortc.RTCDtlsTransport]]:
-        """Go back. Transceivers that the application added meanwhile stay, but lose their mid.
+        """Restore the state. Transceivers that the application added since stay, without a mid.
 
-        Those that a remote offer made, and that addTrack() never gave a track, are removed.
+        Transceivers that a remote offer made are removed, unless addTrack() gave them a track.
         (RFC 9429 section 4.1.10.2)
 
         Returns:
-            The transceivers that were removed and the transports that nothing uses any more.
+            The removed transceivers, and the transports that are no longer used.
         """
-        connection = self._connection
-        before, sctp = list(connection.transceivers), connection.sctp_transport
-        transports = set(connection.dtls_transports)
+        state = self._state
+        before, sctp = list(state.transceivers), state.sctp_transport
+        transports = set(state.dtls_transports)
         for thing, name, value in self._values:
             setattr(thing, name, _copy(value))
         for transport, controlling in self._controlling:
             set_controlling(transport, controlling=controlling)
-        added = [t for t in before if t not in connection.transceivers]
+        added = [t for t in before if t not in state.transceivers]
         removed = [t for t in added if t in made_by_remote and not t._core.added_by_track]
         self._keep([t for t in added if t not in removed], sctp if keep_sctp else None)
-        return removed, transports - connection.dtls_transports
+        return removed, transports - state.dtls_transports
 
     def _keep(
         self, transceivers: list[RTCRtpTransceiver], sctp: aiortc.RTCSctpTransport | None
     ) -> None:
-        connection = self._connection
+        state = self._state
         for transceiver in transceivers:
             dissociate(transceiver)
-            connection.transceivers.append(transceiver)
+            state.transceivers.append(transceiver)
             self._use(transceiver.receiver.transport)
-        if sctp is not None and connection.sctp_transport is None:
+        if sctp is not None and state.sctp_transport is None:
             sctp.mid = None
-            connection.sctp_transport = sctp
-            connection.sctp_mline_index = None
+            state.sctp_transport = sctp
+            state.sctp_mline_index = None
             self._use(sctp.transport)
 
     def _use(self, transport: aiortc.RTCDtlsTransport) -> None:
-        self._connection.dtls_transports.add(transport)
-        self._connection.ice_transports.add(transport.transport)
+        self._state.dtls_transports.add(transport)
+        self._state.ice_transports.add(transport.transport)
 
 
-def _things(connection: ConnectionView) -> Iterator[object]:
-    yield connection.viewed
-    for transceiver in connection.transceivers:
+def _things(state: ConnectionView) -> Iterator[object]:
+    yield state.viewed
+    for transceiver in state.transceivers:
         yield from (transceiver, transceiver.sender, transceiver.receiver)
-    if connection.sctp_transport is not None:
-        yield connection.sctp_transport
-    yield from connection.dtls_transports
-    yield from connection.ice_transports
+    if state.sctp_transport is not None:
+        yield state.sctp_transport
+    yield from state.dtls_transports
+    for transport in state.ice_transports:
+        yield transport
+        if isinstance(transport, RTCIceTransport):
+            yield transport._core
 
 
 def _names(thing: object) -> tuple[str, ...]:
-    names = next(names for owner, names in NEGOTIATED_STATE.items() if isinstance(thing, owner))
-    return (*names, "pending_remote") if isinstance(thing, RTCIceTransport) else names
+    if isinstance(thing, IceTransportCore):
+        return ("pending_remote",)
+    return next(names for owner, names in NEGOTIATED_STATE.items() if isinstance(thing, owner))
 
 
 def _copy(value: Any) -> Any:

@@ -40,7 +40,7 @@ class DescriptionType(StrEnum):
 
 _S, _L, _T = SignalingState, Side, DescriptionType
 
-# A key that is missing is a transition that is illegal.
+# A missing key is an illegal transition.
 # Spec: https://w3c.github.io/webrtc-pc/#dom-rtcsignalingstate
 TRANSITIONS: Final[dict[tuple[SignalingState, Side, DescriptionType], SignalingState]] = {
     (_S.STABLE, _L.LOCAL, _T.OFFER): _S.HAVE_LOCAL_OFFER,
@@ -62,6 +62,6 @@ TRANSITIONS: Final[dict[tuple[SignalingState, Side, DescriptionType], SignalingS
 
 
 def next_signaling_state(state: str, side: Side, description_type: str) -> SignalingState | None:
-    """Return the state that a description leads to, or None if it isn't allowed in this one."""
+    """Return the state after a description, or None if the description isn't allowed."""
     key = (SignalingState(state), side, DescriptionType(description_type))
     return TRANSITIONS.get(key)

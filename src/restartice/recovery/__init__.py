@@ -1,7 +1,9 @@
-"""Restarting ICE without being asked: when the path is lost, or the network changes."""
+"""Restarts ICE by itself when the path is lost, or the network changes."""
 
 from ..ice.network import NetworkChange, NetworkMonitor
 from .policy import (
+    PathEnds,
+    PathSwitched,
     RecoverySettings,
     RestartEvent,
     RestartFailed,
@@ -14,6 +16,8 @@ __all__ = [
     "AutomaticRestart",
     "NetworkChange",
     "NetworkMonitor",
+    "PathEnds",
+    "PathSwitched",
     "RecoverySettings",
     "RestartEvent",
     "RestartFailed",

@@ -1,16 +1,20 @@
-"""When to restart ICE by ourselves: the decisions, without clocks, sockets or connections.
+"""Decides when to restart ICE, without clocks, sockets or connections.
 
-Both peers may run this at once. The polite one waits longer, so that usually only one of them acts;
-if both do, perfect negotiation sorts that out, and one restart serves both. What fails is tried
-again, ever later at first and then at a steady pace, since a path heals at no announced time.
+Both peers may run this. The polite one waits longer, so usually only one of them acts; if both do,
+perfect negotiation resolves that, and one restart serves both. A failed restart is tried again,
+with pauses that grow up to a limit.
 """
 
 import math
 from dataclasses import dataclass, fields
 from typing import Final, TypeAlias
 
+from ..ice.paths.switched import PathEnds, PathSwitched
+
 __all__ = [
     "Observation",
+    "PathEnds",
+    "PathSwitched",
     "Recovery",
     "RecoverySettings",
     "RestartEvent",
@@ -22,23 +26,25 @@ __all__ = [
 WORKING: Final = frozenset({"connected", "completed"})
 CHECKING: Final = frozenset({"connected", "checking"})
 OVER: Final = frozenset({"new", "closed"})
-# How long a restart must have shown no sign of being under way to count as failed.
+# A restart counts as failed after so many seconds without a sign of progress.
 GRACE: Final = 1.0
 
 
 @dataclass(frozen=True)
 class RecoverySettings:
-    """Times in seconds.
+    """The times of automatic restarts, in seconds.
 
     Attributes:
         disconnected_for: How long the connection must be `disconnected` before ICE is restarted.
-        settle_time: How long the host's addresses must have stayed the same, after some were added,
-            before ICE is restarted for that.
+        settle_time: How long the host's addresses must be unchanged, after an address was added,
+            before ICE is restarted for it.
+        spare_time: How long to wait, after the address in use is gone, for a pair that has worked
+            lately to take over, before ICE is restarted.
         give_way: How much longer the polite peer waits for the other one to restart ICE.
-        attempt_timeout: How long a restart may take, from asking for it.
-        first_wait: From the beginning of a restart to the next, doubled each time that one fails.
-            Only the first restart for an address that is gone doesn't wait for that.
-        longest_wait: The most of that.
+        attempt_timeout: How long a restart may take, from its request.
+        first_wait: The time from the begin of a restart to the begin of the next one, doubled after
+            each failure. The first restart for a lost address doesn't wait.
+        longest_wait: The limit of that time.
 
     Raises:
         ValueError: A time isn't a finite number, or is negative.
@@ -46,6 +52,7 @@ class RecoverySettings:
 
     disconnected_for: float = 1.0
     settle_time: float = 0.5
+    spare_time: float = 0.5
     give_way: float = 1.0
     attempt_timeout: float = 20.0
     first_wait: float = 1.0
@@ -61,12 +68,12 @@ class RecoverySettings:
 
 @dataclass(frozen=True)
 class RestartStarted:
-    """A restart of ICE has begun.
+    """An ICE restart has begun.
 
     Attributes:
         reason: `"failed"`, `"disconnected"`, `"address lost"`, `"network changed"`, or
-            `"requested"` if it was the other peer, or the program.
-        attempt: 1, or more if others have failed before.
+            `"requested"` if the other peer or the program has restarted ICE.
+        attempt: 1, or more after failed attempts.
     """
 
     reason: str
@@ -75,11 +82,11 @@ class RestartStarted:
 
 @dataclass(frozen=True)
 class RestartSucceeded:
-    """All traffic goes over the new pair.
+    """An ICE restart has succeeded: all traffic uses the new pair.
 
     Attributes:
-        attempt: As in RestartStarted.
-        seconds: How long it took.
+        attempt: The number of the attempt, as in RestartStarted.
+        seconds: The time that the restart took.
     """
 
     attempt: int
@@ -88,12 +95,12 @@ class RestartSucceeded:
 
 @dataclass(frozen=True)
 class RestartFailed:
-    """A restart was of no use.
+    """An ICE restart has failed.
 
     Attributes:
-        attempt: As in RestartStarted.
-        reason: Why.
-        retry_in: After how many seconds it is tried again, if that is still needed then.
+        attempt: The number of the attempt, as in RestartStarted.
+        reason: The reason, such as `"timeout"`.
+        retry_in: The seconds until the next attempt, if it is still needed then.
     """
 
     attempt: int
@@ -101,21 +108,24 @@ class RestartFailed:
     retry_in: float
 
 
-RestartEvent: TypeAlias = RestartStarted | RestartSucceeded | RestartFailed
+RestartEvent: TypeAlias = RestartStarted | RestartSucceeded | RestartFailed | PathSwitched
 
 
 @dataclass(frozen=True)
 class Observation:
-    """What there is to see of a connection and its host.
+    """The state of a connection and its host.
 
     Attributes:
         ice_state: `iceConnectionState`.
         negotiating: Whether an offer waits for its answer.
-        generation: What tells the newest ICE generation from all others; its username fragments.
-        on_newest: Whether everything is sent by the newest generation.
+        generation: The username fragments of the newest ICE generation.
+        on_newest: Whether all transports send on the newest generation.
         selected: The local addresses of the selected pairs.
         addresses: The usable addresses of the host.
-        polite: Whether we are the polite peer.
+        polite: Whether this side is the polite peer.
+        spares: The addresses at which each transport has a pair, beside the selected one, that has
+            worked lately.
+        prefers: Whether the connection switches to such a pair by itself if its network is better.
     """
 
     ice_state: str
@@ -125,6 +135,8 @@ class Observation:
     selected: frozenset[str]
     addresses: frozenset[str]
     polite: bool = False
+    spares: frozenset[str] = frozenset()
+    prefers: bool = False
 
 
 @dataclass
@@ -137,33 +149,33 @@ class _Attempt:
 
 
 class Recovery:
-    """Decides when ICE is to be restarted.
+    """Decides when to restart ICE.
 
-    The caller hands over what it sees to advance(), whenever something has changed, and at
-    `wake_at`.
+    Call advance() after each change, and at `wake_at`.
     """
 
     def __init__(self, settings: RecoverySettings) -> None:
         self.wake_at = math.inf
         self._settings = settings
         self._generation: tuple[str, ...] | None = None
-        # The addresses that the newest generation can know of.
+        # The addresses of the host at the begin of the newest generation.
         self._known: frozenset[str] = frozenset()
         self._attempt: _Attempt | None = None
         self._failures = 0
         self._not_before = -math.inf
-        # The same for when the address in use is gone, unless restarts have failed.
+        # The same for a lost address, unless restarts have failed.
         self._lost_not_before = -math.inf
         self._trouble: tuple[object, ...] | None = None
         self._since = -math.inf
         self._worked = False
 
     def advance(self, now: float, seen: Observation) -> list[RestartEvent]:
-        """Return what has happened since the last time.
+        """Return the events since the last call.
 
-        The caller is to restart ICE for each RestartStarted whose reason isn't `"requested"`.
+        Restart ICE for each RestartStarted whose reason isn't `"requested"`.
         """
         events = self._follow_generations(now, seen)
+        self._follow_addresses(seen)
         events += self._judge_attempt(now, seen)
         self._worked = self._worked or seen.ice_state in WORKING
         reason = self._trouble_in(now, seen)
@@ -184,6 +196,12 @@ class Recovery:
         if self._attempt is None and self._worked and not first:
             return self._begin(now, seen, "requested")
         return []
+
+    def _follow_addresses(self, seen: Observation) -> None:
+        # A restart would only choose between them once more, and have no patience with a network
+        # that comes and goes.
+        if seen.prefers:
+            self._known |= seen.spares & seen.addresses
 
     def _judge_attempt(self, now: float, seen: Observation) -> list[RestartEvent]:
         attempt = self._attempt
@@ -219,7 +237,7 @@ class Recovery:
             return ("address lost",)
         if seen.ice_state == "disconnected":
             return ("disconnected",)
-        # What a relayed pair stands on can't be seen, so that any change may be its.
+        # The local address of a relayed pair is unknown, so any change may concern it.
         relayed = not seen.selected <= self._known
         if seen.addresses - self._known or (relayed and self._known - seen.addresses):
             return ("network changed", seen.addresses)
@@ -227,15 +245,15 @@ class Recovery:
 
     def _delay(self, reason: str, seen: Observation) -> float:
         if reason == "address lost":
-            return 0.0
+            return self._settings.spare_time if seen.spares & seen.addresses else 0.0
         if reason == "network changed":
             return self._settings.settle_time
         waiting = self._settings.disconnected_for if reason == "disconnected" else 0.0
         return waiting + (self._settings.give_way if seen.polite else 0.0)
 
     def _earliest(self, reason: str) -> float:
-        # Nothing arrives until then, and the restart before, for whatever other reason it was,
-        # can't have known of that.
+        # Nothing arrives until then, and an earlier restart for another reason began before the
+        # address was lost.
         if reason == "address lost" and self._failures == 0:
             return self._lost_not_before
         return self._not_before
@@ -244,7 +262,7 @@ class Recovery:
         if seen.negotiating:
             return False
         attempt = self._attempt
-        # A restart under way that began on another network is of no use any more.
+        # A restart that began on another network is useless.
         outdated = reason in {"address lost", "network changed"} or bool(
             seen.addresses - self._known
         )
@@ -272,7 +290,7 @@ class Recovery:
         wait = self._settings.first_wait * 2.0 ** min(self._failures, 30)
         self._failures += 1
         self._not_before = attempt.began + min(wait, self._settings.longest_wait)
-        # Whose turn it is is open again.
+        # Either peer may act next.
         self._since = now
         return [RestartFailed(attempt.number, reason, max(0.0, self._not_before - now))]
 

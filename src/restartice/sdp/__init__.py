@@ -1,1 +1,1 @@
-"""Session descriptions: reading, checking and writing them."""
+"""Parses, checks and writes session descriptions."""

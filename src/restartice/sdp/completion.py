@@ -1,4 +1,4 @@
-"""What a remote description needn't say, because it goes without saying."""
+"""Completes a remote description: mids, directions, and omitted attributes."""
 
 import copy
 import itertools
@@ -12,18 +12,18 @@ from .section import Section
 
 __all__ = ["complete"]
 
-# "The default is 5000", in an older draft, which libwebrtc goes by; RFC 8841 has none.
+# The default of an older draft, which libwebrtc uses. RFC 8841 has none.
 SCTP_PORT: Final = 5000
 NO_CREDENTIALS: Final = IceCredentials("", "")
 
 
 def complete(description: Description, before: Sequence[str], taken: Collection[str]) -> None:
-    """Complete a remote description: mids, directions, and what is told elsewhere.
+    """Complete a remote description: mids, directions, and attributes of other sections.
 
     Args:
         description: The description.
-        before: The mids of the sections that it goes on with, by place.
-        taken: The mids that no new section can have.
+        before: The mids of the previous description, by index.
+        taken: The mids that new sections must not have.
     """
     mids = _mids(description, before, taken)
     for section in description.media:
@@ -44,16 +44,18 @@ def _mids(description: Description, before: Sequence[str], taken: Collection[str
 
 
 def _unusable(description: Description) -> Iterator[int]:
-    """Yield the places of sections that aren't rejected, but can't be used by us.
+    """Yield the indices of live sections that we can't use.
 
-    They are rejected by themselves. (RFC 9429 section 5.3.1)
+    Our answer rejects only these sections, not the whole description. (RFC 9429 section 5.3.1)
     """
     has_data = False
     for place, section in enumerate(description.media):
         if section.is_rejected:
             continue
         if section.is_rtp:
-            usable = has_common_codec(section)
+            # Where it is all there is: a frame of ours has more packets then.
+            section.single_nal = not has_common_codec(section.kind, section.rtp.codecs)
+            usable = has_common_codec(section.kind, section.readable_codecs)
         else:
             # There is one SCTP association at most. (RFC 9429 section 5.2.1)
             usable, has_data = section.is_data and not has_data, has_data or section.is_data
@@ -62,10 +64,10 @@ def _unusable(description: Description) -> Iterator[int]:
 
 
 def _share(description: Description) -> None:
-    """Give the sections of a BUNDLE group what only one of them tells of their transport.
+    """Copy the transport attributes of the tagged section to all sections of its BUNDLE group.
 
-    "The attributes of the tagged section count for all", and bundle-only ones must not repeat them.
-    (RFC 9143 section 7.1.3, RFC 8859 section 4.2)
+    These attributes apply to the whole group, and bundle-only sections must not repeat them. (RFC
+    9143 section 7.1.3, RFC 8859 section 4.2)
     """
     by_mid = {section.rtp.muxId: section for section in description.media}
     named = [by_mid[mid] for mid in bundled_mids(description) if mid in by_mid]
@@ -91,13 +93,14 @@ def _has_transport(section: Section) -> bool:
 
 
 def _complete_section(section: Section, *, answer: bool) -> None:
-    # That of the session level has been read, else it is sendrecv. (RFC 8866 section 6.7)
+    # The session level's direction is already applied. The default is sendrecv. (RFC 8866 section
+    # 6.7)
     if section.is_rtp:
         section.direction = section.direction or "sendrecv"
     if section.is_rejected or not section.is_supported:
         return
-    # Departure: the defaults of RFC 4145 section 4 are the other way round. These are libwebrtc's,
-    # which works with those peers that leave the attribute out.
+    # Departure: the defaults of RFC 4145 section 4 are the opposite. These are libwebrtc's, which
+    # work with peers that omit the attribute.
     assert section.dtls is not None
     section.dtls.role = section.dtls.role or ("client" if answer else "auto")
     if section.is_data and not section.is_old_data and section.sctp_port is None:

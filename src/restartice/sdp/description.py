@@ -1,9 +1,9 @@
-"""What is to be known of session descriptions, and what is changed in them."""
+"""Queries and changes of session descriptions."""
 
 import copy
 import re
 from collections.abc import Collection
-from typing import Final, cast
+from typing import Final, cast, overload
 
 from aiortc import RTCIceParameters, RTCSessionDescription
 from aiortc.sdp import GroupDescription, MediaDescription, SessionDescription
@@ -28,37 +28,56 @@ __all__ = [
     "rejected_in",
     "rejected_mids",
     "render",
+    "sctp_init",
     "section_credentials",
     "sections_in",
     "set_bundle",
     "set_credentials",
     "shape",
     "supports_trickle",
+    "takes_early_checks",
     "text_for_aiortc",
 ]
 
-# Between ICE options; libdatachannel writes commas instead of spaces.
+# The separator of ICE options. libdatachannel writes commas instead of spaces.
 BETWEEN_OPTIONS: Final = re.compile(r"[\s,]+")
 
 # "An 'a=ice-options' line, with the 'trickle' and 'ice2' options, MUST be specified at the session
-# level", for which aiortc has no place. (RFC 9429 section 5.2.1)
-OUR_ICE_OPTIONS: Final = "trickle ice2"
+# level." aiortc has no field for it. (RFC 9429 section 5.2.1) The last option is our own: the peer
+# may check pairs, and nominate one, before its answer to a restart arrives.
+EARLY_CHECKS: Final = "early-checks"
+OUR_ICE_OPTIONS: Final = f"trickle ice2 {EARLY_CHECKS}"
 
 
 def supports_trickle(description: SessionDescription) -> bool:
-    """Return whether a description says that its side trickles. (RFC 8840 section 4.1.3)."""
+    """Return whether a description announces trickle ICE. (RFC 8840 section 4.1.3)."""
+    return _has_ice_option(description, "trickle")
+
+
+def takes_early_checks(description: SessionDescription) -> bool:
+    """Return whether a description announces that its side takes checks before the answer."""
+    return _has_ice_option(description, EARLY_CHECKS)
+
+
+def sctp_init(description: SessionDescription | None) -> str | None:
+    """Return the INIT of SCTP that a description tells, or None."""
+    inits = (media.sctp_init for _, media in live_sections(description) if media.is_data)
+    return next(inits, None)
+
+
+def _has_ice_option(description: SessionDescription, option: str) -> bool:
     level = description.ice_options if isinstance(description, Description) else None
-    options = [level, *(media.ice_options for media in description.media)]
-    return any("trickle" in BETWEEN_OPTIONS.split(option) for option in options if option)
+    listed = [level, *(media.ice_options for media in description.media)]
+    return any(option in BETWEEN_OPTIONS.split(options) for options in listed if options)
 
 
 def credentials_in(description: SessionDescription | None) -> set[IceCredentials]:
-    """Return all pairs of username fragment and password that a description contains."""
+    """Return the ICE credentials of all live sections."""
     return {section_credentials(media) for _, media in live_sections(description)}
 
 
 def live_sections(description: SessionDescription | None) -> list[tuple[int, Section]]:
-    """Return the media sections that are in use, and their places: neither side rejects them."""
+    """Return the media sections that neither side rejects, with their indices."""
     dead = rejected_in(description)
     if isinstance(description, Description):
         dead |= description.unusable
@@ -66,19 +85,20 @@ def live_sections(description: SessionDescription | None) -> list[tuple[int, Sec
 
 
 def sections_in(description: SessionDescription | None) -> list[Section]:
-    """Return all media sections of a description, which is one that we have parsed."""
+    """Return all media sections of a description that we have parsed."""
     return [] if description is None else cast("list[Section]", description.media)
 
 
 def rejected_in(description: SessionDescription | None) -> frozenset[int]:
-    """Return the places of the media sections that are rejected."""
+    """Return the indices of the rejected media sections."""
     return description.rejected if isinstance(description, Description) else frozenset()
 
 
 def rejected_mids(description: SessionDescription | None) -> set[str]:
-    """Return the mids of the media sections that are rejected.
+    """Return the mids of the rejected media sections.
 
-    What only we don't accept isn't rejected before our answer says so; of an answer it is.
+    In an answer, sections that we can't use count as rejected; in an offer they don't, until our
+    answer rejects them.
     """
     if not isinstance(description, Description):
         return set()
@@ -88,8 +108,16 @@ def rejected_mids(description: SessionDescription | None) -> set[str]:
     return {description.media[place].rtp.muxId for place in places}
 
 
+@overload
+def only(description: Description, places: Collection[int]) -> Description: ...
+
+
+@overload
+def only(description: SessionDescription | None, places: Collection[int]) -> Description | None: ...
+
+
 def only(description: SessionDescription | None, places: Collection[int]) -> Description | None:
-    """Return a description of the sections at some places only; itself, if that is all."""
+    """Return a description with the sections at these indices only; itself if these are all."""
     if not isinstance(description, Description):
         return None
     left_out = {m.rtp.muxId for n, m in enumerate(description.media) if n not in places}
@@ -106,7 +134,7 @@ def only(description: SessionDescription | None, places: Collection[int]) -> Des
 
 
 def text_for_aiortc(description: Description, places: Collection[int]) -> str:
-    """Return the text of the sections at some places, for aiortc to parse."""
+    """Return the text of the sections at these indices, for aiortc to parse."""
     part = only(description, places)
     assert part is not None
     part = part.copy()
@@ -116,7 +144,7 @@ def text_for_aiortc(description: Description, places: Collection[int]) -> str:
 
 
 def copied(description: Description, kind: str) -> Description:
-    """Return a copy whose sections can be completed, as another type of description."""
+    """Return a copy of another type, with copied sections."""
     copy_of_it = description.copy()
     copy_of_it.media = [copy.copy(media) for media in description.media]
     copy_of_it.type = kind
@@ -124,7 +152,7 @@ def copied(description: Description, kind: str) -> Description:
 
 
 def shape(description: SessionDescription) -> list[tuple[object, ...]]:
-    """Return what a description that was created must still say when it is set."""
+    """Return the parts of a created description that the program must not edit."""
     rejected = rejected_in(description)
     return [
         (media.kind, place in rejected, section_credentials(media))
@@ -133,13 +161,13 @@ def shape(description: SessionDescription) -> list[tuple[object, ...]]:
 
 
 def section_credentials(section: MediaDescription) -> IceCredentials:
-    """Return the ICE credentials of a media section, empty ones if it has none."""
+    """Return the ICE credentials of a media section; empty if it has none."""
     ice = section.ice or RTCIceParameters()
     return IceCredentials(ice.usernameFragment or "", ice.password or "")
 
 
 def bundled_mids(description: SessionDescription | None) -> list[str]:
-    """Return the mids of the BUNDLE group, of which the first one's transport is shared."""
+    """Return the mids of the BUNDLE group. All its sections use the first one's transport."""
     groups = [] if description is None else description.group
     return next((list(map(str, g.items)) for g in groups if g.semantic == "BUNDLE"), [])
 
@@ -147,7 +175,7 @@ def bundled_mids(description: SessionDescription | None) -> list[str]:
 def find_section(
     description: SessionDescription | None, mid: str | None, index: int | None
 ) -> MediaDescription | None:
-    """Return the media section with the mid, or else at the index, or None."""
+    """Return the media section with the mid, or at the index if mid is None, or None."""
     if description is None:
         return None
     if mid is not None:
@@ -165,7 +193,7 @@ def add_candidate(section: MediaDescription, candidate: RTCIceCandidate) -> None
 
 
 def set_credentials(media: MediaDescription, credentials: IceCredentials) -> None:
-    """Put other credentials into a media section, for which no candidate was gathered yet."""
+    """Set new credentials in a media section, and remove the candidates of the old ones."""
     if credentials == section_credentials(media):
         return
     media.ice = RTCIceParameters(credentials.ufrag, credentials.password)
@@ -174,14 +202,14 @@ def set_credentials(media: MediaDescription, credentials: IceCredentials) -> Non
 
 
 def set_bundle(description: SessionDescription, mids: list[str]) -> None:
-    """Put the sections with these mids into the one BUNDLE group, or into none."""
+    """Replace the BUNDLE group by one of these mids; without mids, remove it."""
     description.group = [group for group in description.group if group.semantic != "BUNDLE"]
     if mids:
         description.group.insert(0, GroupDescription("BUNDLE", [*mids]))
 
 
 def render(description: SessionDescription | None) -> RTCSessionDescription | None:
-    """Return a description as text, with the candidates added meanwhile."""
+    """Return a description as text, including the candidates added since."""
     if description is None:
         return None
     if isinstance(description, Description):

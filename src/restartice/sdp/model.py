@@ -1,4 +1,4 @@
-"""The model of a session description: aiortc's, and what that has no place for."""
+"""The model of a session description: aiortc's, with more fields."""
 
 import copy
 from typing import Self
@@ -11,12 +11,13 @@ __all__ = ["Description"]
 
 
 class Description(SessionDescription):
-    """aiortc's description, with what that has no place for.
+    """aiortc's description, with the fields that it lacks.
 
     Attributes:
         media: Its media sections.
         ice_options: The ICE options of the session level.
-        unusable: The places of the sections that only we don't accept.
+        unusable: The indices of sections that the peer offers but we can't use.
+        group_line: The line number of the BUNDLE group, from 1, or None.
     """
 
     media: list[Section]  # type: ignore[assignment]
@@ -25,11 +26,12 @@ class Description(SessionDescription):
         super().__init__()
         self.ice_options: str | None = None
         self.unusable: frozenset[int] = frozenset()
+        self.group_line: int | None = None
         self._rendered: tuple[object, str] = None, ""
 
     @property
     def rejected(self) -> frozenset[int]:
-        """The places of the sections that are rejected."""
+        """The indices of the rejected sections."""
         return frozenset(n for n, section in enumerate(self.media) if section.is_rejected)
 
     def copy(self) -> Self:
@@ -47,8 +49,8 @@ class Description(SessionDescription):
         return text
 
     def text_so_far(self) -> str:
-        """Return the text of a description that was applied, to which only candidates are added."""
-        # Programs and ourselves ask for it again and again, and rendering takes long.
+        """Return the text of an applied description, which changes only by new candidates."""
+        # Cached: rendering takes long, and the text is needed often.
         added = [(m.port, len(m.ice_candidates), m.ice_candidates_complete) for m in self.media]
         if self._rendered[0] != added:
             self._rendered = added, str(self)

@@ -1,4 +1,4 @@
-"""The origin line of descriptions, which tells one version from the next."""
+"""The origin line of descriptions, with their version."""
 
 import re
 from hashlib import sha256
@@ -9,7 +9,7 @@ from aiortc.sdp import SessionDescription
 
 __all__ = ["Origin", "alike"]
 
-# What differs between two descriptions of the same thing: the version itself, and what is gathered.
+# The parts that may differ between descriptions of the same state: the version and the candidates.
 VARIABLE: Final = re.compile(
     r"^(o=.*|c=.*|a=candidate:.*|a=end-of-candidates|a=rtcp:.*)\r\n|(?<=^m=)(\w+ \d+)", re.MULTILINE
 )
@@ -26,12 +26,12 @@ class Origin:
     def __init__(self) -> None:
         self._session_id = randbits(62)
         self._version = 0
-        # Digests, because texts are long, and kept as long as the connection.
+        # Digests instead of texts, to save memory.
         self._content = b""
         self._stamped = b"", b""
 
     def stamp(self, description: SessionDescription) -> str:
-        """Write the line into a description that was created; return that as text."""
+        """Set the origin line of a created description; return its text."""
         description.origin = before = self._line(self._version)
         text = str(description)
         content = _digest(VARIABLE.sub("", text))
@@ -42,8 +42,8 @@ class Origin:
         return text
 
     def applied(self, description: SessionDescription, text: str) -> None:
-        """Note that a description was set locally, which was given as that text."""
-        # Rendering takes long, and is done already for a description that was created last.
+        """Note that a local description was set, and the text that the program passed."""
+        # Rendering takes long, and isn't needed for the last created description.
         stamped, content = self._stamped
         if _digest(text) != stamped:
             content = _digest(VARIABLE.sub("", str(description)))
@@ -60,7 +60,7 @@ def _digest(text: str) -> bytes:
 
 
 def alike(one: str, other: str) -> bool:
-    """Return whether two descriptions differ in credentials and in what is gathered only."""
+    """Return whether two descriptions differ only in credentials, candidates and version."""
     return CREDENTIALS.sub("", VARIABLE.sub("", one)) == CREDENTIALS.sub(
         "", VARIABLE.sub("", other)
     )

@@ -1,10 +1,9 @@
-"""Reading session descriptions: tolerantly, line by line, on the text as it came.
+"""Parses session descriptions tolerantly, line by line, on the original text.
 
-An attribute that can't be read is passed over. What everything else depends on is not: the lines
-that begin a media section, map payload types, or say who is at the other end of DTLS.
+Malformed attributes are skipped, except the lines that begin a media section, map payload types, or
+describe DTLS and SCTP.
 """
 
-import logging
 import re
 from typing import TYPE_CHECKING, Final
 
@@ -31,23 +30,30 @@ if TYPE_CHECKING:
 
 __all__ = ["parse"]
 
-logger = logging.getLogger(__name__)
-
 LINE: Final = re.compile(r"[a-z]=")
 NO_ORIGIN: Final = f"- 0 0 IN IP4 {DISCARD_HOST}"
 VERSION: Final = re.compile(r"v=\d+\s*")
 MEDIA: Final = re.compile(r"m=(\S+)\s+(\d{1,5})(?:/\d+)?\s+(\S+)\s*(.*)")
+# A number that may be a payload type. Python refuses numbers of thousands of digits.
+FORMAT: Final = re.compile(r"[0-9]{1,5}")
 DIRECTIONS: Final = frozenset({"sendrecv", "sendonly", "recvonly", "inactive"})
 PORTS: Final = range(1 << 16)
-# Those from 72 to 76 can't be told from RTCP on the same port. (RFC 5761 section 4)
+# Without 72 to 76, which look like RTCP on the same port. (RFC 5761 section 4)
 PAYLOAD_TYPES: Final = frozenset(range(128)) - frozenset(range(72, 77))
 EXTENSION_IDS: Final = range(1, 256)
 SOURCES: Final = range(1 << 32)
-# What payload types mean that no line maps, of the codecs that aiortc has. (RFC 3551 section 6)
+# The static payload types of aiortc's codecs, which need no line. (RFC 3551 section 6)
 STATIC: Final = {0: "0 PCMU/8000", 8: "8 PCMA/8000", 9: "9 G722/8000"}
-# The attributes that can't be passed over, because a section has another meaning without them.
-DECISIVE: Final = frozenset({"rtpmap", "setup", "fingerprint", "sctp-port"})
-# Those that count for all sections if they stand before the first one.
+# The attributes that can't be skipped, because a section has another meaning without them.
+DECISIVE: Final = {
+    "rtpmap": "a=rtpmap:<payload type> <encoding>/<clock rate>",
+    "setup": "a=setup:actpass, active or passive",
+    "fingerprint": "a=fingerprint:<algorithm> <digest>",
+    "sctp-port": "a=sctp-port:<port>",
+}
+# What the lines of the session say, by the letter they begin with.
+FIELDS: Final = {"o": "origin", "s": "name", "t": "time"}
+# The attributes that apply to all sections if they are on the session level.
 FOR_ALL: Final = frozenset(
     {
         *DIRECTIONS,
@@ -65,11 +71,11 @@ FOR_ALL: Final = frozenset(
 
 
 def parse(description: RTCSessionDescription) -> Description:
-    """Parse the SDP.
+    """Parse a session description.
 
     Raises:
-        SdpSyntaxError: The message names the line. The sender's mistake.
-        InvalidContentError: It is too long.
+        SdpSyntaxError: The text is malformed. The message names the line.
+        InvalidContentError: The text is too large.
     """
     check_size(description.sdp)
     parsed = Description()
@@ -85,18 +91,24 @@ def parse(description: RTCSessionDescription) -> Description:
 def _lines(text: str) -> list[str]:
     lines = [line.removesuffix("\r") for line in text.split("\n")]
     if "\r" in "".join(lines):
-        raise SdpSyntaxError("SDP syntax error: its lines must end with CR and LF", 1)
+        number = next(number for number, line in enumerate(lines, 1) if "\r" in line)
+        message = f"SDP syntax error in line {number}: lines must end with CR and LF"
+        raise SdpSyntaxError(message, number)
     if not VERSION.fullmatch(lines[0]):
-        raise _error(1, lines[0])
+        raise _error(1, lines[0], "v=0")
+    readable = is_unicode(text)
     for number, line in enumerate(lines, 1):
-        if line and not (LINE.match(line) and is_unicode(line)):
-            raise _error(number, line)
-    # aiortc takes these for the ends of lines, too.
+        if line and not (LINE.match(line) and (readable or is_unicode(line))):
+            raise _error(number, line, "a letter, '=' and Unicode text")
+    # aiortc splits lines at other characters, too, such as U+2028.
+    if len(text.splitlines()) == len(lines) - (not lines[-1]):
+        return lines
     return [" ".join(line.splitlines()) for line in lines]
 
 
-def _error(number: int, line: str) -> SdpSyntaxError:
-    return SdpSyntaxError(f"SDP syntax error in line {number}: {line[:80]!r}", number)
+def _error(number: int, line: str, expected: str) -> SdpSyntaxError:
+    message = f"SDP syntax error in line {number}: expected {expected}, got {line[:80]!r}"
+    return SdpSyntaxError(message, number)
 
 
 class _Reader:
@@ -108,7 +120,7 @@ class _Reader:
         self._for_all: list[tuple[int, str]] = []
 
     def read(self, number: int, line: str) -> None:
-        kind, value = line[:1], line[2:].strip()
+        kind = line[:1]
         if kind == "m":
             self.end()
             self._section = _SectionReader(_begin(number, line), self._for_all)
@@ -117,14 +129,10 @@ class _Reader:
             self._section.read(number, line)
         elif kind == "a":
             self._read_attribute(number, line)
-        elif kind == "o":
-            self._description.origin = value
-        elif kind == "s":
-            self._description.name = value
-        elif kind == "t":
-            self._description.time = value
         elif kind == "c":
-            self._description.host = _host(value)
+            self._description.host = _host(line[2:])
+        elif kind in FIELDS:
+            setattr(self._description, FIELDS[kind], line[2:].strip())
 
     def end(self) -> None:
         """End the section under way."""
@@ -142,6 +150,8 @@ class _Reader:
             semantic, *items = fields
             group = GroupDescription(semantic.upper(), [*items])
             (description.group if name == "group" else description.msid_semantic).append(group)
+            if name == "group" and group.semantic == "BUNDLE" and description.group_line is None:
+                description.group_line = number
 
 
 def _attribute(line: str) -> tuple[str, str]:
@@ -152,7 +162,7 @@ def _attribute(line: str) -> tuple[str, str]:
 def _begin(number: int, line: str) -> Section:
     match = MEDIA.fullmatch(line.strip())
     if match is None or int(match[2]) not in PORTS:
-        raise _error(number, line)
+        raise _error(number, line, "m=<media> <port> <protocol> <formats>")
     return Section(match[1], int(match[2]), match[3], match[4].split(), number)
 
 
@@ -187,10 +197,12 @@ class _SectionReader:
             "max-message-size": self._max_message_size,
             "mid": self._mid,
             "msid": self._msid,
+            "rid": self._rid,
             "rtcp": self._rtcp,
             "rtcp-fb": self._rtcp_fb,
             "rtcp-mux": self._rtcp_mux,
             "rtpmap": self._rtpmap,
+            "sctp-init": self._sctp_init,
             "sctp-port": self._sctp_port,
             "sctpmap": self._sctpmap,
             "setup": self._setup,
@@ -218,24 +230,39 @@ class _SectionReader:
             if read := self._readers.get(name):
                 read(value)
         except (ValueError, LookupError):
-            self._errors.setdefault(name, _error(number, line))
-            logger.debug("Line %d of a description can't be read: a=%s", number, name)
+            self.section.skipped.append((number, name))
+            if name != "rtpmap" or self._is_listed(value):
+                error = _error(number, line, DECISIVE.get(name, "another value"))
+                self._errors.setdefault(name, error)
+        else:
+            self._override(number, name)
+
+    def _is_listed(self, value: str) -> bool:
+        """Return whether an a=rtpmap line is about a format of the section, as far as it tells."""
+        fields = value.split()
+        return len(fields) < 2 or fields[0] in self.section.formats
+
+    def _override(self, number: int, name: str) -> None:
+        """Let a line of the section count instead of a malformed one of the session."""
+        error = self._errors.get(name)
+        if error is not None and error.sdpLineNumber < self.section.line < number:
+            del self._errors[name]
 
     def end(self) -> None:
-        """Complete the section by what only all of its lines tell.
+        """Complete the section after its last line.
 
         Raises:
-            SdpSyntaxError: A line that can't be passed over can't be read.
+            SdpSyntaxError: A line that can't be skipped is malformed.
         """
         section = self.section
         usable = not section.is_rejected and section.is_supported
-        decisive = DECISIVE - {"sctp-port" if section.is_rtp else "rtpmap"}
+        decisive = DECISIVE.keys() - {"sctp-port" if section.is_rtp else "rtpmap"}
         errors = [error for name, error in self._errors.items() if name in decisive and usable]
         if errors:
             raise min(errors, key=lambda error: error.sdpLineNumber)
         section.ssrc = list(self._sources.values())
         section.msid = MSID_SEPARATOR.join(self._msids) or None
-        # A role that isn't told is an empty one, because aiortc doesn't know none.
+        # A missing role is an empty string, because aiortc can't handle None.
         fingerprints = self._fingerprints or self._inherited_fingerprints
         section.dtls = RTCDtlsParameters(fingerprints, self._role)
         if section.is_rtp:
@@ -243,17 +270,17 @@ class _SectionReader:
 
     def _end_codecs(self) -> None:
         section = self.section
-        numbers = [int(text) for text in section.formats if text.isascii() and text.isdigit()]
+        numbers = [int(text) for text in section.formats if FORMAT.fullmatch(text)]
         section.fmt = [n for n in dict.fromkeys(numbers) if n in PAYLOAD_TYPES]
         if section.kind == "audio":
             for number in STATIC.keys() - self._codecs.keys():
                 self._rtpmap(STATIC[number])
         for number, name, value in self._about_codecs:
             self._try(number, name, value, value)
-        # They are listed by preference in the first line. (RFC 3264 section 5.1)
+        # The first line lists them by preference. (RFC 3264 section 5.1)
         section.rtp.codecs = [self._codecs[n] for n in section.fmt if n in self._codecs]
 
-    # The attributes. Each raises ValueError or LookupError if it can't be read.
+    # The attributes. Each method raises ValueError or LookupError if the value is malformed.
 
     def _candidate(self, value: str) -> None:
         candidate = read_candidate(value)
@@ -306,6 +333,11 @@ class _SectionReader:
     def _max_message_size(self, value: str) -> None:
         self.section.sctpCapabilities = RTCSctpCapabilities(int(value))
 
+    def _rid(self, value: str) -> None:
+        rid, direction = value.split()[:2]
+        if direction == "send":
+            self.section.rids.append(rid)
+
     def _rtcp(self, value: str) -> None:
         port, _, address = value.partition(" ")
         if (number := int(port)) in PORTS:
@@ -314,7 +346,8 @@ class _SectionReader:
 
     def _rtpmap(self, value: str) -> None:
         number, encoding = value.split(None, 1)
-        name, rate, *channels = encoding.split("/")
+        # What follows a blank is passed over, as in libwebrtc.
+        name, rate, *channels = (part.split()[0] for part in encoding.split("/"))
         kind = self.section.kind
         default = 1 if kind == "audio" else None
         codec = RTCRtpCodecParameters(
@@ -347,6 +380,9 @@ class _SectionReader:
     def _sctpmap(self, value: str) -> None:
         number, text = value.split(None, 1)
         self.section.sctpmap[int(number)] = text
+
+    def _sctp_init(self, value: str) -> None:
+        self.section.sctp_init = value or None
 
     def _sctp_port(self, value: str) -> None:
         self.section.sctp_port = int(value)

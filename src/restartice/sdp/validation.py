@@ -1,19 +1,21 @@
-"""What a remote description must say, beyond being SDP."""
+"""Checks the content of descriptions, beyond their syntax."""
 
-import logging
 from collections.abc import Collection
 
+from aiortc.rtcdtlstransport import X509_DIGEST_ALGORITHMS
 from aiortc.sdp import MediaDescription, SessionDescription
 
 from ..exceptions import InvalidContentError
+from ..logs import ObjectLogger
 from . import description as sdp
 from .section import Section
 
-__all__ = ["check_local", "check_remote"]
+__all__ = ["WEAK_HASHES", "check_local", "check_remote"]
 
 SCTP_PORTS = range(1, 1 << 16)
-
-logger = logging.getLogger(__name__)
+# The hash functions of fingerprints that we verify, and aiortc doesn't.
+WEAK_HASHES = ("sha-1", "sha-224")
+HASHES = (*WEAK_HASHES, *X509_DIGEST_ALGORITHMS)
 
 
 def check_remote(
@@ -21,59 +23,72 @@ def check_remote(
     continued: SessionDescription | None,
     recyclable: Collection[int],
     before: SessionDescription | None,
+    log: ObjectLogger,
 ) -> None:
     """Check the content of a remote description.
 
     Args:
         description: The description.
-        continued: For an offer the current one, for an answer the offer that it answers.
-        recyclable: Places of sections which an offer may use for something else.
-        before: What the remote side said last.
+        continued: For an offer the current remote description, for an answer its offer.
+        recyclable: The indices of sections that an offer may reuse.
+        before: The peer's previous description.
+        log: The log of the connection.
 
     Raises:
-        InvalidContentError: It can't be applied. The remote side's mistake.
+        InvalidContentError: The description can't be applied, by a mistake of its sender.
     """
     answer = description.type != "offer"
     for _, media in sdp.live_sections(description):
         _check_section(media, answer=answer)
-    _check_fingerprints(description, before)
-    expected = [(m.kind, m.rtp.muxId) for m in continued.media] if continued else []
-    found = [(m.kind, m.rtp.muxId) for m in description.media]
-    if answer and found != expected:
-        raise InvalidContentError("Media sections in answer do not match offer")
-    if not answer and not _continues(found, expected, recyclable):
-        # "The number of m= sections never decreases." (RFC 9429 section 5.2.2)
-        raise InvalidContentError("Media sections in offer do not match those negotiated")
+    _check_fingerprints(description, before, log)
+    _check_sections(description, continued, () if answer else recyclable)
     _check_mids(description)
 
 
 def check_local(description: sdp.Description, offer: SessionDescription | None) -> None:
-    """Check what a program may have edited in a local description.
+    """Check a program's edits of a local description.
 
     Args:
         description: The description, with as many sections as were created.
-        offer: What it answers, if it isn't an offer itself.
+        offer: The offer that it answers, or None.
 
     Raises:
-        InvalidContentError: It can't be applied. The program's mistake.
+        InvalidContentError: The description can't be applied, by a mistake of the program.
     """
     answer = description.type != "offer"
     for place, media in sdp.live_sections(description):
         if not media.is_supported or not media.fmt:
-            raise InvalidContentError("Neither RTP with codecs nor data channels", media.line)
+            found = f"m={media.kind} {media.profile} with {len(media.fmt)} formats"
+            raise InvalidContentError(
+                f"expected RTP with codecs, or data channels, got {found}", media.line
+            )
         _check_attributes(media, answer=answer)
         if answer and offer is not None and offer.media[place].rtp.muxId != media.rtp.muxId:
-            raise InvalidContentError("Media sections in answer do not match offer")
+            raise InvalidContentError("Media sections in answer do not match offer", media.line)
 
 
-def _continues(
-    after: list[tuple[str, str]], before: list[tuple[str, str]], recyclable: Collection[int]
-) -> bool:
-    alike = all(
-        place in recyclable or section == old
-        for place, (section, old) in enumerate(zip(after, before, strict=False))
+def _check_sections(
+    description: sdp.Description, before: SessionDescription | None, recyclable: Collection[int]
+) -> None:
+    """Check that all previous sections are there, in order. An offer may have more."""
+    offer = description.type == "offer"
+    expected = [(m.kind, m.rtp.muxId) for m in before.media] if before else []
+    found = [(m.kind, m.rtp.muxId) for m in description.media]
+    differing = (
+        place
+        for place in range(len(found))
+        if found[place : place + 1] != expected[place : place + 1]
+        and place not in recyclable
+        and not (offer and place >= len(expected))
     )
-    return alike and len(after) >= len(before)
+    place = next(differing, None)
+    # "The number of m= sections never decreases." (RFC 9429 section 5.2.2)
+    if place is None and len(found) >= len(expected):
+        return
+    line = description.media[-1 if place is None else place].line if found else 1
+    if offer:
+        raise InvalidContentError("Media sections in offer do not match those negotiated", line)
+    raise InvalidContentError("Media sections in answer do not match offer", line)
 
 
 def _check_section(media: Section, *, answer: bool) -> None:
@@ -82,19 +97,29 @@ def _check_section(media: Section, *, answer: bool) -> None:
         raise InvalidContentError("ICE username fragment or password is missing", media.line)
     if not credentials.well_formed:
         raise InvalidContentError(
-            "ICE username fragment or password has other than ICE's characters", media.line
+            "expected an ICE username fragment and password of letters, digits, '+' and '/'",
+            media.line,
         )
     if media.dtls is not None and not media.dtls.fingerprints:
         raise InvalidContentError("DTLS fingerprint is missing", media.line)
+    algorithms = [f.algorithm.lower() for f in media.dtls.fingerprints] if media.dtls else []
+    if algorithms and not {*algorithms} & {*HASHES}:
+        raise InvalidContentError(
+            f"expected a DTLS fingerprint by {', '.join(HASHES)}, got {algorithms[0][:20]!r}",
+            media.line,
+        )
     _check_attributes(media, answer=answer)
     if media.kind == "application" and _sctp_port(media) not in SCTP_PORTS:
-        raise InvalidContentError("SCTP port is missing or out of range", media.line)
+        port = _sctp_port(media)
+        raise InvalidContentError(
+            f"SCTP port is missing or out of range: expected 1 to 65535, got {port}", media.line
+        )
 
 
 def _sctp_port(media: Section) -> int | None:
     if not media.is_old_data:
         return media.sctp_port
-    # In this old form, "DTLS/SCTP 5000", the port stands in another place. (RFC 8841 section 5)
+    # In the old form, "DTLS/SCTP 5000", the port is a format. (RFC 8841 section 5)
     try:
         return int(media.fmt[0])
     except (ValueError, LookupError):
@@ -112,18 +137,25 @@ def _check_attributes(media: Section, *, answer: bool) -> None:
         raise InvalidContentError("RTCP mux is not enabled", media.line)
 
 
-def _check_fingerprints(description: sdp.Description, before: SessionDescription | None) -> None:
+def _check_fingerprints(
+    description: sdp.Description, before: SessionDescription | None, log: ObjectLogger
+) -> None:
     known = {media.rtp.muxId: media for _, media in sdp.live_sections(before)}
     lives_on = [
         (m, known[m.rtp.muxId]) for _, m in sdp.live_sections(description) if m.rtp.muxId in known
     ]
     changed = [pair for pair in lives_on if _has_other_certificate(*pair)]
-    # Another fingerprint means another DTLS association, which needs a restart. (RFC 9429
-    # section 5.11)
-    if any(sdp.section_credentials(now) == sdp.section_credentials(was) for now, was in changed):
-        raise InvalidContentError("A DTLS fingerprint has changed without an ICE restart")
+    # A new fingerprint means a new DTLS association, which needs a restart. (RFC 9429 section 5.11)
+    for now, was in changed:
+        if sdp.section_credentials(now) == sdp.section_credentials(was):
+            raise InvalidContentError(
+                "A DTLS fingerprint has changed without an ICE restart", now.line
+            )
     if changed:
-        logger.warning("Another peer takes over, with which there will be no new DTLS handshake")
+        log.warning(
+            "the remote certificate changed; a second DTLS handshake isn't supported, so no media "
+            "will flow"
+        )
 
 
 def _has_other_certificate(now: MediaDescription, was: MediaDescription) -> bool:
@@ -140,11 +172,18 @@ def _fingerprints(media: MediaDescription) -> dict[str, set[str]]:
 
 
 def _check_mids(description: sdp.Description) -> None:
-    mids = [media.rtp.muxId for media in description.media]
-    if len(set(mids)) != len(mids):
-        raise InvalidContentError("Two media sections have the same mid")
-    # A group of which nothing is known says nothing; programs that rename mids leave one behind.
+    mids: set[str] = set()
+    for media in description.media:
+        if media.rtp.muxId in mids:
+            raise InvalidContentError(
+                f"expected a mid for each media section, got {media.rtp.muxId!r} twice", media.line
+            )
+        mids.add(media.rtp.muxId)
+    # A group of unknown mids only is ignored: programs that rename mids leave such a group.
     group = set(sdp.bundled_mids(description))
-    if group & set(mids) and (unknown := group - set(mids)):
+    if group & mids and (unknown := group - mids):
         names = ", ".join(sorted(map(repr, unknown)))
-        raise InvalidContentError(f"The BUNDLE group contains {names}, which is no section")
+        raise InvalidContentError(
+            f"The BUNDLE group contains {names}, but no media section has this mid",
+            description.group_line,
+        )

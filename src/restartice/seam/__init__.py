@@ -15,10 +15,13 @@ from .data import (
     round_trip_of,
     transport_stats,
 )
-from .dtls import AiortcDtlsTransport, PreparedCertificate, try_certificate
+from .dtls import AiortcDtlsTransport, DtlsView, PreparedCertificate, try_certificate
+from .h264 import single_nal_codecs, with_fragments
 from .ice import (
     AioiceConnection,
     CandidatePair,
+    IceGathererView,
+    IceTransportView,
     address_of,
     candidate_from_aioice,
     candidate_to_aioice,
@@ -38,15 +41,14 @@ from .ice import (
     set_controlling,
     transport_policy,
 )
+from .jitterbuffer import AiortcJitterBuffer, is_new_video_buffer
 from .media import (
-    AiortcJitterBuffer,
     AiortcRtpReceiver,
     AiortcRtpSender,
     ReceiverView,
     RemoteStreamTrack,
     SenderView,
     TransceiverView,
-    is_new_video_buffer,
     pair,
     send_keyframe,
     set_track_id,
@@ -57,22 +59,30 @@ from .peerconnection import (
     NEGOTIATED_STATE,
     ConnectionView,
     HookedPeerConnection,
+    Hooks,
+    add_header_extensions,
+    codecs_of_aiortc,
+    describe_own_repeating,
+    describe_single_nal,
+    describe_suspended,
     dissociate,
     has_common_codec,
+    is_suspended,
     kept_codecs,
     mark_bundled,
     mline_index,
     set_mid,
     set_mline_index,
 )
-from .sctp import AiortcSctpTransport
+from .sctp import AiortcSctpTransport, SctpView
 from .sctp_packets import checksum_matches, gaps_fit, make_chunk
-from .sockets import StunProtocol, is_aioices, make_socket
+from .sockets import StunProtocol, is_aioices, is_closing, make_socket
 from .turn import (
     Redirected,
     abandon_allocation,
     hear_redirections,
     hear_refusals,
+    mobile_client,
     open_allocation,
     turn_client,
 )
@@ -88,11 +98,16 @@ __all__ = [
     "AiortcSctpTransport",
     "CandidatePair",
     "ConnectionView",
+    "DtlsView",
     "HookedPeerConnection",
+    "Hooks",
+    "IceGathererView",
+    "IceTransportView",
     "PreparedCertificate",
     "ReceiverView",
     "Redirected",
     "RemoteStreamTrack",
+    "SctpView",
     "SenderView",
     "StunProtocol",
     "TransceiverView",
@@ -102,10 +117,15 @@ __all__ = [
     "abort_receiver",
     "abort_sender",
     "acknowledge_data",
+    "add_header_extensions",
     "address_of",
     "candidate_from_aioice",
     "candidate_to_aioice",
     "checksum_matches",
+    "codecs_of_aiortc",
+    "describe_own_repeating",
+    "describe_single_nal",
+    "describe_suspended",
     "dissociate",
     "forget_transaction",
     "gaps_fit",
@@ -116,17 +136,20 @@ __all__ = [
     "host_addresses",
     "ice_connection_kwargs",
     "is_aioices",
+    "is_closing",
     "is_established",
     "is_new_video_buffer",
     "is_role_conflict",
     "is_signed",
     "is_signed_success",
+    "is_suspended",
     "keep_latest",
     "kept_codecs",
     "make_chunk",
     "make_socket",
     "mark_bundled",
     "mline_index",
+    "mobile_client",
     "new_ice_connection",
     "nomination_of",
     "numbered",
@@ -145,10 +168,12 @@ __all__ = [
     "set_mid",
     "set_mline_index",
     "set_track_id",
+    "single_nal_codecs",
     "transport_policy",
     "transport_stats",
     "try_certificate",
     "turn_client",
+    "with_fragments",
 ]
 
 check(required_names)

@@ -1,12 +1,11 @@
-"""The private names of what aiortc runs: tasks, threads and timers, and how to end them at once.
+"""The private names of aiortc's tasks, threads and timers, to end them at once.
 
-aiortc's own `stop()` ends them, too, but waits for that, and may fail before it is done.
+aiortc's own `stop()` ends them, too, but waits, and may fail before it is done.
 """
 
 from typing import TYPE_CHECKING
 
 import aiortc
-import aiortc.rtcicetransport
 
 from .names import require
 

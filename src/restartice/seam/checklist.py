@@ -1,4 +1,4 @@
-"""Adding to aioice's check list in linear time."""
+"""Adds pairs to aioice's check list in linear time."""
 
 from typing import TYPE_CHECKING
 

@@ -4,9 +4,11 @@ import asyncio
 
 import aiortc
 from aiortc import rtcdtlstransport, rtcsctptransport
+from aiortc.rtcsctptransport import DataChunk
 from aiortc.stats import RTCTransportStats
 
 from .names import require
+from .recovering import RecoveringSctpTransport
 
 __all__ = [
     "acknowledge_data",
@@ -47,7 +49,7 @@ def acknowledge_data(sctp: aiortc.RTCSctpTransport) -> None:
     task.add_done_callback(lambda done: done.cancelled() or done.exception())
 
 
-def oldest_unacknowledged(sctp: aiortc.RTCSctpTransport) -> object | None:
+def oldest_unacknowledged(sctp: aiortc.RTCSctpTransport) -> DataChunk | None:
     """Return the first chunk of data that wasn't acknowledged, or None."""
     return sctp._sent_queue[0] if sctp._sent_queue else None
 
@@ -57,6 +59,13 @@ def repeat_data(sctp: aiortc.RTCSctpTransport) -> None:
     if sctp._t3_handle is not None:
         sctp._t3_cancel()
         sctp._t3_expired()
+    open_window(sctp)
+
+
+def open_window(sctp: aiortc.RTCSctpTransport) -> None:
+    """Let several packets be in flight, as on a path of which nothing is known yet."""
+    if isinstance(sctp, RecoveringSctpTransport):
+        sctp._core.open_window()
 
 
 def round_trip_of(sctp: aiortc.RTCSctpTransport) -> float:

@@ -1,25 +1,34 @@
-"""The private names of aiortc's DTLS transport, and of the certificate that it is made with."""
+"""The private names of aiortc's DTLS transport, and of its certificate."""
 
 import asyncio
-from collections import deque
 from collections.abc import Callable
 from typing import Any, Final
 
 import aiortc
-from aiortc import rtcdtlstransport, rtcrtpreceiver, rtcsctptransport
+import pylibsrtp
+from aiortc import clock, rtcdtlstransport, rtcicetransport, rtcrtpreceiver, rtcsctptransport
 from aiortc.rtcdtlstransport import (
     SRTP_PROFILES,
     RTCDtlsFingerprint,
-    RtpRouter,
+    RTCDtlsParameters,
     SRTPProtectionProfile,
     State,
 )
-from aiortc.rtp import RtpPacket
+from aiortc.rtcrtpparameters import RTCRtpReceiveParameters
+from aiortc.rtp import is_rtcp
+from cryptography import x509
 from OpenSSL import SSL
 
-from .names import Private, require
+from .aborting import abort_dtls
+from .names import OfViewed, require
+from .routing import StreamRouter
 
-__all__ = ["AiortcDtlsTransport", "AiortcRtpRouter", "PreparedCertificate", "try_certificate"]
+__all__ = [
+    "AiortcDtlsTransport",
+    "DtlsView",
+    "PreparedCertificate",
+    "try_certificate",
+]
 
 _CERTIFICATE = rtcdtlstransport.RTCCertificate
 for _name in ("_cert", "_create_ssl_context", "_key"):
@@ -86,61 +95,48 @@ def try_certificate(certificate: aiortc.RTCCertificate) -> None:
 
 _DTLS = rtcdtlstransport.RTCDtlsTransport
 
-for _method in ("_do_handshake", "_recv_next", "_set_state", "_setup_srtp"):
+for _method in (
+    "_do_handshake",
+    "_validate_peer_identity",
+    "_recv_next",
+    "_register_rtp_receiver",
+    "_set_state",
+    "_setup_srtp",
+):
     require(_DTLS, _method)
-for _name in ("_data_receiver", "_rtp_router", "_state", "_task"):
+for _name in (
+    "_data_receiver",
+    "_rtp_header_extensions_map",
+    "_rtp_router",
+    "_state",
+    "_task",
+):
     require(_DTLS, _name)
+for _name in ("__handshake_done", "_rx_srtp", "_ssl"):
+    require(_DTLS, _name)
+for _method in ("_handle_rtcp_data", "_handle_rtp_data", "_send_data", "_write_ssl"):
+    require(_DTLS, _method)
+for _name in ("_recv", "_send"):
+    require(rtcicetransport.RTCIceTransport, _name)
 require(rtcrtpreceiver.RTCRtpReceiver, "_handle_disconnect")
+require(rtcsctptransport.RTCSctpTransport, "_handle_data")
 FAILED: Final = State.FAILED
-# Of how many sources that no description names the router knows the receiver.
-LEARNED: Final = 512
+# How many bytes a datagram has at most.
+LONGEST_RECORD: Final = 1500
 
 
-class AiortcRtpRouter(RtpRouter):
-    """aiortc's router, which doesn't remember each source that it has ever heard.
+class DtlsView:
+    """A DTLS transport of aiortc's with its private names under names of ours, and what it asks."""
 
-    What it has learned from a packet it learns from the next one again. The sources that
-    descriptions name are remembered, as what they send can't be told otherwise.
-    """
+    tls = OfViewed[SSL.Connection | None](_DTLS, "_ssl")
+    role = OfViewed[str](_DTLS, "_role")
+    bytes_received = OfViewed[int](_DTLS, "__rx_bytes")
+    bytes_sent = OfViewed[int](_DTLS, "__tx_bytes")
+    packets_received = OfViewed[int](_DTLS, "__rx_packets")
+    packets_sent = OfViewed[int](_DTLS, "__tx_packets")
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.named: set[int] = set()
-        self.learned: deque[int] = deque()
-
-    def register_receiver(self, receiver: Any, ssrcs: list[int], *args: Any, **kwargs: Any) -> None:
-        """Take a receiver for what the sources send that a description names."""
-        super().register_receiver(receiver, ssrcs, *args, **kwargs)
-        self.named = {*self.named.intersection(self.ssrc_table), *ssrcs}
-
-    def route_rtp(self, packet: RtpPacket) -> Any:
-        """Return the receiver of a packet, or None."""
-        known = len(self.ssrc_table)
-        receiver = super().route_rtp(packet)
-        if len(self.ssrc_table) > known:
-            self.learned.append(packet.ssrc)
-            if len(self.learned) > LEARNED:
-                oldest = self.learned.popleft()
-                if oldest not in self.named:
-                    self.ssrc_table.pop(oldest, None)
-        return receiver
-
-
-class AiortcDtlsTransport(rtcdtlstransport.RTCDtlsTransport):
-    """aiortc's DTLS transport with its private attributes under names of ours."""
-
-    tls = Private[SSL.Connection | None](_DTLS, "_ssl")
-    dtls_role = Private[str](_DTLS, "_role")
-    bytes_received = Private[int](_DTLS, "__rx_bytes")
-    bytes_sent = Private[int](_DTLS, "__tx_bytes")
-    packets_received = Private[int](_DTLS, "__rx_packets")
-    packets_sent = Private[int](_DTLS, "__tx_packets")
-
-    def __init__(
-        self, transport: aiortc.RTCIceTransport, certificates: list[aiortc.RTCCertificate]
-    ) -> None:
-        super().__init__(transport, certificates)
-        self._rtp_router = AiortcRtpRouter()
+    def __init__(self, transport: "AiortcDtlsTransport") -> None:
+        self.viewed = transport
 
     # What a subclass overrides.
 
@@ -148,51 +144,158 @@ class AiortcDtlsTransport(rtcdtlstransport.RTCDtlsTransport):
         """Attempt to complete the handshake, after which this is `encrypted`, or `failed`."""
         raise NotImplementedError
 
+    async def look_ahead(self) -> bool:
+        """Look at the next datagram before it is read; return whether to do so again."""
+        raise NotImplementedError
+
     async def cancelled(self) -> None:
         """End what runs on this, as its task is cancelled, such as by the end of asyncio.run()."""
+        raise NotImplementedError
+
+    def is_expected(self, certificate: x509.Certificate) -> bool:
+        """Return whether a certificate is the one that the peer's description tells."""
         raise NotImplementedError
 
     def handling_failed(self, error: Exception) -> None:
         """Take note that a packet couldn't be handled."""
         raise NotImplementedError
 
+    def decrypting_failed(self, error: Exception) -> None:
+        """Take note that a packet of RTP couldn't be decrypted, or came twice."""
+        raise NotImplementedError
+
     # What a subclass calls.
 
     def enter_failed(self) -> None:
         """Enter the state that there is no way out of."""
-        self._set_state(FAILED)
+        self.viewed._set_state(FAILED)
 
     async def disconnect(self) -> None:
         """End what runs on this, as nothing can be sent or received any more."""
-        if self._task is not None:
-            self._task.cancel()
-            self._task = None
-        for receiver in list(self._rtp_router.receivers):
+        transport = self.viewed
+        abort_dtls(transport)
+        for receiver in list(transport._rtp_router.receivers):
             receiver._handle_disconnect()
-        if isinstance(self._data_receiver, rtcsctptransport.RTCSctpTransport):
-            await self._data_receiver.stop()
+        if isinstance(transport._data_receiver, rtcsctptransport.RTCSctpTransport):
+            await transport._data_receiver.stop()
 
-    # What aiortc calls.
+
+class AiortcDtlsTransport(rtcdtlstransport.RTCDtlsTransport):
+    """aiortc's DTLS transport, whose core shakes hands, and is told what fails."""
+
+    _core: DtlsView
+    _rtp_router: StreamRouter
+    # Which aiortc assigns.
+    _RTCDtlsTransport__handshake_done: bool
+    _RTCDtlsTransport__rx_bytes: int
+    _RTCDtlsTransport__rx_packets: int
+    _RTCDtlsTransport__tx_bytes: int
+    _RTCDtlsTransport__tx_packets: int
+
+    def __init__(
+        self, transport: aiortc.RTCIceTransport, certificates: list[aiortc.RTCCertificate]
+    ) -> None:
+        super().__init__(transport, certificates)
+        self._rtp_router = StreamRouter()
+
+    def _register_rtp_receiver(self, receiver: Any, parameters: RTCRtpReceiveParameters) -> None:
+        self._rtp_header_extensions_map.configure(parameters)
+        self._rtp_router.register(receiver, parameters)
+
+    async def _send_data(self, data: bytes) -> None:
+        if self._state is not State.CONNECTED:
+            raise ConnectionError("Cannot send encrypted data, not connected")
+        assert self._ssl is not None
+        self._ssl.send(data)
+        record = self._ssl.bio_read(LONGEST_RECORD)
+        await self.transport._send(record)
+        self._RTCDtlsTransport__tx_bytes += len(record)
+        self._RTCDtlsTransport__tx_packets += 1
 
     async def _do_handshake(self) -> None:
-        await self.shake_hands()
+        await self._core.shake_hands()
+
+    def _validate_peer_identity(self, remoteParameters: RTCDtlsParameters) -> None:
+        # aiortc knows fewer hash functions. The core knows the parameters from start().
+        del remoteParameters
+        assert self._ssl is not None
+        certificate = self._ssl.get_peer_certificate(as_cryptography=True)
+        if certificate is None or not self._core.is_expected(certificate):
+            self._set_state(State.FAILED)
 
     async def _recv_next(self) -> None:
         try:
-            # Of each packet, as long as nothing is wrong, so that this is no call more for each.
-            while True:
+            while await self._core.look_ahead():
                 await super()._recv_next()
+            # DTLS 1.3 has timers, and something to send, after the handshake, too.
+            while not self._RTCDtlsTransport__handshake_done or not _is_old(self):
+                await super()._recv_next()
+            # Of each packet, as long as nothing is wrong, so that this is no call more for each.
+            await _receive_packets(self)
         except asyncio.CancelledError:
             if asyncio.current_task() is self._task:
                 # Neither stop() nor disconnect() has done that, which forget the task.
-                await self.cancelled()
+                await self._core.cancelled()
             raise
         except ConnectionError:
             raise  # the end, as the other side or close() has it
         except Exception as error:  # noqa: BLE001  told by who takes note
-            self.handling_failed(error)
+            self._core.handling_failed(error)
 
     def _set_state(self, state: State) -> None:
         # aiortc's task enters "closed" when it is cancelled.
         if self._state is not FAILED:
             super()._set_state(state)
+
+
+def _is_old(transport: AiortcDtlsTransport) -> bool:
+    """Return whether DTLS is older than 1.3."""
+    return transport._ssl is None or transport._ssl.get_protocol_version_name() != "DTLSv1.3"
+
+
+async def _receive_packets(transport: AiortcDtlsTransport) -> None:
+    """Receive what comes in, in the way of aiortc's _recv_next(), with less work for each packet.
+
+    Raises:
+        ConnectionError: The other side, or this one, has ended DTLS.
+    """
+    receive, tls = transport.transport._recv, transport._ssl
+    assert tls is not None
+    while True:
+        datagram = await receive()
+        transport._RTCDtlsTransport__rx_bytes += len(datagram)
+        transport._RTCDtlsTransport__rx_packets += 1
+        first = datagram[0]
+        if 19 < first < 64:
+            data = await _decrypt(transport, tls, datagram)
+            if data and transport._data_receiver is not None:
+                await transport._data_receiver._handle_data(data)
+        elif 127 < first < 192 and transport._rx_srtp:
+            await _receive_media(transport, datagram)
+
+
+async def _decrypt(transport: AiortcDtlsTransport, tls: SSL.Connection, datagram: bytes) -> bytes:
+    """Return the data of a datagram of DTLS, if it has some."""
+    tls.bio_write(datagram)
+    try:
+        return tls.recv(LONGEST_RECORD)
+    except SSL.ZeroReturnError:
+        await transport._write_ssl()
+        raise ConnectionError("the other side has ended DTLS") from None
+    except SSL.Error:
+        # It may have been something else, which has to be answered.
+        await transport._write_ssl()
+        return b""
+
+
+async def _receive_media(transport: AiortcDtlsTransport, datagram: bytes) -> None:
+    arrival = clock.current_ms()
+    try:
+        if is_rtcp(datagram):
+            await transport._handle_rtcp_data(transport._rx_srtp.unprotect_rtcp(datagram))
+        else:
+            await transport._handle_rtp_data(
+                transport._rx_srtp.unprotect(datagram), arrival_time_ms=arrival
+            )
+    except pylibsrtp.Error as error:
+        transport._core.decrypting_failed(error)

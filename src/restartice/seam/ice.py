@@ -1,6 +1,7 @@
 """The private names of aioice, and of aiortc's ICE transport above it."""
 
 import asyncio
+import logging
 from collections import deque
 from collections.abc import Callable
 from typing import Any, Final, Protocol
@@ -12,13 +13,16 @@ from aioice import stun
 from aioice.ice import CandidatePair
 from aiortc import rtcicetransport
 
+from ..logs import ObjectLogger
 from .checklist import Connection, IndexedConnection
-from .names import Private, require
+from .names import OfViewed, Private, require
 from .sockets import without_errors
 
 __all__ = [
     "AioiceConnection",
     "CandidatePair",
+    "IceGathererView",
+    "IceTransportView",
     "address_of",
     "candidate_from_aioice",
     "candidate_to_aioice",
@@ -184,13 +188,13 @@ _TRANSACTION_ADDRESS = require(stun.Transaction, "__addr")
 _TRANSACTION_TRIES = require(stun.Transaction, "__tries")
 
 
-def repeat_requests(pair: CandidatePair, *, tries: int = 1) -> None:
-    """Send the requests on a pair again that aioice has sent so often, at least, in vain."""
+def repeat_requests(pair: CandidatePair) -> None:
+    """Send the requests on a pair again that aioice has sent in vain."""
     for transaction in list(pair.protocol.transactions.values()):
         if not isinstance(transaction, stun.Transaction):
             continue
         address = getattr(transaction, _TRANSACTION_ADDRESS)
-        if address == pair.remote_addr and getattr(transaction, _TRANSACTION_TRIES) >= tries:
+        if address == pair.remote_addr and getattr(transaction, _TRANSACTION_TRIES):
             pair.protocol.send_stun(getattr(transaction, _TRANSACTION_REQUEST), address)
 
 
@@ -273,10 +277,27 @@ def transport_policy(policy: aiortc.RTCIceTransportPolicy) -> aioice.TransportPo
     return rtcicetransport.ICE_TRANSPORT_POLICIES[policy]
 
 
-# Our gatherer and transport have these under the same names, for aiortc and programs use them.
-require(rtcicetransport.RTCIceGatherer, "_connection")
-for _name in ("_connection", "_recv", "_send"):
+# Our transport has these under the same names, for aiortc and programs use them.
+for _name in ("_recv", "_send"):
     require(rtcicetransport.RTCIceTransport, _name)
+
+
+class IceGathererView:
+    """A gatherer of aiortc's with its connection, which programs read, under a name of ours."""
+
+    connection = OfViewed[AioiceConnection](rtcicetransport.RTCIceGatherer, "_connection")
+
+    def __init__(self, gatherer: rtcicetransport.RTCIceGatherer) -> None:
+        self.viewed = gatherer
+
+
+class IceTransportView:
+    """A transport of aiortc's with its connection, which programs read, under a name of ours."""
+
+    connection = OfViewed[AioiceConnection](rtcicetransport.RTCIceTransport, "_connection")
+
+    def __init__(self, transport: aiortc.RTCIceTransport) -> None:
+        self.viewed = transport
 
 
 def set_controlling(transport: aiortc.RTCIceTransport, *, controlling: bool) -> None:
@@ -284,6 +305,8 @@ def set_controlling(transport: aiortc.RTCIceTransport, *, controlling: bool) -> 
     transport._connection.ice_controlling = controlling
 
 
+# The resolver is shared by all connections.
+_MDNS_LOG: Final = ObjectLogger(logging.getLogger(__name__), "the resolver of multicast DNS")
 _MDNS: Final = require(aioice.ice, "get_or_create_mdns_protocol")
 
 
@@ -300,7 +323,9 @@ async def hear_answers(connection: AioiceConnection, prepare: Callable[[bytes], 
     resolver = opening.result()
     if "datagram_received" not in vars(resolver):
         take = resolver.datagram_received
-        resolver.datagram_received = without_errors(lambda data, addr: take(prepare(data), addr))
+        resolver.datagram_received = without_errors(
+            lambda data, addr: take(prepare(data), addr), _MDNS_LOG
+        )
 
 
 def _note_failure(opening: asyncio.Future[Any]) -> None:

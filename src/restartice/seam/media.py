@@ -1,13 +1,13 @@
-"""The private names of aiortc's senders, receivers, transceivers and jitter buffer."""
+"""The private names of aiortc's senders, receivers and transceivers."""
 
 import asyncio
-import logging
 from collections.abc import Callable, Coroutine, Iterator
 from queue import Queue
 from typing import Any, Final
 
 import aiortc
 from aiortc import mediastreams, rtcrtpreceiver, rtcrtpsender, rtcrtptransceiver
+from aiortc.codecs.base import Encoder
 from aiortc.jitterbuffer import JitterBuffer
 from aiortc.rate import RemoteBitrateEstimator
 from aiortc.rtcrtpparameters import RTCRtpReceiveParameters, RTCRtpSendParameters
@@ -15,10 +15,12 @@ from aiortc.rtcrtpreceiver import RemoteStreamTrack, StreamStatistics
 from aiortc.rtcrtpsender import RTCEncodedFrame
 from aiortc.rtp import AnyRtcpPacket, RtcpByePacket, RtcpRrPacket, RtpPacket
 
+from ..logs import ObjectLogger
+from .h264 import SingleNalEncoder, is_single_nal
 from .names import OfViewed, require
+from .sources import Sources
 
 __all__ = [
-    "AiortcJitterBuffer",
     "AiortcRtpReceiver",
     "AiortcRtpSender",
     "ReceiverView",
@@ -26,13 +28,10 @@ __all__ = [
     "SenderView",
     "TransceiverView",
     "end_tasks",
-    "is_new_video_buffer",
     "pair",
     "send_keyframe",
     "set_track_id",
 ]
-
-logger = logging.getLogger(__name__)
 
 # How long the end of a task is waited for, and after how long it is cancelled again, in seconds.
 END_TIMEOUT: Final = 2.0
@@ -44,36 +43,6 @@ SOURCES: Final = 512
 ESTIMATED_SOURCES: Final = 255
 # How many pictures are still decoded when a receiver ends.
 LAST_PICTURES: Final = 32
-
-for _name in ("_capacity", "_is_video", "_origin", "_packets"):
-    require(JitterBuffer, _name)
-
-
-def is_new_video_buffer(buffer: JitterBuffer) -> bool:
-    """Return whether a jitter buffer is aiortc's own kind for video, and has taken nothing yet."""
-    return type(buffer) is JitterBuffer and buffer._is_video and buffer._origin is None
-
-
-class AiortcJitterBuffer(JitterBuffer):
-    """aiortc's jitter buffer with what it holds under names of ours."""
-
-    def numbers_until(self, last: int) -> Iterator[int]:
-        """Yield the sequence numbers from the first that it waits for to a given one."""
-        assert self._origin is not None
-        for count in range((last - self._origin) % (1 << 16) + 1):
-            yield (self._origin + count) % (1 << 16)
-
-    def packet(self, number: int) -> RtpPacket | None:
-        """Return the packet with a sequence number, if it is there."""
-        number %= 1 << 16
-        packet = self._packets[number % self._capacity]
-        return packet if packet is not None and packet.sequence_number == number else None
-
-    def skip_to(self, number: int) -> None:
-        """Forget all packets before a sequence number."""
-        assert self._origin is not None
-        self.remove(min(self._capacity, (number - self._origin) % (1 << 16)))
-
 
 _SENDER, _RECEIVER = rtcrtpsender.RTCRtpSender, rtcrtpreceiver.RTCRtpReceiver
 _TRANSCEIVER = rtcrtptransceiver.RTCRtpTransceiver
@@ -93,7 +62,10 @@ class _Events:
 
 
 async def end_tasks(
-    job: Coroutine[Any, Any, None], *tasks: asyncio.Future[None] | None, what: str
+    job: Coroutine[Any, Any, None],
+    *tasks: asyncio.Future[None] | None,
+    what: str,
+    log: ObjectLogger,
 ) -> None:
     """Run what cancels tasks and waits for their end, but not for ever.
 
@@ -107,17 +79,19 @@ async def end_tasks(
                 return
             for task in filter(None, tasks):
                 task.cancel()
-        logger.warning("The end of %s isn't waited for any longer", what)
+        log.warning("the end of %s isn't waited for any longer", what)
     finally:
         ending.cancel()
 
 
-def _set_at_end(task: asyncio.Future[None] | None, *events: asyncio.Event) -> None:
+def _set_at_end(
+    log: ObjectLogger, task: asyncio.Future[None] | None, *events: asyncio.Event
+) -> None:
     """Let nobody wait for a task that has ended otherwise than aiortc's own do."""
 
     def set_events(ended: asyncio.Future[None]) -> None:
         if not ended.cancelled() and (error := ended.exception()) is not None:
-            logger.warning("A task of RTP has failed", exc_info=error)
+            log.warning("a task of RTP has failed", exc_info=error)
         for event in events:
             event.set()
 
@@ -134,9 +108,11 @@ class SenderView:
     rtcp_task = OfViewed[asyncio.Future[None] | None](_SENDER, "__rtcp_task")
     rtp_events = _Events(_SENDER, "__rtp_started", "__rtp_exited")
     rtcp_events = _Events(_SENDER, "__rtcp_started", "__rtcp_exited")
+    encoder = OfViewed[Encoder | None](_SENDER, "__encoder")
 
-    def __init__(self, sender: "AiortcRtpSender") -> None:
+    def __init__(self, sender: "AiortcRtpSender", log: ObjectLogger) -> None:
         self.viewed = sender
+        self.log = log
 
     async def next_frame(self, codec: aiortc.RTCRtpCodecParameters) -> RTCEncodedFrame | None:
         """Return the next frame to send, or None; what a subclass overrides."""
@@ -144,6 +120,8 @@ class SenderView:
 
     async def encode_frame(self, codec: aiortc.RTCRtpCodecParameters) -> RTCEncodedFrame | None:
         """Return the next frame as aiortc does, or None if there is nothing to send."""
+        if self.encoder is None and is_single_nal(codec):
+            self.encoder = SingleNalEncoder(self.log)
         return await super(AiortcRtpSender, self.viewed)._next_encoded_frame(codec)
 
     def set_track(self, track: aiortc.MediaStreamTrack | None) -> None:
@@ -164,19 +142,20 @@ class AiortcRtpSender(rtcrtpsender.RTCRtpSender):
         core.loop = asyncio.get_running_loop()
         await super().send(parameters)
         if not begun:
-            _set_at_end(core.rtp_task, *core.rtp_events)
-            _set_at_end(core.rtcp_task, *core.rtcp_events)
+            _set_at_end(core.log, core.rtp_task, *core.rtp_events)
+            _set_at_end(core.log, core.rtcp_task, *core.rtcp_events)
 
     async def stop(self) -> None:
-        """End for good; a track that doesn't end its recv() is waited for, but not for ever."""
-        what = f"the sender of a track, {self.track!r}"
-        await end_tasks(super().stop(), self._core.rtp_task, self._core.rtcp_task, what=what)
+        """Stop; wait for the recv() of the track, but not for ever."""
+        core = self._core
+        tasks = core.rtp_task, core.rtcp_task
+        await end_tasks(super().stop(), *tasks, what=f"its track, {self.track!r}", log=core.log)
 
     async def _send_rtcp(self, packets: list[AnyRtcpPacket]) -> None:
         try:
             await super()._send_rtcp(packets)
-        except Exception:
-            logger.debug("A report couldn't be sent", exc_info=True)
+        except Exception as error:
+            self._core.log.debug("a report couldn't be sent", exc_info=error)
 
     async def _next_encoded_frame(
         self, codec: aiortc.RTCRtpCodecParameters
@@ -243,12 +222,15 @@ class ReceiverView:
     rtcp_task = OfViewed[asyncio.Future[None] | None](_RECEIVER, "__rtcp_task")
     rtcp_events = _Events(_RECEIVER, "__rtcp_started", "__rtcp_exited")
     active_sources = OfViewed[dict[int, Any]](_RECEIVER, "__active_ssrc")
+    codecs = OfViewed[dict[int | None, aiortc.RTCRtpCodecParameters]](_RECEIVER, "__codecs")
     statistics = OfViewed[dict[int, StreamStatistics]](_RECEIVER, "__remote_streams")
     estimator = OfViewed[RemoteBitrateEstimator | None](_RECEIVER, "__remote_bitrate_estimator")
     decoder_queue = OfViewed[Queue[Any]](_RECEIVER, "__decoder_queue")
 
-    def __init__(self, receiver: "AiortcRtpReceiver") -> None:
+    def __init__(self, receiver: "AiortcRtpReceiver", log: ObjectLogger) -> None:
         self.viewed = receiver
+        self.log = log
+        self.sources = Sources(receiver)
 
     def choose_jitter_buffer(self, buffer: JitterBuffer) -> JitterBuffer:
         """Return the jitter buffer to use in place of one that is about to be set."""
@@ -270,7 +252,7 @@ class ReceiverView:
 
 
 class AiortcRtpReceiver(rtcrtpreceiver.RTCRtpReceiver):
-    """aiortc's receiver, whose core chooses its jitter buffer, and is told what comes."""
+    """aiortc's receiver; its core chooses the jitter buffer, and notes incoming packets."""
 
     _core: ReceiverView
 
@@ -286,15 +268,19 @@ class AiortcRtpReceiver(rtcrtpreceiver.RTCRtpReceiver):
             core.estimator.ssrcs = Recent(ESTIMATED_SOURCES, lambda heard: heard)
 
     async def receive(self, parameters: RTCRtpReceiveParameters) -> None:
-        """Begin to receive."""
-        begun = self._core.rtcp_task is not None
-        await super().receive(parameters)
-        if not begun:
-            _set_at_end(self._core.rtcp_task, *self._core.rtcp_events)
+        """Begin to receive, or go on by what another description says."""
+        core = self._core
+        if core.rtcp_task is None:
+            await super().receive(parameters)
+            _set_at_end(core.log, core.rtcp_task, *core.rtcp_events)
+        else:
+            core.codecs.update({codec.payloadType: codec for codec in parameters.codecs})
+            self.transport._register_rtp_receiver(self, parameters)
 
     async def stop(self) -> None:
-        """End for good."""
-        await end_tasks(super().stop(), self._core.rtcp_task, what="a receiver")
+        """Stop."""
+        core = self._core
+        await end_tasks(super().stop(), core.rtcp_task, what="its reports", log=core.log)
 
     def _RTCRtpReceiver__stop_decoder(self) -> None:
         queue = self._core.decoder_queue
@@ -308,8 +294,8 @@ class AiortcRtpReceiver(rtcrtpreceiver.RTCRtpReceiver):
         try:
             for part in _parts(packet):
                 await super()._send_rtcp(part)
-        except Exception:
-            logger.debug("A report couldn't be sent", exc_info=True)
+        except Exception as error:
+            self._core.log.debug("a report couldn't be sent", exc_info=error)
 
     async def _handle_rtcp_packet(self, packet: AnyRtcpPacket) -> None:
         # It isn't handed on, because the track would end, and never come back.
@@ -351,6 +337,7 @@ class TransceiverView:
 
     wanted_direction = OfViewed[str](_TRANSCEIVER, "__direction")
     negotiated_direction = OfViewed[str | None](_TRANSCEIVER, "__currentDirection")
+    codecs = OfViewed[list[aiortc.RTCRtpCodecParameters]](_TRANSCEIVER, "_codecs")
 
     def __init__(self, transceiver: rtcrtptransceiver.RTCRtpTransceiver) -> None:
         self.viewed = transceiver

@@ -1,4 +1,4 @@
-"""Looking private names up when they are imported, so that a missing one is told at once."""
+"""Checks private names at import, so that a missing one raises an error at once."""
 
 import sys
 from collections.abc import Iterable

@@ -1,8 +1,9 @@
-"""The private names of aiortc's peer connection, and of what it negotiates."""
+"""The private names of aiortc's peer connection, and of its negotiation."""
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any, Final, Protocol, cast
 
 import aiortc
@@ -15,19 +16,34 @@ from aiortc import (
     rtcrtptransceiver,
     rtcsctptransport,
 )
-from aiortc.codecs import CODECS
+from aiortc.codecs import CODECS, is_rtx
 from aiortc.rtcdtlstransport import RTCDtlsParameters
-from aiortc.rtcrtpparameters import RTCRtpReceiveParameters, RTCRtpSendParameters
+from aiortc.rtcrtpparameters import (
+    RTCRtpDecodingParameters,
+    RTCRtpHeaderExtensionParameters,
+    RTCRtpReceiveParameters,
+    RTCRtpRtxParameters,
+    RTCRtpSendParameters,
+)
 from aiortc.sdp import MediaDescription, SessionDescription
 
+from .h264 import say_single_nal, with_fragments
 from .names import OfViewed, as_defined, require
+from .routing import ReceiveParameters
 
 __all__ = [
     "NEGOTIATED_STATE",
     "ConnectionView",
     "HookedPeerConnection",
+    "Hooks",
+    "add_header_extensions",
+    "codecs_of_aiortc",
+    "describe_own_repeating",
+    "describe_single_nal",
+    "describe_suspended",
     "dissociate",
     "has_common_codec",
+    "is_suspended",
     "kept_codecs",
     "mark_bundled",
     "mline_index",
@@ -36,6 +52,8 @@ __all__ = [
 ]
 
 _PC = rtcpeerconnection.RTCPeerConnection
+# What is negotiated for each transceiver.
+Codecs = dict[object, list[aiortc.RTCRtpCodecParameters]]
 
 for _method in (
     "__connect",
@@ -53,34 +71,26 @@ for _method in (
     require(_PC, _method)
 
 
-class Hooks(Protocol):
-    """What is done in place of aiortc's private methods."""
+@dataclass(frozen=True)
+class Hooks:
+    """What is done in place of aiortc's private methods of these names."""
 
-    def create_dtls_transport(self) -> aiortc.RTCDtlsTransport:
-        """Return a transport for a new transceiver or the SCTP transport."""
+    create_dtls_transport: Callable[[], aiortc.RTCDtlsTransport]
+    create_sctp_transport: Callable[[], None]
+    create_transceiver: Callable[..., aiortc.RTCRtpTransceiver]
+    gather: Callable[[], Awaitable[None]]
+    set_signaling_state: Callable[[str], None]
+    update_connection_state: Callable[[], None]
+    update_ice_connection_state: Callable[[], None]
+    update_ice_gathering_state: Callable[[], None]
 
-    def create_sctp_transport(self) -> None:
-        """Create the SCTP transport."""
 
-    def create_transceiver(
-        self, direction: str, kind: str, sender_track: aiortc.MediaStreamTrack | None = None
-    ) -> aiortc.RTCRtpTransceiver:
-        """Make a transceiver and add it to the set."""
+class Hooked(Protocol):
+    """What has hooks."""
 
-    async def gather_candidates(self) -> None:
-        """Gather the candidates of all transports."""
-
-    def enter_signaling_state(self, state: str) -> None:
-        """Act on aiortc's wish to change the signaling state."""
-
-    def update_connection_state(self) -> None:
-        """Compute connectionState."""
-
-    def update_ice_connection_state(self) -> None:
-        """Compute iceConnectionState."""
-
-    def update_ice_gathering_state(self) -> None:
-        """Compute iceGatheringState."""
+    @property
+    def hooks(self) -> Hooks:
+        """What is done in place of aiortc's private methods."""
 
 
 class HookedPeerConnection(rtcpeerconnection.RTCPeerConnection):
@@ -89,36 +99,36 @@ class HookedPeerConnection(rtcpeerconnection.RTCPeerConnection):
     `_core` is the only attribute that it adds, so that a program's subclass can have any other.
     """
 
-    _core: Hooks
+    _core: Hooked
 
     async def _RTCPeerConnection__connect(self) -> None:
         """Leave it to the Connector to start DTLS, RTP and SCTP."""
 
     def _RTCPeerConnection__createDtlsTransport(self) -> aiortc.RTCDtlsTransport:
-        return self._core.create_dtls_transport()
+        return self._core.hooks.create_dtls_transport()
 
     def _RTCPeerConnection__createSctpTransport(self) -> None:
-        self._core.create_sctp_transport()
+        self._core.hooks.create_sctp_transport()
 
     def _RTCPeerConnection__createTransceiver(
         self, direction: str, kind: str, sender_track: aiortc.MediaStreamTrack | None = None
     ) -> aiortc.RTCRtpTransceiver:
-        return self._core.create_transceiver(direction, kind, sender_track)
+        return self._core.hooks.create_transceiver(direction, kind, sender_track)
 
     async def _RTCPeerConnection__gather(self) -> None:
-        await self._core.gather_candidates()
+        await self._core.hooks.gather()
 
     def _RTCPeerConnection__setSignalingState(self, state: str) -> None:
-        self._core.enter_signaling_state(state)
+        self._core.hooks.set_signaling_state(state)
 
     def _RTCPeerConnection__updateConnectionState(self) -> None:
-        self._core.update_connection_state()
+        self._core.hooks.update_connection_state()
 
     def _RTCPeerConnection__updateIceConnectionState(self) -> None:
-        self._core.update_ice_connection_state()
+        self._core.hooks.update_ice_connection_state()
 
     def _RTCPeerConnection__updateIceGatheringState(self) -> None:
-        self._core.update_ice_gathering_state()
+        self._core.hooks.update_ice_gathering_state()
 
 
 class ConnectionView:
@@ -183,7 +193,37 @@ class ConnectionView:
     def remote_rtp(self, transceiver: aiortc.RTCRtpTransceiver) -> RTCRtpReceiveParameters:
         """Return the parameters of what is negotiated to be received."""
         parameters: RTCRtpReceiveParameters = self.viewed._RTCPeerConnection__remoteRtp(transceiver)  # type: ignore[attr-defined]
-        return parameters
+        described = self.pending_remote or self.current_remote
+        index = mline_index(transceiver)
+        assert described is not None
+        assert index is not None
+        media = described.media[index]
+        if (encodings := _encodings(media)) is not None:
+            parameters.encodings = encodings
+        return ReceiveParameters(**vars(parameters), rids=tuple(getattr(media, "rids", ())))
+
+
+def _encodings(media: MediaDescription) -> list[RTCRtpDecodingParameters] | None:
+    """Return the sources of a section, if groups tell what each is for.
+
+    aiortc knows those that repeat packets by their number, two sources in all, and so takes neither
+    a simulcast nor one with forward error correction. (RFC 5576 section 4.2)
+    """
+    groups = [group.items for group in media.ssrc_group if len(group.items) > 1]
+    repeaters = {
+        group.items[0]: RTCRtpRtxParameters(ssrc=int(group.items[1]))
+        for group in media.ssrc_group
+        if group.semantic == "FID" and len(group.items) > 1
+    }
+    simulcast = {ssrc for g in media.ssrc_group if g.semantic == "SIM" for ssrc in g.items}
+    if not groups:
+        return None
+    helping = {ssrc for items in groups for ssrc in items[1:]} - simulcast
+    return [
+        RTCRtpDecodingParameters(source.ssrc, 0, repeaters.get(source.ssrc))
+        for source in media.ssrc
+        if source.ssrc not in helping
+    ]
 
 
 _TRANSCEIVER = rtcrtptransceiver.RTCRtpTransceiver
@@ -255,7 +295,7 @@ def set_mid(transceiver: aiortc.RTCRtpTransceiver, mid: str | None) -> None:
 def mark_bundled(
     user: aiortc.RTCRtpTransceiver | aiortc.RTCSctpTransport, *, bundled: bool
 ) -> None:
-    """Tell aiortc if a transceiver or SCTP rides on the BUNDLE group's transport already."""
+    """Set whether a transceiver or SCTP uses the transport of the BUNDLE group."""
     user._bundled = bundled
 
 
@@ -264,25 +304,69 @@ for _function in ("find_common_codecs", "filter_preferred_codecs"):
 
 
 def has_common_codec(
-    media: MediaDescription, transceiver: aiortc.RTCRtpTransceiver | None = None
+    kind: str,
+    codecs: list[aiortc.RTCRtpCodecParameters],
+    transceiver: aiortc.RTCRtpTransceiver | None = None,
 ) -> bool:
-    """Say if a media section has a codec that aiortc knows, too, and that a transceiver prefers."""
-    common = rtcpeerconnection.find_common_codecs(CODECS[media.kind], media.rtp.codecs)
-    if transceiver is not None:
-        preferred = transceiver._preferred_codecs
-        common = rtcpeerconnection.filter_preferred_codecs(common, preferred)
-    return bool(common)
+    """Return whether aiortc and a transceiver support one of the codecs of a media section."""
+    preferred = [] if transceiver is None else transceiver._preferred_codecs
+
+    def is_common(codec: aiortc.RTCRtpCodecParameters) -> bool:
+        common = rtcpeerconnection.find_common_codecs(CODECS[kind], [codec])
+        return bool(rtcpeerconnection.filter_preferred_codecs(common, preferred))
+
+    # One after the other: aiortc copies each that it finds, and the first one mostly does.
+    return any(map(is_common, codecs))
+
+
+def add_header_extensions(
+    transceiver: aiortc.RTCRtpTransceiver, extensions: Iterable[RTCRtpHeaderExtensionParameters]
+) -> None:
+    """Let an answer have header extensions that are offered, and that aiortc reads, too."""
+    known = {extension.uri for extension in transceiver._headerExtensions}
+    more = [extension for extension in extensions if extension.uri not in known]
+    transceiver._headerExtensions = [*transceiver._headerExtensions, *more]
+
+
+def describe_single_nal(transceiver: aiortc.RTCRtpTransceiver) -> None:
+    """Let an answer say that H.264 is sent and received in packetization mode 0."""
+    transceiver._codecs = say_single_nal(transceiver._codecs)
+
+
+def codecs_of_aiortc(kind: str) -> list[aiortc.RTCRtpCodecParameters]:
+    """Return the codecs that aiortc has for a kind of media."""
+    return [*CODECS[kind]]
+
+
+def describe_suspended(
+    transceiver: aiortc.RTCRtpTransceiver, codecs: Iterable[aiortc.RTCRtpCodecParameters]
+) -> None:
+    """Let an answer name a codec of the offer, though neither is anything sent nor received."""
+    transceiver._codecs = [codec for codec in codecs if not is_rtx(codec)][:1]
+
+
+def is_suspended(codecs: list[aiortc.RTCRtpCodecParameters], kind: str) -> bool:
+    """Return whether the codecs that are negotiated for a section are none that aiortc has."""
+    return bool(codecs) and not has_common_codec(kind, with_fragments(codecs))
+
+
+def describe_own_repeating(transceiver: aiortc.RTCRtpTransceiver) -> None:
+    """Let an answer say of repeated packets what holds here: aiortc repeats what is offered."""
+    for codec in filter(is_rtx, transceiver._codecs):
+        codec.rtcpFeedback = []
+        codec.parameters = {"apt": codec.parameters["apt"]}
 
 
 @contextmanager
-def kept_codecs(transceivers: list[aiortc.RTCRtpTransceiver]) -> Iterator[None]:
-    """Undo what createOffer() does to live transceivers: it writes all that aiortc can do there."""
+def kept_codecs(transceivers: list[aiortc.RTCRtpTransceiver]) -> Iterator[Codecs]:
+    """Undo what createOffer() does to live transceivers: it writes all that aiortc can do there.
+
+    Yields:
+        The codecs that are negotiated for each transceiver.
+    """
     before = [(t, t._codecs, t._headerExtensions) for t in transceivers]
     try:
-        yield
+        yield {transceiver: codecs for transceiver, codecs, _ in before}
     finally:
         for transceiver, codecs, extensions in before:
             transceiver._codecs, transceiver._headerExtensions = codecs, extensions
-
-
-# Media and data, and how they get over an outage.

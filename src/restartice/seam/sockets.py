@@ -1,11 +1,12 @@
 """The private names of aioice's sockets."""
 
-import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import aioice.ice
+import aioice.turn
 
+from ..logs import ObjectLogger
 from .names import as_defined, require
 
 if TYPE_CHECKING:
@@ -14,9 +15,7 @@ else:
     # Programs put subclasses in its place, which only make_socket() is to see.
     StunProtocol = as_defined(aioice.ice.StunProtocol)
 
-__all__ = ["StunProtocol", "is_aioices", "make_socket", "without_errors"]
-
-logger = logging.getLogger(__name__)
+__all__ = ["StunProtocol", "is_aioices", "is_closing", "make_socket", "without_errors"]
 
 Take = Callable[[bytes, Any], None]
 
@@ -29,19 +28,25 @@ def make_socket(receiver: Any) -> StunProtocol:
     return aioice.ice.StunProtocol(receiver)
 
 
+def is_closing(protocol: Any) -> bool:
+    """Return whether a socket is closed, or about to be; a relayed address's only drops things."""
+    relayed = isinstance(protocol.transport, aioice.turn.TurnTransport)
+    return not relayed and protocol.transport.is_closing()
+
+
 def is_aioices(method: Callable[..., Any]) -> bool:
     """Return whether a method of a connection is aioice's, not one that a program has replaced."""
     code = getattr(method, "__code__", None)
     return code is not None and code.co_filename == aioice.ice.__file__
 
 
-def without_errors(take: Take) -> Take:
+def without_errors(take: Take, log: ObjectLogger) -> Take:
     """Return a function that drops the datagrams with which something goes wrong."""
 
     def take_or_drop(data: bytes, addr: Any) -> None:
         try:
             take(data, addr)
         except Exception as error:  # noqa: BLE001  whatever is in there
-            logger.debug("Dropped a datagram from %s: %s", addr, type(error).__name__)
+            log.debug("dropped a datagram from %s: %s", addr, type(error).__name__)
 
     return take_or_drop

@@ -1,7 +1,5 @@
-"""The private names of aioice's TURN client, and what servers say that it doesn't read."""
+"""The private names of aioice's TURN client, and the parts of answers that it ignores."""
 
-import logging
-import struct
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -10,6 +8,9 @@ from typing import Any, Final
 import aioice.turn
 from aioice import stun
 
+from ..logs import ObjectLogger
+from .extended import attributes_of
+from .mobility import MobileClient
 from .names import on_top_of, require
 from .sockets import StunProtocol
 
@@ -18,17 +19,19 @@ __all__ = [
     "abandon_allocation",
     "hear_redirections",
     "hear_refusals",
+    "mobile_client",
     "open_allocation",
     "turn_client",
 ]
 
 Address = tuple[str, int]
 
-logger = logging.getLogger(__name__)
-
 ERROR_CLASS: Final = 0x0110
 TRY_ALTERNATE: Final = 300
 FORBIDDEN: Final = 403
+# A permission lasts for 300 seconds, half as long as the binding of a channel, which renews it.
+# (RFC 8656 section 9 and 12)
+PERMISSION_REFRESH: Final = 240
 # Attributes that aioice skips. (RFC 8489 section 18.3)
 ALTERNATE_DOMAIN: Final = 0x8003
 ALTERNATE_SERVER: Final = 0x8023
@@ -46,27 +49,44 @@ class PatientClient:
     It stands in front of one of aioice's classes.
     """
 
+    def __init__(self, *args: Any, log: ObjectLogger, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.log = log
+
     def datagram_received(self, data: bytes, addr: Any) -> None:
         """Take what comes from the server, or in its name."""
         try:
             super().datagram_received(data, addr)  # type: ignore[misc]
         except Exception as error:  # noqa: BLE001  whatever is in there
-            logger.debug("Dropped a message of a TURN server: %s", type(error).__name__)
+            self.log.debug("dropped a message of a TURN server: %s", type(error).__name__)
 
 
 def turn_client(
-    transport: str, server: Address, username: str | None, password: str | None
+    transport: str,
+    server: Address,
+    username: str | None,
+    password: str | None,
+    log: ObjectLogger,
+    *,
+    mobile: bool = False,
 ) -> Callable[[], Any]:
-    """Return what makes the client of a TURN server, by the transport that leads there."""
+    """Return what makes the client of a TURN server, by the transport that leads there.
+
+    By UDP its allocation can follow it to another local address, if it is to be mobile.
+    """
     tcp = transport == "tcp"
     made = aioice.turn.TurnClientTcpProtocol if tcp else aioice.turn.TurnClientUdpProtocol
+    client = on_top_of(PatientClient, made)
+    if mobile and not tcp:
+        client = on_top_of(MobileClient, client)
     return partial(
-        on_top_of(PatientClient, made),
+        client,
         server,
+        log=log,
         username=username,
         password=password,
         lifetime=aioice.turn.DEFAULT_ALLOCATION_LIFETIME,
-        channel_refresh_time=aioice.turn.DEFAULT_CHANNEL_REFRESH_TIME,
+        channel_refresh_time=min(aioice.turn.DEFAULT_CHANNEL_REFRESH_TIME, PERMISSION_REFRESH),
     )
 
 
@@ -97,7 +117,7 @@ _TURN_AUTHENTICATE = require(aioice.turn.TurnClientMixin, "__add_authentication"
 
 
 def _give_back_unseen(client: Any) -> None:
-    """Give back what the server may have allocated by now, without an answer that told so.
+    """Release an allocation that the server may have made without an answer.
 
     There is nothing to give back before it has asked for credentials. (RFC 8656 section 8)
     """
@@ -110,6 +130,7 @@ def _give_back_unseen(client: Any) -> None:
 
 _TURN_CLOSE_TASK = require(aioice.turn.TurnTransport, "__close_task")
 _TURN_CLIENT = require(aioice.turn.TurnTransport, "__inner_protocol")
+_TURN_SENDING = require(aioice.turn.TurnTransport, "__send_tasks")
 
 
 def abandon_allocation(transport: Any) -> None:
@@ -118,8 +139,17 @@ def abandon_allocation(transport: Any) -> None:
     Without effect if it has answered.
     """
     getattr(transport, _TURN_CLOSE_TASK).cancel()
+    # They wait for the server to bind a channel, and aioice cancels them only when it has answered.
+    for task in getattr(transport, _TURN_SENDING):
+        task.cancel()
     # What is still to be sent, over TCP, isn't waited for.
     getattr(transport, _TURN_CLIENT).transport.abort()
+
+
+def mobile_client(transport: Any) -> MobileClient | None:
+    """Return the client of an allocation that can follow it to another local address, or None."""
+    client = getattr(transport, _TURN_CLIENT)
+    return client if isinstance(client, MobileClient) and client.ticket else None
 
 
 require(aioice.turn.TurnClientMixin, "channel_bind")
@@ -215,18 +245,10 @@ def _alternate_server(message: bytes) -> tuple[Address, str | None] | None:
     """Return the address of the other server that an error response names, and its domain."""
     if int.from_bytes(message[:2]) & ERROR_CLASS != ERROR_CLASS:
         return None
-    attributes = dict(_attributes(message))
+    attributes = dict(attributes_of(message))
     try:
         address = stun.unpack_address(attributes[ALTERNATE_SERVER])
         domain = attributes.get(ALTERNATE_DOMAIN)
         return address, None if domain is None else domain.rstrip(b"\0").decode()
     except (LookupError, ValueError):
         return None
-
-
-def _attributes(message: bytes) -> Iterator[tuple[int, bytes]]:
-    place = stun.HEADER_LENGTH
-    while place + 4 <= len(message):
-        kind, length = struct.unpack_from("!HH", message, place)
-        yield kind, message[place + 4 : place + 4 + length]
-        place += 4 + length + stun.padding_length(length)

@@ -1,1 +1,1 @@
-"""What media sections ride on: DTLS, SCTP, and their BUNDLE group."""
+"""The transports of media sections: DTLS, SCTP and the BUNDLE group."""

@@ -1,4 +1,4 @@
-"""Starting DTLS, RTP and SCTP on transports that have become usable."""
+"""Starts DTLS, RTP and SCTP on transports that have become usable."""
 
 import asyncio
 from collections.abc import Iterator
@@ -12,14 +12,14 @@ from .dtls import RTCDtlsTransport
 
 __all__ = ["Connector"]
 
-# After how many seconds a task is cancelled again.
+# The pause before a task is cancelled again, in seconds.
 RETRY: Final = 0.05
 
 
 class Connector:
-    """One task for each DTLS transport, which waits for ICE and then starts what runs on it.
+    """Runs one task per DTLS transport, which waits for ICE and then starts DTLS, RTP and SCTP.
 
-    DTLS starts once, after the first nomination: neither a failure of ICE nor a restart ends it.
+    DTLS starts once, after the first nomination. Neither a failure of ICE nor a restart ends it.
     """
 
     def __init__(self, connection: ConnectionView) -> None:
@@ -28,7 +28,7 @@ class Connector:
         self._tasks: dict[RTCDtlsTransport, asyncio.Task[None]] = {}
 
     def connect_soon(self) -> None:
-        """Start what the descriptions newly call for, as soon as that is possible."""
+        """Start the negotiated transports, media and data as soon as ICE has a pair."""
         for transport in self._connection.dtls_transports:
             assert isinstance(transport, RTCDtlsTransport)
             self._stale.add(transport)
@@ -37,8 +37,8 @@ class Connector:
 
     async def close(self) -> None:
         """End all tasks."""
-        # More than once, because what is waited for may swallow a cancellation, as wait_for() does
-        # until Python 3.12 if something comes in at the same moment.
+        # More than once, because a task may swallow the cancellation. Until Python 3.12, wait_for()
+        # does so if its result comes at the same moment.
         while tasks := [task for task in self._tasks.values() if not task.done()]:
             for task in tasks:
                 task.cancel()
@@ -46,7 +46,7 @@ class Connector:
 
     async def _connect(self, transport: RTCDtlsTransport) -> None:
         try:
-            await transport.transport.usable.wait()
+            await transport.transport._core.usable.wait()
             while transport in self._stale:
                 self._stale.discard(transport)
                 await self._start(transport)
@@ -60,7 +60,7 @@ class Connector:
             await transport.start(remote[first])
         if transport.state != "connected":
             return
-        # Looked at again, because what was stopped during the handshake must not be started.
+        # Listed again: users that were stopped during the handshake must not be started.
         for user in list(self._users_of(transport)):
             if isinstance(user, RTCRtpTransceiver):
                 await self._start_media(user)
@@ -70,15 +70,18 @@ class Connector:
     def _users_of(
         self, transport: RTCDtlsTransport
     ) -> Iterator[aiortc.RTCRtpTransceiver | aiortc.RTCSctpTransport]:
-        """Yield what rides on a transport and is negotiated, the SCTP transport last."""
+        """Yield the negotiated users of a transport, the SCTP transport first.
+
+        The peer's first SCTP packet may arrive right after the handshake.
+        """
         connection = self._connection
+        sctp = connection.sctp_transport
+        if sctp is not None and sctp.transport is transport and sctp in connection.remote_dtls:
+            yield sctp
         for transceiver in connection.transceivers:
             rides = transceiver.receiver.transport is transport
             if rides and transceiver in connection.remote_dtls and not transceiver.stopped:
                 yield transceiver
-        sctp = connection.sctp_transport
-        if sctp is not None and sctp.transport is transport and sctp in connection.remote_dtls:
-            yield sctp
 
     async def _start_data(self, sctp: aiortc.RTCSctpTransport) -> None:
         connection = self._connection

@@ -1,4 +1,4 @@
-"""aiortc's data channel, which refuses to be used from other threads."""
+"""aiortc's data channel, which refuses calls from other threads."""
 
 from typing import TYPE_CHECKING
 
@@ -11,7 +11,7 @@ __all__ = ["RTCDataChannel", "adopt"]
 
 
 class RTCDataChannel(rtcdatachannel.RTCDataChannel):
-    """aiortc's data channel, which refuses to be used from other threads.
+    """aiortc's data channel. Calls from other threads raise RuntimeError.
 
     Spec: https://w3c.github.io/webrtc-pc/#dom-rtcdatachannel
     """
@@ -19,12 +19,15 @@ class RTCDataChannel(rtcdatachannel.RTCDataChannel):
     _affinity: "LoopAffinity"
 
     def send(self, data: bytes | str) -> None:
-        """Send data to the remote peer.
+        """Send a message. It is queued, and this returns at once.
+
+        Args:
+            data: The message.
 
         Raises:
             InvalidStateError: The channel isn't open.
             RuntimeError: This is not the thread of the connection's event loop.
-            ValueError: The data is neither a string nor bytes, or too much for one message.
+            ValueError: The data is neither a string nor bytes, or too long for one message.
 
         Spec: https://w3c.github.io/webrtc-pc/#dom-rtcdatachannel
         """
@@ -44,7 +47,7 @@ class RTCDataChannel(rtcdatachannel.RTCDataChannel):
 
 
 def adopt(channel: rtcdatachannel.RTCDataChannel, affinity: "LoopAffinity") -> None:
-    """Make a channel of aiortc's one of ours, unless a program has made its own class of it."""
+    """Give one of aiortc's channels our class, unless a program has given it another."""
     if type(channel) is rtcdatachannel.RTCDataChannel:
         channel.__class__ = RTCDataChannel
         vars(channel)["_affinity"] = affinity

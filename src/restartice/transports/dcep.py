@@ -1,4 +1,4 @@
-"""The message by which a peer opens a data channel."""
+"""The message that opens a data channel."""
 
 from struct import pack, unpack_from
 from typing import Final
@@ -8,28 +8,27 @@ __all__ = ["ACK", "OPEN", "PROTOCOLS", "read_open", "write_open"]
 ACK, OPEN = 2, 3
 HEADER: Final = 12
 CHANNEL_TYPES: Final = frozenset({0x00, 0x01, 0x02, 0x80, 0x81, 0x82})
-# The payload protocols of SCTP that data channels use, two that they no longer do included.
+# The SCTP payload protocols of data channels, including two deprecated ones.
 # (RFC 8831 section 8)
 DCEP, STRING = 50, 51
 PROTOCOLS: Final = frozenset({DCEP, STRING, 52, 53, 54, 56, 57})
-# What the fields for the lengths can say. (RFC 8832 section 5.1)
+# The largest value of the length fields. (RFC 8832 section 5.1)
 LONGEST: Final = (1 << 16) - 1
 
 
 def read_open(message: bytes) -> bytes:
-    """Return a DATA_CHANNEL_OPEN as it should be, if it can be told what is meant.
+    """Return a DATA_CHANNEL_OPEN with corrected lengths, if its meaning is clear.
 
-    aiortc counts the characters of a name instead of the bytes, which differs where not all of
-    them are ASCII.
+    aiortc sends the number of characters of a name instead of the number of bytes.
 
     Raises:
-        ValueError: It is malformed. The other side's mistake.
+        ValueError: The peer's message is malformed.
     """
     if len(message) < HEADER:
-        raise ValueError("it is too short")
+        raise ValueError(f"expected at least {HEADER} bytes, got {len(message)}")
     kind, label, protocol = unpack_from("!xB6xHH", message)
     if kind not in CHANNEL_TYPES:
-        raise ValueError(f"there is no type {kind}")
+        raise ValueError(f"expected a channel type of {sorted(CHANNEL_TYPES)}, got {kind}")
     names = message[HEADER:]
     if label + protocol == len(names):
         names[:label].decode()
@@ -37,7 +36,9 @@ def read_open(message: bytes) -> bytes:
         return message
     text = names.decode()
     if label + protocol != len(text):
-        raise ValueError("the lengths of its names are wrong")
+        raise ValueError(
+            f"expected names of {label} and {protocol} bytes, got {len(names)} bytes in total"
+        )
     return write_open(message, text[:label], text[label:])
 
 
@@ -49,5 +50,6 @@ def write_open(message: bytes, label: str, protocol: str) -> bytes:
     """
     names = label.encode(), protocol.encode()
     if max(map(len, names)) > LONGEST:
-        raise TypeError(f"label and protocol can't have more than {LONGEST} bytes")
+        sizes = " and ".join(str(len(name)) for name in names)
+        raise TypeError(f"label and protocol can't have more than {LONGEST} bytes, got {sizes}")
     return message[:8] + pack("!HH", *map(len, names)) + b"".join(names)

@@ -1,4 +1,4 @@
-"""DTLS transports whose stop can be undone, and which tell why a handshake has failed."""
+"""DTLS transports that can be stopped later, and log why a handshake has failed."""
 
 import asyncio
 import logging
@@ -13,9 +13,18 @@ from OpenSSL import SSL, crypto
 from ..events import Emitter
 from ..exceptions import tls_reason
 from ..ice.counters import Traffic
-from ..ice.transport import RTCIceTransport
-from ..seam import AiortcDtlsTransport, PreparedCertificate, transport_stats
-from .handshake import cipher_suites, fingerprint_fault, flush, shake_hands
+from ..ice.transport import RTCIceTransport, core_of
+from ..logs import ObjectLogger, next_number
+from ..seam import AiortcDtlsTransport, DtlsView, PreparedCertificate, transport_stats
+from .handshake import (
+    SHORTEST_PAUSE,
+    Flight,
+    cipher_suites,
+    fingerprint_fault,
+    flush,
+    is_handshake,
+    shake_hands,
+)
 
 if TYPE_CHECKING:
     from cryptography import x509
@@ -24,90 +33,101 @@ __all__ = ["RTCDtlsTransport", "parked_stops"]
 
 logger = logging.getLogger(__name__)
 
-# After how many seconds a handshake that isn't complete is told to who reads the log.
+# The seconds after which an incomplete handshake is logged.
 PATIENCE: Final = 10
 # The level of an alert. (RFC 5246 section 7.2)
 FATAL: Final = 2
 
 
-class RTCDtlsTransport(Emitter, AiortcDtlsTransport):
-    """aiortc's DTLS transport, which can be told to only note down that it was stopped.
+class DtlsCore(DtlsView):
+    """The state behind an RTCDtlsTransport.
 
-    aiortc stops the transports that a BUNDLE group makes superfluous as soon as it sees the offer.
-    A rollback needs them back, and one that turns out to be in use must not be stopped at all.
-
-    A peer may have an RSA certificate. Where its certificate isn't that of its description, the
-    handshake fails on both sides. Why one has failed is told in a warning.
-
-    Spec: https://w3c.github.io/webrtc-pc/#rtcdtlstransport-interface
+    Attributes:
+        on_cancelled: Called when its task is cancelled, such as at the end of the program.
+        parking: Whether stop() does nothing for now.
     """
 
-    transport: RTCIceTransport  # ours, in place of aiortc's
+    viewed: "RTCDtlsTransport"
 
     def __init__(
-        self, transport: aiortc.RTCIceTransport, certificates: list[aiortc.RTCCertificate]
+        self,
+        transport: "RTCDtlsTransport",
+        label: str | None,
+        on_cancelled: Callable[[], Awaitable[None]],
     ) -> None:
-        super().__init__(transport, [PreparedCertificate(c, self._prepare) for c in certificates])
+        super().__init__(transport)
+        self.log = ObjectLogger(logger, f"RTCDtlsTransport({label or next_number()})")
         self.parking = False
-        self.on_cancelled: Callable[[], Awaitable[None]] = _wait_for_nothing
+        self.on_cancelled = on_cancelled
         self._failures = 0
-        self._fingerprints: list[RTCDtlsFingerprint] = []
         self._expected: list[RTCDtlsFingerprint] = []
         self._fault: str | None = None
         self._examined: x509.Certificate | None = None
         self._ending: asyncio.Task[None] | None = None
+        # The last flight that was sent, during the handshake.
+        self._flight: Flight | None = None
+        self._repeating: asyncio.Task[None] | None = None
+        # The server's last flight of the handshake, until the client has it.
+        self._last_flight: list[bytes] = []
+        self._repeated_at = 0.0
 
-    def getLocalParameters(self) -> RTCDtlsParameters:  # noqa: N802  aiortc's name
-        """Return the fingerprints of the certificate.
+    @contextmanager
+    def handshake(self, expected: list[RTCDtlsFingerprint]) -> Iterator[None]:
+        """Set the expected fingerprints during a handshake, and warn if it takes long."""
+        self._expected = expected
+        telling = asyncio.get_running_loop().call_later(PATIENCE, self._tell_delay)
+        try:
+            yield
+        finally:
+            telling.cancel()
 
-        aiortc asks for them for each section of each description, and they never change, so the
-        digests are computed once. (RFC 8122 section 5)
-        """
-        if not self._fingerprints:
-            self._fingerprints = super().getLocalParameters().fingerprints
-        return RTCDtlsParameters(fingerprints=list(self._fingerprints))
+    async def reject_peer(self) -> None:
+        """Log why we reject the peer after a complete handshake, and close DTLS."""
+        # aiortc has found a fault that OpenSSL doesn't look for.
+        self._tell_failure(self._fault or "there is no SRTP profile in common")
+        await self._say_goodbye()
+
+    def park_stops(self, *, parking: bool) -> None:
+        """Make stop() do nothing, or work again, here and on the ICE transport."""
+        self.parking = parking
+        self.viewed.transport._core.park_stops(parking=parking)
 
     async def cancelled(self) -> None:
-        """End with the program, which waits for that."""
+        """Close the connection when the program ends."""
         await self.on_cancelled()
 
-    def handling_failed(self, error: Exception) -> None:
-        """Drop a packet that couldn't be handled; the first one is told, the others are not.
+    def is_expected(self, certificate: "x509.Certificate") -> bool:
+        return fingerprint_fault(certificate, self._expected) is None
 
-        What is encrypted comes from the other side, which has got something wrong. That ends
-        neither DTLS nor what else runs on it.
+    def handling_failed(self, error: Exception) -> None:
+        """Drop a packet that couldn't be handled. The first one is logged as a warning.
+
+        The packet was encrypted, so it is the peer's mistake. DTLS, media and data go on.
         """
         self._failures += 1
         if self._failures == 1:
-            logger.warning("A packet couldn't be handled, and is dropped", exc_info=error)
+            self.log.warning("dropped a packet that couldn't be handled", exc_info=error)
         else:
-            logger.debug("%d packets couldn't be handled: %r", self._failures, error)
+            self.log.debug("%d packets couldn't be handled: %r", self._failures, error)
+
+    def decrypting_failed(self, error: Exception) -> None:
+        """Log a packet of RTP that can't be decrypted, such as one that has come twice."""
+        self.log.debug("drops a packet of RTP: %s", error)
 
     def traffic(self) -> Traffic:
-        """Return what has been sent and received so far."""
-        stats = transport_stats(self)
+        """Return the traffic so far."""
+        stats = transport_stats(self.viewed)
         return Traffic(
             stats.packetsSent, stats.packetsReceived, stats.bytesSent, stats.bytesReceived
         )
 
-    async def start(self, remoteParameters: RTCDtlsParameters) -> None:  # noqa: N803  aiortc's
-        """Shake hands, and return when that is done or has failed."""
-        self._expected = remoteParameters.fingerprints
-        telling = asyncio.get_running_loop().call_later(PATIENCE, self._tell_delay)
-        try:
-            await super().start(remoteParameters)
-        finally:
-            telling.cancel()
-        if self.state == "failed" and self.encrypted:
-            # aiortc has found something that OpenSSL doesn't look for.
-            self._tell_failure(self._fault or "there is no SRTP profile in common")
-            await self._say_goodbye()
-
     async def shake_hands(self) -> None:
-        """Attempt to complete the handshake, after which this is `encrypted`, or `failed`."""
+        """Try to complete the handshake. Afterwards the transport is `encrypted` or failed."""
         assert self.tls is not None
+        ice = core_of(self.viewed.transport)
+        self._flight = flight = Flight(None if ice is None else ice.round_trip_time)
         try:
-            await shake_hands(self.tls, self._receive_datagram, self._send_datagram)
+            await shake_hands(self.tls, self._receive_datagram, self._send_datagram, flight)
         except SSL.Error as error:
             self.enter_failed()
             self._tell_failure(self._fault or tls_reason(error))
@@ -115,25 +135,59 @@ class RTCDtlsTransport(Emitter, AiortcDtlsTransport):
             # The connection was closed meanwhile.
             self.enter_failed()
         else:
-            self.encrypted = True
+            self.viewed.encrypted = True
+            # In DTLS 1.2 the server sends the last flight. DTLS 1.3 acknowledges flights.
+            is_old = self.tls.get_protocol_version_name() == "DTLSv1.2"
+            if self.role == "server" and is_old and ice is not None:
+                self._last_flight = flight.datagrams
+        finally:
+            self._flight = None
 
-    async def stop(self) -> None:
-        """Stop and close the DTLS transport, unless stops are parked."""
-        if not self.parking:
-            await super().stop()
+    def repeat_beginning(self) -> None:
+        """Repeat the client's first flight if the peer hasn't answered.
+
+        Some peers accept nothing before ICE has nominated a pair.
+        """
+        flight = self._flight
+        if flight is not None and not flight.heard and flight.datagrams:
+            self._repeating = asyncio.ensure_future(self._send_all(flight.datagrams))
+
+    async def _send_all(self, datagrams: list[bytes]) -> None:
+        for datagram in datagrams:
+            await self._send_datagram(datagram)
+
+    async def look_ahead(self) -> bool:
+        """Look at the next datagram, and repeat our last flight if the peer hasn't got it.
+
+        A peer that repeats its own flight hasn't got ours. One that sends anything else has. (RFC
+        6347 section 4.2.4)
+
+        Returns:
+            Whether to look at the next datagram, too.
+        """
+        if self._last_flight and (ice := core_of(self.viewed.transport)) is not None:
+            datagram = await self.viewed.transport._recv()  # noqa: SLF001  ours
+            ice.gatherer.datagrams.put_back(datagram)
+            now = asyncio.get_running_loop().time()
+            if not is_handshake(datagram):
+                self._last_flight = []
+            elif now >= self._repeated_at + SHORTEST_PAUSE:
+                self._repeated_at = now
+                await self._send_all(self._last_flight)
+        return bool(self._last_flight)
 
     async def _receive_datagram(self) -> bytes:
-        datagram = await self.transport._recv()  # noqa: SLF001  ours
+        datagram = await self.viewed.transport._recv()  # noqa: SLF001  ours
         self.packets_received += 1
         self.bytes_received += len(datagram)
         return datagram
 
     async def _send_datagram(self, datagram: bytes) -> None:
-        await self.transport._send(datagram)  # noqa: SLF001  ours
+        await self.viewed.transport._send(datagram)  # noqa: SLF001  ours
         self.packets_sent += 1
         self.bytes_sent += len(datagram)
 
-    def _prepare(self, context: SSL.Context, enabled: list[str]) -> None:
+    def prepare(self, context: SSL.Context, enabled: list[str]) -> None:
         context.set_cipher_list(cipher_suites(enabled))
         context.set_verify(SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT, self._verify)
         context.set_info_callback(self._take_note)
@@ -141,16 +195,16 @@ class RTCDtlsTransport(Emitter, AiortcDtlsTransport):
     def _verify(
         self, _: SSL.Connection, certificate: crypto.X509, error: int, depth: int, ok: int
     ) -> bool:
-        """Return whether a certificate, of which the fingerprint alone counts, is the peer's.
+        """Return whether the peer's certificate has the expected fingerprint.
 
-        aiortc asks that after the handshake, when the other side takes the connection for good.
-        OpenSSL ends both if it is told in time. (RFC 8122 section 6.2)
+        aiortc checks it after the handshake, when the peer already counts the connection as
+        complete. Checked during the handshake, it fails on both sides. (RFC 8122 section 6.2)
         """
         del error, ok
         if depth == 0:
             try:
                 found = certificate.to_cryptography()
-                # OpenSSL asks twice, first as nobody known has signed it.
+                # OpenSSL calls this twice, first because the certificate is self-signed.
                 if found != self._examined:
                     self._fault = fingerprint_fault(found, self._expected)
                     self._examined = found
@@ -159,39 +213,96 @@ class RTCDtlsTransport(Emitter, AiortcDtlsTransport):
         return self._fault is None
 
     def _take_note(self, _: SSL.Connection, where: int, value: int) -> None:
-        """End at a fatal alert after the handshake, such as of a peer that looks at us then only.
+        """End at a fatal alert after the handshake, as from a peer that checks us only then.
 
-        OpenSSL calls this for handshakes and alerts, and goes on as if nothing had happened.
-        (RFC 5246 section 7.2)
+        OpenSSL reports handshakes and alerts here, but doesn't end at a fatal alert. (RFC 5246
+        section 7.2)
         """
         level, alert = divmod(value, 1 << 8)
         fatal = where & SSL.SSL_CB_ALERT and level == FATAL
-        if fatal and self.state == "connected" and self._ending is None:
+        if fatal and self.viewed.state == "connected" and self._ending is None:
             came = where & SSL.SSL_CB_READ_ALERT == SSL.SSL_CB_READ_ALERT
             fault = f"the peer has sent alert {alert}" if came else f"alert {alert} was sent"
             self._ending = asyncio.ensure_future(self._end(fault))
 
     async def _end(self, fault: str) -> None:
         self.enter_failed()
-        logger.warning("RTCDtlsTransport(%s) has failed: %s", self.dtls_role, fault)
+        self.log.warning("failed as %s: %s", self.role, fault)
         await self.disconnect()
 
     async def _say_goodbye(self) -> None:
-        """Let the other side, which takes the handshake for complete, know that it has failed."""
+        """Tell the peer, for which the handshake is complete, that it has failed."""
         assert self.tls is not None
         with suppress(SSL.Error, ConnectionError):
             self.tls.shutdown()
             await flush(self.tls, self._send_datagram)
 
     def _tell_failure(self, fault: str) -> None:
-        logger.warning("RTCDtlsTransport(%s) handshake has failed: %s", self.dtls_role, fault)
+        self.log.warning("handshake as %s has failed: %s", self.role, fault)
 
     def _tell_delay(self) -> None:
-        logger.warning(
-            "RTCDtlsTransport(%s) handshake isn't complete after %s s, and goes on",
-            self.dtls_role,
+        self.log.warning(
+            "handshake as %s isn't complete after %s s, and goes on",
+            self.role,
             PATIENCE,
         )
+
+
+class RTCDtlsTransport(Emitter, AiortcDtlsTransport):
+    """aiortc's DTLS transport, which can be stopped later.
+
+    aiortc stops transports that a BUNDLE group doesn't need as soon as it gets the offer. Here they
+    are stopped when the answer is set, because a rollback may need them.
+
+    The peer may have an RSA certificate. If its certificate doesn't match its description, the
+    handshake fails on both sides. The log has the reason of each failure, as a warning.
+
+    Spec: https://w3c.github.io/webrtc-pc/#rtcdtlstransport-interface
+    """
+
+    _core: DtlsCore
+    transport: RTCIceTransport  # ours, in place of aiortc's
+
+    def __init__(
+        self,
+        transport: aiortc.RTCIceTransport,
+        certificates: list[aiortc.RTCCertificate],
+        *,
+        label: str | None = None,
+        on_cancelled: Callable[[], Awaitable[None]] | None = None,
+    ) -> None:
+        self._core = DtlsCore(self, label, on_cancelled or _wait_for_nothing)
+        prepare = self._core.prepare
+        super().__init__(transport, [PreparedCertificate(c, prepare) for c in certificates])
+        self._fingerprints: list[RTCDtlsFingerprint] = []
+        if (ice := core_of(transport)) is not None:
+            ice.traffic.counted_by(self._core.traffic)
+
+    def getLocalParameters(self) -> RTCDtlsParameters:  # noqa: N802  aiortc's name
+        """Return the fingerprints of the certificate.
+
+        They are computed once, as aiortc needs them for each section of each description. (RFC 8122
+        section 5)
+        """
+        if not self._fingerprints:
+            self._fingerprints = super().getLocalParameters().fingerprints
+        return RTCDtlsParameters(fingerprints=list(self._fingerprints))
+
+    async def start(self, remoteParameters: RTCDtlsParameters) -> None:  # noqa: N803  aiortc's
+        """Run the handshake; return when it is complete or has failed.
+
+        Args:
+            remoteParameters: The peer's fingerprints and role.
+        """
+        with self._core.handshake(remoteParameters.fingerprints):
+            await super().start(remoteParameters)
+        if self.state == "failed" and self.encrypted:
+            await self._core.reject_peer()
+
+    async def stop(self) -> None:
+        """Stop the DTLS transport, and tell the peer."""
+        if not self._core.parking:
+            await super().stop()
 
 
 async def _wait_for_nothing() -> None:
@@ -200,11 +311,11 @@ async def _wait_for_nothing() -> None:
 
 @contextmanager
 def parked_stops(transports: set[RTCDtlsTransport]) -> Iterator[None]:
-    """Let stop() do nothing, on these transports and the ICE transports below them."""
+    """Make stop() do nothing on these transports and their ICE transports."""
     for transport in transports:
-        transport.parking = transport.transport.parking = True
+        transport._core.park_stops(parking=True)
     try:
         yield
     finally:
         for transport in transports:
-            transport.parking = transport.transport.parking = False
+            transport._core.park_stops(parking=False)

@@ -1,8 +1,10 @@
-"""Ending a connection that has failed and that nobody restarts."""
+"""Closes a failed connection that isn't restarted in time."""
 
 import asyncio
 import logging
 from collections.abc import Callable
+
+from ..logs import ObjectLogger
 
 __all__ = ["FailureTimer"]
 
@@ -10,30 +12,32 @@ logger = logging.getLogger(__name__)
 
 
 class FailureTimer:
-    """Counts the time since a connection has failed, or since somebody asked for a restart.
+    """Measures the time since a connection failed, or since the last restartIce().
 
-    A program that waits for `closed`, as those for aiortc do, would otherwise keep the sockets and
-    threads of a peer that has vanished.
+    Programs for aiortc wait for `closed`. Without this timer they would keep the sockets and
+    threads of a vanished peer.
 
     Args:
         timeout: After how many seconds to call `expire`; None for never.
-        expire: Called once that time is over.
+        expire: Called when the time is over.
+        name: The connection's name in the log.
     """
 
-    def __init__(self, timeout: float | None, expire: Callable[[], None]) -> None:
+    def __init__(self, timeout: float | None, expire: Callable[[], None], name: str) -> None:
+        self._log = ObjectLogger(logger, name)
         self._timeout = timeout
         self._expire = expire
         self._alarm: asyncio.TimerHandle | None = None
 
     def note(self, *, failed: bool) -> None:
-        """Take note of whether the connection has failed, which may be no news."""
+        """Start or stop the timer, by whether the connection has failed."""
         if not failed:
             self._stop()
         elif self._alarm is None:
             self._start()
 
     def start_again(self) -> None:
-        """Count from now on, if the connection has failed."""
+        """Restart the timer, if the connection has failed."""
         if self._alarm is not None:
             self._stop()
             self._start()
@@ -49,8 +53,5 @@ class FailureTimer:
 
     def _end(self) -> None:
         self._alarm = None
-        logger.info(
-            "The connection is closed, because it has failed, and nobody has restarted it for %g s",
-            self._timeout,
-        )
+        self._log.info("closes: it failed and wasn't restarted within %g s", self._timeout)
         self._expire()

@@ -1,40 +1,59 @@
-"""The DTLS handshake: what is sent and received for it, and why it has failed."""
+"""The DTLS handshake: its datagrams, and the reasons of its failures."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Final
 
-from aiortc.rtcdtlstransport import (
-    X509_DIGEST_ALGORITHMS,
-    RTCDtlsFingerprint,
-    certificate_digest,
-)
+from aiortc.rtcdtlstransport import X509_DIGEST_ALGORITHMS, RTCDtlsFingerprint
 from cryptography import x509
+from cryptography.hazmat.primitives import hashes
 from OpenSSL import SSL
 
-__all__ = ["cipher_suites", "datagrams", "fingerprint_fault", "shake_hands"]
+from ..sdp.validation import WEAK_HASHES
 
-# Bytes in a datagram, which any network carries, as libwebrtc has it.
+__all__ = [
+    "Flight",
+    "cipher_suites",
+    "datagrams",
+    "fingerprint_fault",
+    "is_handshake",
+    "shake_hands",
+]
+
+# How many bytes a datagram may have, as in libwebrtc; any network carries that.
 DATAGRAM_LIMIT: Final = 1200
 READ_LIMIT: Final = 1 << 20
 # (RFC 6347 section 4.1)
 RECORD_HEADER, LENGTH = 13, slice(11, 13)
-# The first bytes of DTLS; those of media and STUN are others. (RFC 7983 section 7)
+# The first bytes of DTLS packets. (RFC 7983 section 7)
 DTLS: Final = range(20, 64)
-# Of aiortc's cipher suites, those without CBC and SHA-1.
+# The record types of a handshake: change_cipher_spec and handshake. Encrypted records have the same
+# types. (RFC 5246 section 6.2.1)
+HANDSHAKE: Final = frozenset({20, 22})
+# The pause before a flight is repeated: at first this many round trips, but at least the shortest
+# pause; then it doubles up to the longest. In seconds. OpenSSL begins with a whole second, which a
+# program can't change.
+ROUND_TRIPS: Final = 2
+SHORTEST_PAUSE, LONGEST_PAUSE = 0.05, 1.0
+HASHES: Final = {
+    **X509_DIGEST_ALGORITHMS,
+    "sha-1": hashes.SHA1(),  # noqa: S303  all that some gateways write
+    "sha-224": hashes.SHA224(),
+}
+# In the names of cipher suites without CBC and SHA-1.
 AEAD: Final = ("-GCM-", "-CHACHA20-")
 
 
 def cipher_suites(enabled: list[str]) -> bytes:
-    """Return the cipher suites to enable: with each for ECDSA, later on, its twin for RSA.
+    """Return the cipher suites to enable: aiortc's for ECDSA, and then the same ones for RSA.
 
-    There are peers with RSA certificates. The twins exchange keys as the others do, so that there
-    is forward secrecy; suites with CBC, which aiortc has for ECDSA, get none.
+    Some peers have RSA certificates. The RSA suites have forward secrecy, too. aiortc's suites with
+    CBC get no RSA counterpart.
 
     Args:
-        enabled: The names of those that are enabled, in order.
+        enabled: The names of the enabled suites, in order.
     """
-    # OpenSSL has those of TLS 1.3, which don't depend on the certificate, in a list of its own.
+    # The suites of TLS 1.3 don't depend on the certificate; OpenSSL keeps them in another list.
     kept = [name for name in enabled if not name.startswith("TLS_")]
     twins = [
         name.replace("ECDHE-ECDSA-", "ECDHE-RSA-")
@@ -47,25 +66,26 @@ def cipher_suites(enabled: list[str]) -> bytes:
 def fingerprint_fault(
     certificate: x509.Certificate, expected: list[RTCDtlsFingerprint]
 ) -> str | None:
-    """Return why a certificate isn't that of a description, or None if it is.
+    """Return why a certificate doesn't match its description, or None if it does.
 
-    All fingerprints have to match, of which there must be one, of those that aiortc can compute.
-    (RFC 8122 section 5)
+    All fingerprints with a hash function that aiortc knows must match. Those with a weaker one
+    count only if there are no others; libwebrtc takes them, too. (RFC 8122 section 5)
     """
-    known = [f for f in expected if f.algorithm.lower() in X509_DIGEST_ALGORITHMS]
+    known = [f for f in expected if f.algorithm.lower() in HASHES]
     if not known:
-        return "the description has no fingerprint of a known kind"
-    for fingerprint in known:
-        found = certificate_digest(certificate, fingerprint.algorithm.lower())
-        if found != fingerprint.value.upper():
+        return "the description has no fingerprint with a known hash function"
+    strong = [f for f in known if f.algorithm.lower() not in WEAK_HASHES]
+    for fingerprint in strong or known:
+        found = certificate.fingerprint(HASHES[fingerprint.algorithm.lower()])
+        if found.hex(":").upper() != fingerprint.value.upper():
             return "the peer's certificate has another fingerprint than its description"
     return None
 
 
 def datagrams(flight: bytes) -> Iterator[bytes]:
-    """Divide what OpenSSL wants to send into datagrams, between records.
+    """Divide OpenSSL's output into datagrams, between records.
 
-    A record is lost if only a part of it is in a datagram. (RFC 6347 section 4.1.1)
+    A record must not be split over two datagrams. (RFC 6347 section 4.1.1)
     """
     start = end = 0
     while end < len(flight):
@@ -78,24 +98,79 @@ def datagrams(flight: bytes) -> Iterator[bytes]:
         yield flight[start:]
 
 
+def is_handshake(datagram: bytes) -> bool:
+    """Return whether a datagram begins with a record of a handshake."""
+    return bool(datagram) and datagram[0] in HANDSHAKE
+
+
+class Flight:
+    """The last flight sent in a handshake, and when to repeat it without an answer.
+
+    Its records are repeated unchanged. A peer that has got them drops them as duplicates. (RFC 6347
+    section 4.1.2.6)
+
+    Args:
+        round_trip: The round trip time in seconds, or None if unknown.
+
+    Attributes:
+        datagrams: The datagrams of the flight.
+        heard: Whether the peer has sent anything.
+    """
+
+    def __init__(self, round_trip: float | None = None) -> None:
+        self.datagrams: list[bytes] = []
+        self.heard = False
+        self._first = first_pause(round_trip)
+        self._pause = self._first
+        self._due_at: float | None = None
+
+    def began(self, datagrams: list[bytes]) -> None:
+        """Take note of a flight that was sent, other than the one before."""
+        self.datagrams = datagrams
+        self._pause = self._first
+        self._due_at = _now() + self._pause
+
+    def repeated(self) -> None:
+        """Take note that it was sent again."""
+        self._pause = min(2 * self._pause, LONGEST_PAUSE)
+        self._due_at = _now() + self._pause
+
+    @property
+    def rest(self) -> float | None:
+        """The time until the next repetition, in seconds; None before the first flight."""
+        return None if self._due_at is None else max(0.0, self._due_at - _now())
+
+
+def first_pause(round_trip: float | None) -> float:
+    """Return the pause before the first repetition of a flight, in seconds.
+
+    Args:
+        round_trip: The round trip time in seconds, or None if unknown.
+    """
+    if round_trip is None:
+        return LONGEST_PAUSE
+    return min(max(SHORTEST_PAUSE, ROUND_TRIPS * round_trip), LONGEST_PAUSE)
+
+
 async def shake_hands(
     tls: SSL.Connection,
     receive: Callable[[], Awaitable[bytes]],
     send: Callable[[bytes], Awaitable[None]],
+    flight: Flight,
 ) -> None:
     """Complete a handshake.
 
-    aiortc lets OpenSSL go on with it where data is read, which loses what OpenSSL says of errors,
-    and doesn't send the alert by which the other side learns of one.
+    aiortc's own handshake loses OpenSSL's errors, and doesn't send the alert that tells the peer.
 
     Args:
-        tls: OpenSSL's side of it.
+        tls: OpenSSL's connection.
         receive: Returns the next datagram, of any protocol.
         send: Sends a datagram.
+        flight: Becomes the last flight sent, which the peer may not get.
 
     Raises:
-        SSL.Error: It has failed. The other side was told, if it can be.
-        ConnectionError: There is nobody to send to or receive from any more.
+        SSL.Error: The handshake has failed. The peer gets an alert, if possible.
+        ConnectionError: The transport is closed.
     """
     done = False
     while not done:
@@ -105,29 +180,50 @@ async def shake_hands(
         except SSL.WantReadError:
             pass
         finally:
-            # An alert, too.
-            await flush(tls, send)
+            # Also after an error, to send the alert.
+            sent = await flush(tls, send)
+        if sent:
+            flight.began(sent)
         if not done:
-            await _receive(tls, receive)
+            await _go_on(tls, receive, send, flight)
 
 
-async def flush(tls: SSL.Connection, send: Callable[[bytes], Awaitable[None]]) -> None:
-    """Send what OpenSSL wants to send."""
+async def flush(tls: SSL.Connection, send: Callable[[bytes], Awaitable[None]]) -> list[bytes]:
+    """Send OpenSSL's output, and return it."""
     try:
-        flight = tls.bio_read(READ_LIMIT)
+        sent = list(datagrams(tls.bio_read(READ_LIMIT)))
     except SSL.WantReadError:
-        return
-    for datagram in datagrams(flight):
+        return []
+    for datagram in sent:
         await send(datagram)
+    return sent
 
 
-async def _receive(tls: SSL.Connection, receive: Callable[[], Awaitable[bytes]]) -> None:
-    """Give OpenSSL the next datagram, or let it repeat what wasn't answered in time."""
+async def _go_on(
+    tls: SSL.Connection,
+    receive: Callable[[], Awaitable[bytes]],
+    send: Callable[[bytes], Awaitable[None]],
+    flight: Flight,
+) -> None:
+    """Pass the next datagram to OpenSSL, or repeat our flight if none comes in time."""
+    rests = [rest for rest in (tls.DTLSv1_get_timeout(), flight.rest) if rest is not None]
     try:
-        async with asyncio.timeout(tls.DTLSv1_get_timeout()):
+        async with asyncio.timeout(min(rests, default=None)):
             datagram = await receive()
     except TimeoutError:
-        tls.DTLSv1_handle_timeout()
+        if flight.rest != 0:
+            # OpenSSL's repetition has new record numbers. A peer that lost its own flight needs it.
+            tls.DTLSv1_handle_timeout()
+            await flush(tls, send)
+        else:
+            for datagram in flight.datagrams:
+                await send(datagram)
+            flight.repeated()
         return
     if datagram and datagram[0] in DTLS:
+        flight.heard = True
         tls.bio_write(datagram)
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

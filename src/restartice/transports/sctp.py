@@ -1,4 +1,4 @@
-"""SCTP that gets over lost packets, lost paths, and what a peer gets wrong."""
+"""SCTP that survives lost packets, lost paths, and mistakes of a peer."""
 
 import asyncio
 import logging
@@ -11,10 +11,20 @@ from aiortc import rtcsctptransport
 
 from ..events import Emitter, tell_error
 from ..exceptions import RTCError
-from ..ice.transport import RTCIceTransport
-from ..seam import AiortcSctpTransport, checksum_matches, gaps_fit, make_chunk
+from ..ice.transport import core_of
+from ..logs import ObjectLogger, next_number
+from ..seam import (
+    AiortcSctpTransport,
+    SctpView,
+    checksum_matches,
+    gaps_fit,
+    make_chunk,
+    oldest_unacknowledged,
+    repeat_data,
+)
 from . import dcep
 from .sctp_chunks import CAUSES, SHORTEST_PACKET, Cause, Violation, known_parameters, read_packet
+from .snap import read_init, write_init
 
 __all__ = ["RTCSctpTransport"]
 
@@ -22,6 +32,10 @@ logger = logging.getLogger(__name__)
 
 # RTO.Initial. (RFC 9260 section 16)
 FIRST_TIMEOUT: Final = 1.0
+# Where ICE knows how long an answer takes, what sets the association up is repeated sooner: at
+# first after so many round trips, but no less than so many seconds, and after twice that and so on.
+ROUND_TRIPS: Final = 3
+SHORTEST_DELAY: Final = 0.1
 # The longest time between two attempts to set the association up, and how many times the shortest
 # it is. RTO.Max would be a minute, in which a channel that could open wouldn't.
 LONGEST_DELAY: Final = 3.0
@@ -36,22 +50,21 @@ MOST_CHANNELS: Final = 1024
 BEFORE_OPEN: Final = frozenset({"CLOSED", "COOKIE_WAIT", "COOKIE_ECHOED"})
 
 
-class RTCSctpTransport(Emitter, AiortcSctpTransport):
-    """aiortc's SCTP transport, which gets over lost packets, lost paths and faults of a peer.
+class SctpCore(SctpView):
+    """What the connection knows of an SCTP transport, and how it handles what comes in."""
 
-    What the other side gets wrong ends at most the chunk, the message, the data channel, or the
-    association, but neither DTLS nor media. When the association ends otherwise than by close(),
-    its data channels emit `error`, with an `RTCError`, before `close`.
-
-    Spec: https://w3c.github.io/webrtc-pc/#rtcsctptransport-interface
-    """
-
-    def __init__(self, transport: aiortc.RTCDtlsTransport, port: int = 5000) -> None:
-        super().__init__(transport, port)
+    def __init__(self, sctp: "RTCSctpTransport", label: str | None) -> None:
+        super().__init__(sctp)
+        self.log = ObjectLogger(logger, f"RTCSctpTransport({label or next_number()})")
         self._errors: list[tuple[int, bytes]] = []
+        self._early_delays: list[float] = []
+        self._init: str | None = None
+        self._first_tsn = 0
+        self._silent_tsn = 0
+        self._insisting: asyncio.TimerHandle | None = None
         # The streams on which the other side has opened channels, some of which may be closed.
         self._opened: set[int] = set()
-        # How many it could not open; only the first one is told, the others are for debugging.
+        # The channels that it couldn't open; only the first one is a warning.
         self._refusals = 0
         # What looks at a chunk before aiortc handles it, by its type.
         self._checks: dict[int, Callable[[Any], bool]] = {
@@ -68,41 +81,95 @@ class RTCSctpTransport(Emitter, AiortcSctpTransport):
 
     # Setting up.
 
-    async def start(
-        self,
-        remoteCaps: aiortc.RTCSctpCapabilities | None,  # noqa: N803  aiortc's name
-        remotePort: int,  # noqa: N803
-    ) -> None:
-        """Set the association up.
-
-        Args:
-            remoteCaps: How large the messages are that the other side takes, or None if it
-                hasn't said so.
-            remotePort: The SCTP port of the other side.
-        """
+    def prepare_start(self) -> None:
+        """Let the timers run in this event loop, the first one not for long."""
         # It may have been made for another event loop, or before there was one.
         self.loop = asyncio.get_running_loop()
         self.timeout = min(self.timeout, FIRST_TIMEOUT)
-        await super().start(remoteCaps, remotePort)
+        ice = core_of(self.viewed.transport.transport)
+        self._early_delays = early_delays(None if ice is None else ice.round_trip_time)
+
+    @property
+    def init(self) -> str:
+        """What descriptions say of our INIT."""
+        if self._init is None:
+            self._init = write_init(self.make_init())
+        return self._init
+
+    def takes_init(self, told: str | None) -> bool:
+        """Return whether an offer's INIT is answered with ours, or was when SCTP began."""
+        if self.viewed.state != "new":
+            return self.remote_init is not None
+        return told is not None and told != self.init and read_init(told) is not None
+
+    def agree(self, ours: str | None, theirs: str | None) -> None:
+        """Take note of the INITs of both descriptions, before SCTP begins.
+
+        libdatachannel repeats in its answer what it doesn't know in an offer, such as our INIT.
+        """
+        if self.viewed.state == "new":
+            agreed = ours is not None and self.takes_init(theirs)
+            self.remote_init = read_init(theirs) if agreed and theirs is not None else None
+
+    def prepare_parameters(self, chunk: rtcsctptransport.InitAckChunk) -> None:
+        """Leave the parameters to go by in an INIT."""
+        chunk.params, _ = known_parameters(chunk.params)
+
+    def insist(self, failures: int = 0) -> None:
+        """Send the first data again soon that isn't acknowledged, as nothing else was sent before.
+
+        Otherwise that is the INIT, or the cookie.
+        """
+        if not failures:
+            self._first_tsn = (self.last_sent_tsn + 1) % (1 << 32)
+            self._silent_tsn = self.last_received_tsn
+        established = self.remote_init is not None and self.viewed.state == "connected"
+        if established and failures < len(self._early_delays):
+            delay = self._early_delays[failures]
+            self._insisting = self.loop.call_later(delay, self._repeat_first, failures)
+
+    def closed(self) -> None:
+        """Repeat nothing any more."""
+        if self._insisting is not None:
+            self._insisting.cancel()
+            self._insisting = None
+
+    def _repeat_first(self, failures: int) -> None:
+        oldest = oldest_unacknowledged(self.viewed)
+        # Acknowledgements may be delayed, but the peer answers to the opening of a channel at once.
+        silent = self.last_received_tsn == self._silent_tsn
+        if silent and oldest is not None and oldest.tsn == self._first_tsn:
+            repeat_data(self.viewed)
+            self.insist(failures + 1)
 
     def retry_delay(self, failures: int) -> float:
         """Return how long to wait for an answer to what sets the association up, in seconds.
 
         The time doubles, up to a limit. (RFC 9260 section 6.3.3, E2)
         """
-        return min(self.timeout * min(1 << failures, GROWTH), LONGEST_DELAY)
+        early = len(self._early_delays)
+        if failures < early:
+            return self._early_delays[failures]
+        return min(self.timeout * min(1 << failures - early, GROWTH), LONGEST_DELAY)
+
+    def has_failed(self, failures: int) -> bool:
+        """Return whether what sets the association up went unanswered too often.
+
+        The early ones don't count, so that it isn't given up any sooner.
+        """
+        return failures > len(self._early_delays) + rtcsctptransport.SCTP_MAX_INIT_RETRANS
 
     def can_be_answered(self) -> bool:
-        """Say if there is a path, so that what isn't answered has failed."""
-        ice = self.transport.transport
-        return not isinstance(ice, RTCIceTransport) or (ice.sendable and not ice.path_lost)
+        """Return whether there is a path, so that a missing answer is a failure."""
+        ice = core_of(self.viewed.transport.transport)
+        return ice is None or (ice.sendable and not ice.path_lost)
 
     def setup_failed(self) -> None:
-        """Tell all channels that the other side answers nothing."""
+        """Fail all channels: the other side doesn't answer."""
         self.tell_failure("The other side doesn't answer, so that SCTP can't be set up")
 
     def channel_refused(self, channel: aiortc.RTCDataChannel) -> None:
-        """Tell a new channel that it can't open."""
+        """Fail a new channel, which can't open."""
         self.tell_failure("The SCTP transport is closed", [channel])
 
     def opening_message(self, message: bytes, channel: aiortc.RTCDataChannel) -> bytes:
@@ -125,7 +192,7 @@ class RTCSctpTransport(Emitter, AiortcSctpTransport):
 
         Spec: https://w3c.github.io/webrtc-pc/#rtcerror-interface
         """
-        logger.warning("%s", message)
+        self.log.warning("%s", message)
         for channel in self.channels if channels is None else channels:
             tell_error(channel, RTCError(message, detail, cause))
 
@@ -137,7 +204,11 @@ class RTCSctpTransport(Emitter, AiortcSctpTransport):
         Raises:
             Violation: The other side has sent what it may not.
         """
-        if self.state == "closed" or len(packet) < SHORTEST_PACKET or not checksum_matches(packet):
+        if (
+            self.viewed.state == "closed"
+            or len(packet) < SHORTEST_PACKET
+            or not checksum_matches(packet)
+        ):
             return
         found = read_packet(packet)
         # "If the tag isn't our own, discard the packet." That of an INIT, which is alone, is 0.
@@ -161,9 +232,9 @@ class RTCSctpTransport(Emitter, AiortcSctpTransport):
             await self.send_error(cause, value)
 
     async def handling_failed(self, error: Exception) -> None:
-        """End the association, and tell why. (RFC 9260 section 3.3.10.13)."""
+        """Abort the association with a cause. (RFC 9260 section 3.3.10.13)."""
         if not isinstance(error, Violation):
-            logger.warning("A packet of SCTP couldn't be handled", exc_info=error)
+            self.log.warning("a packet couldn't be handled", exc_info=error)
             error = Violation("A packet of SCTP couldn't be handled")
         text = str(error)
         try:
@@ -181,7 +252,7 @@ class RTCSctpTransport(Emitter, AiortcSctpTransport):
             return False
         ahead = (chunk.tsn - self.last_received_tsn - 1) % (1 << 32)
         if ahead == 0 and self.window < -OVERFLOW:
-            raise Violation("A message is larger than we have said that we take")
+            raise Violation("A message is larger than our a=max-message-size")
         # What isn't taken because something before it is missing will be sent again.
         fits = self.window > 0 and ahead < LARGEST_GAP
         return ahead == 0 or ahead >= HALF or fits
@@ -198,10 +269,14 @@ class RTCSctpTransport(Emitter, AiortcSctpTransport):
         return self.is_open
 
     def _admits_init(self, chunk: rtcsctptransport.InitChunk) -> bool:
-        # aiortc would take the numbers of a late one for those of the association.
+        # aiortc would take the numbers of a late one for those of the association. One of a side
+        # that lacks our description's INIT has those of its own, as long as nothing else has come.
+        lacks_ours = self.remote_init is not None and chunk.initial_tsn == (
+            (self.last_received_tsn + 1) % (1 << 32)
+        )
         chunk.params, told = known_parameters(chunk.params)
         self.unknown_parameters = tuple(told)
-        return self.progress in BEFORE_OPEN
+        return lacks_ours or self.progress in BEFORE_OPEN
 
     def _admits_init_ack(self, chunk: rtcsctptransport.InitAckChunk) -> bool:
         if self.progress != "COOKIE_WAIT":
@@ -213,7 +288,7 @@ class RTCSctpTransport(Emitter, AiortcSctpTransport):
     def _admits_error(self, chunk: rtcsctptransport.ErrorChunk) -> bool:
         """Begin again if that is what an error asks for; no error ends the association."""
         causes = [number for number, _ in chunk.params]
-        logger.debug("The other side reports %s", [CAUSES.get(n, n) for n in causes])
+        self.log.debug("the other side reports %s", [CAUSES.get(n, n) for n in causes])
         if Cause.STALE_COOKIE in causes and self.progress == "COOKIE_ECHOED":
             self.set_up_again()
         return False
@@ -267,7 +342,7 @@ class RTCSctpTransport(Emitter, AiortcSctpTransport):
             self._check_room()
         except ValueError as error:
             level = logging.DEBUG if self._refusals else logging.WARNING
-            logger.log(level, "A data channel can't be opened: %s", error)
+            self.log.log(level, "a data channel can't be opened: %s", error)
             self._refusals += 1
             self.reset_stream(stream)
         else:
@@ -288,8 +363,59 @@ class RTCSctpTransport(Emitter, AiortcSctpTransport):
             channel.close()
 
 
+class RTCSctpTransport(Emitter, AiortcSctpTransport):
+    """aiortc's SCTP transport, which gets over lost packets, lost paths and faults of a peer.
+
+    What the other side gets wrong ends at most the chunk, the message, the data channel, or the
+    association, but neither DTLS nor media. When the association ends otherwise than by close(),
+    its data channels emit `error`, with an `RTCError`, before `close`.
+
+    Spec: https://w3c.github.io/webrtc-pc/#rtcsctptransport-interface
+    """
+
+    _core: SctpCore
+
+    def __init__(
+        self, transport: aiortc.RTCDtlsTransport, port: int = 5000, *, label: str | None = None
+    ) -> None:
+        self._core = SctpCore(self, label)
+        super().__init__(transport, port)
+
+    async def start(
+        self,
+        remoteCaps: aiortc.RTCSctpCapabilities | None,  # noqa: N803  aiortc's name
+        remotePort: int,  # noqa: N803
+    ) -> None:
+        """Set the association up.
+
+        Args:
+            remoteCaps: How large the messages are that the other side takes, or None if it
+                hasn't said so.
+            remotePort: The SCTP port of the other side.
+        """
+        self._core.prepare_start()
+        begins = self.state == "new"
+        await super().start(remoteCaps, remotePort)
+        if begins:
+            self._core.insist()
+
+
+def early_delays(round_trip: float | None) -> list[float]:
+    """Return after how many seconds each the first repetitions come, before those of the RFC.
+
+    Args:
+        round_trip: How long an answer takes, in seconds, or None if that isn't known.
+    """
+    delays: list[float] = []
+    delay = FIRST_TIMEOUT if round_trip is None else max(SHORTEST_DELAY, ROUND_TRIPS * round_trip)
+    while delay < FIRST_TIMEOUT:
+        delays.append(delay)
+        delay *= 2
+    return delays
+
+
 def _announce_open(channel: aiortc.RTCDataChannel | None) -> None:
-    """Tell a channel that the other side has opened that it is open, if it still is.
+    """Fire `open` at a channel that the other side has opened, if it is still open.
 
     Spec: https://w3c.github.io/webrtc-pc/#dom-rtcdatachannel
     """

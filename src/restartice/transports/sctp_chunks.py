@@ -1,4 +1,4 @@
-"""Whether what a peer sends in SCTP is well-formed, and what follows if it isn't."""
+"""Checks chunks of SCTP, and decides what follows if one is malformed."""
 
 from collections.abc import Iterable, Iterator
 from struct import pack, unpack_from
@@ -6,11 +6,13 @@ from typing import Final
 
 __all__ = [
     "CAUSES",
+    "INIT",
     "SHORTEST_PACKET",
     "Cause",
     "RawChunk",
     "RawPacket",
     "Violation",
+    "fault_of",
     "known_parameters",
     "parameters",
     "read_packet",
@@ -78,7 +80,7 @@ class Violation(Exception):  # noqa: N818  what the other side has done
     """The other side has sent what SCTP doesn't allow, which ends the association.
 
     Attributes:
-        cause: The number of the cause that it is told.
+        cause: The number of the cause for the other side.
     """
 
     def __init__(self, message: str, cause: int = Cause.PROTOCOL_VIOLATION) -> None:
@@ -117,7 +119,7 @@ class RawPacket:
 def read_packet(packet: bytes) -> RawPacket:
     """Take a packet apart that has a header.
 
-    The two upper bits of an unknown type tell whether to handle the chunks behind it, and whether
+    The two upper bits of an unknown type decide whether to handle the chunks behind it, and whether
     to report it. (RFC 9260 section 3.2)
     """
     found = RawPacket(int.from_bytes(packet[4:8]))

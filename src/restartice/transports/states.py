@@ -1,4 +1,4 @@
-"""The states of a connection, which are aggregated from those of its transports."""
+"""Computes the states of a connection from those of its transports."""
 
 from collections.abc import Collection
 from typing import Final
@@ -15,7 +15,7 @@ WORKING_DTLS: Final = frozenset({"new", "connecting", "connected"})
 
 
 def aggregate_ice_connection_state(ice: Collection[str]) -> str:
-    """Return iceConnectionState for the states of the ICE transports in use.
+    """Return iceConnectionState, from the states of the ICE transports in use.
 
     Spec: https://w3c.github.io/webrtc-pc/#rtciceconnectionstate-enum
     """
@@ -31,7 +31,7 @@ def aggregate_ice_connection_state(ice: Collection[str]) -> str:
 
 
 def aggregate_connection_state(ice: Collection[str], dtls: Collection[str]) -> str:
-    """Return connectionState for the states of the ICE and DTLS transports in use.
+    """Return connectionState, from the states of the ICE and DTLS transports in use.
 
     Spec: https://w3c.github.io/webrtc-pc/#rtcpeerconnectionstate-enum
     """
@@ -45,9 +45,9 @@ def aggregate_connection_state(ice: Collection[str], dtls: Collection[str]) -> s
 
 
 def has_failed(transports: Collection[tuple[str, str]]) -> bool:
-    """Return whether a connection has failed for good: nothing gets through, nor will by itself.
+    """Return whether all transports of a connection have failed, so that it needs a restart.
 
-    It hasn't if one of several transports still works, though connectionState is `failed` then.
+    While one of several transports works, it hasn't, although connectionState is `failed` then.
 
     Args:
         transports: The states of ICE and DTLS, of each transport in use.
@@ -59,7 +59,7 @@ def has_failed(transports: Collection[tuple[str, str]]) -> bool:
 
 
 def aggregate_gathering_state(gatherers: Collection[str]) -> str:
-    """Return iceGatheringState for the states of the gatherers, in which "completed" is the end.
+    """Return iceGatheringState, from the states of the gatherers.
 
     Spec: https://w3c.github.io/webrtc-pc/#rtcicegatheringstate-enum
     """

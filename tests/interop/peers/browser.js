@@ -42,6 +42,7 @@ globalThis.browserPlatform = (configuration) => {
   return {
     RTCPeerConnection,
     configuration,
+    getCapabilities: (kind) => RTCRtpReceiver.getCapabilities(kind),
     makeTrack: (kind) => (kind === "video" ? makeVideo() : makeAudio()),
     watch: (track, add, pc) =>
       track.kind === "video" ? watchVideo(track, add) : countPackets(pc, "audio", add),

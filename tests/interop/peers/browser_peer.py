@@ -1,7 +1,7 @@
-"""A peer in a browser: `browser_peer.py chromium|chromium-mdns|firefox|firefox-mdns`.
+"""A peer in a browser: `browser_peer.py chromium|chromium-mdns|chromium-snap|firefox|firefox-mdns`.
 
 With -mdns the browser hides its addresses behind names, as it does for a page without permission to
-use camera or microphone.
+use camera or microphone. With -snap Chromium writes the INIT of SCTP in its descriptions.
 """
 
 import asyncio
@@ -16,6 +16,7 @@ from lines import Order, obey, tell
 
 HERE = Path(__file__).parent
 SHOW_ADDRESSES = "--disable-features=WebRtcHideLocalIpsWithMdns"
+TELL_INIT = "--enable-features=WebRtcSctpSnap"
 HIDE_ADDRESSES = "media.peerconnection.ice.obfuscate_host_addresses"
 
 
@@ -24,7 +25,10 @@ async def start(name: str, profile: Path) -> Browser:
     browser: Browser
     hide = name.endswith("-mdns")
     if name.startswith("chromium"):
-        browser = await Chromium.start(profile, *([] if hide else [SHOW_ADDRESSES]))
+        options = [] if hide else [SHOW_ADDRESSES]
+        if name.endswith("-snap"):
+            options.append(TELL_INIT)
+        browser = await Chromium.start(profile, *options)
     else:
         browser = await Firefox.start(profile, **{HIDE_ADDRESSES: hide})
     browser.on_tell = lambda values: tell(**values)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 TELL = "tell"
-DEADLINE = 60.0
+DEADLINE = 120.0
 
 
 class BrowserError(Exception):

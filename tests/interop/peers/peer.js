@@ -66,10 +66,43 @@ globalThis.createPeer = (platform, tell) => {
       this.use(this.pc.createDataChannel("interop"));
     }
 
-    track({ kind }) {
+    transceiver({ kind, direction, codec }) {
+      this.prefer(this.pc.addTransceiver(kind, { direction }), kind, codec);
+    }
+
+    // A codec only; what follows its name is a part of its format's parameters.
+    prefer(transceiver, kind, codec) {
+      if (!codec) return;
+      const [type, parameters = ""] = codec.split(" ");
+      const codecs = platform.getCapabilities(kind).codecs.filter(
+        ({ mimeType, sdpFmtpLine = "" }) => mimeType === type && sdpFmtpLine.includes(parameters),
+      );
+      if (codecs.length === 0) throw new Error(`there is no ${codec}`);
+      transceiver.setCodecPreferences(codecs);
+    }
+
+    stop({ index }) {
+      this.pc.getTransceivers()[index].stop();
+    }
+
+    track({ kind, codec }) {
       const { track, stream, stop } = platform.makeTrack(kind, this.pc);
       if (stop) this.stops.push(stop);
-      this.senders[kind] = this.pc.addTrack(track, ...(stream ? [stream] : []));
+      const sender = this.pc.addTrack(track, ...(stream ? [stream] : []));
+      this.senders[kind] = sender;
+      const transceiver = this.pc.getTransceivers?.().find((one) => one.sender === sender);
+      this.prefer(transceiver, kind, codec);
+    }
+
+    encodings({ kind, rids }) {
+      const { track, stream, stop } = platform.makeTrack(kind, this.pc);
+      if (stop) this.stops.push(stop);
+      const sendEncodings = rids.map((rid) => ({ rid }));
+      this.pc.addTransceiver(track, { direction: "sendonly", streams: [stream], sendEncodings });
+    }
+
+    watch({ kind }) {
+      this.pc.addTransceiver(kind, { direction: "recvonly" });
     }
 
     untrack({ kind }) {

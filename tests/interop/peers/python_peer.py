@@ -63,6 +63,7 @@ class Connection:
         self._flow = Flow()
         self._senders: dict[str, Any] = {}
         self._counters: dict[str, Counter] = {}
+        self._frames: dict[Any, int] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         for state in STATES:
             event = state.lower() + "change"
@@ -75,6 +76,10 @@ class Connection:
     async def channel(self, **_: Any) -> None:
         """Make a data channel."""
         self._use(self.pc.createDataChannel("interop"))
+
+    async def transceiver(self, kind: str, direction: str, **_: Any) -> None:
+        """Offer a section of audio or video without any track."""
+        self.pc.addTransceiver(kind, direction=direction)
 
     async def track(self, kind: str, **_: Any) -> None:
         """Send audio or video."""
@@ -129,6 +134,10 @@ class Connection:
         """Tell how many frames have been decoded, and the longest time without any."""
         return {kind: counter.take() for kind, counter in self._counters.items()}
 
+    async def frames(self, **_: Any) -> Any:
+        """Tell how many frames of each track have been decoded."""
+        return list(self._frames.values())
+
     async def state(self, **_: Any) -> Any:
         """Tell all states, and whose candidates are in use."""
         states = {state: getattr(self.pc, state) for state in STATES}
@@ -177,9 +186,11 @@ class Connection:
 
     async def _count(self, track: Any) -> None:
         counter = self._counters.setdefault(track.kind, Counter())
+        self._frames.setdefault(track, 0)
         try:
             while True:
                 await track.recv()
+                self._frames[track] += 1
                 counter.add()
         except aiortc.MediaStreamError:
             self._tell(event="ended", kind=track.kind)
@@ -200,11 +211,18 @@ def plain_candidate(candidate: dict[str, Any] | None) -> aiortc.RTCIceCandidate 
 
 
 def transport_state(pc: Any) -> dict[str, Any]:
-    """Return what only restartice tells: which generation sends, and the remote candidates."""
+    """Return what only restartice tells: which generation sends, and the remote candidates.
+
+    Of aiortc, return how many checks it has cancelled when another pair was nominated: it checks
+    these pairs never again, and can't move to them.
+    """
     users = [*(t.receiver for t in pc.getTransceivers()), *([pc.sctp] if pc.sctp else [])]
-    if not users or not hasattr(users[0].transport.transport, "getSelectedCandidatePair"):
+    if not users:
         return {}
     transport = users[0].transport.transport
+    if not hasattr(transport, "getSelectedCandidatePair"):
+        pairs = transport._connection._check_list
+        return {"cancelledChecks": sum(p.state is p.State.IN_PROGRESS for p in pairs)}
     pair = transport.getSelectedCandidatePair()
     return {
         "ufrag": transport.getLocalParameters().usernameFragment,
@@ -213,7 +231,7 @@ def transport_state(pc: Any) -> dict[str, Any]:
         "role": transport.role,
         "remoteCandidates": [c.ip for c in transport.getRemoteCandidates()],
         "dtls": users[0].transport.state,
-        "certificate": certificate_kind(users[0].transport.tls),
+        "certificate": certificate_kind(users[0].transport._core.tls),
     }
 
 
@@ -243,6 +261,8 @@ def main() -> None:
             options: dict[str, Any] = {}
             if order.get("stays"):
                 options["iceSettings"] = restartice.IceSettings(spares=0, follow_networks=False)
+            if order.get("prefer"):
+                options["iceSettings"] = restartice.IceSettings(prefer=order["prefer"])
             connections[number] = Connection(number, peer_connection(nowhere, **options))
             return None
         act: Callable[..., Awaitable[Any]] = getattr(connections[number], what)

@@ -39,6 +39,20 @@ class Connection:
         """Make a data channel."""
         self._use(self.pc.createDataChannel("interop"))
 
+    async def transceiver(
+        self, kind: str, direction: str, codec: str | None = None, **_: Any
+    ) -> None:
+        """Offer a section of audio or video without any track, and with one codec only if told."""
+        init = webrtc.RTCRtpTransceiverInit(direction=direction)
+        transceiver = self.pc.addTransceiver(kind, init)
+        if codec is not None:
+            codecs = webrtc.RTCRtpReceiver.getCapabilities(kind).codecs
+            transceiver.setCodecPreferences([c for c in codecs if c.mimeType == codec])
+
+    async def stop(self, index: int, **_: Any) -> None:
+        """Stop a transceiver."""
+        self.pc.getTransceivers()[index].stop()
+
     async def track(self, kind: str, **_: Any) -> None:
         """Send audio or video."""
         track = webrtc.MediaStreamTrackGenerator(kind)

@@ -13,12 +13,14 @@ from aioice import stun
 
 from restartice import IceSettings
 from restartice.ice import remote
-from restartice.ice.connection import IceConnection, consent_timings, make_ice_connection
+from restartice.ice.connection import IceConnection
+from restartice.ice.consent import consent_timings
 from restartice.ice.credentials import IceCredentials
 from restartice.ice.incoming import peer_reflexive
+from restartice.ice.making import make_ice_connection
 
 LOOPBACK = "127.0.0.1"
-DEADLINE = 20.0
+DEADLINE = 60.0
 PASSWORD = "x" * 22
 
 
@@ -203,7 +205,9 @@ async def test_credentials_can_be_set_whatever_the_class(monkeypatch: pytest.Mon
     monkeypatch.setattr(aiortc.rtcicetransport, "Connection", Fixed)
     made = make_ice_connection(ice_controlling=True)
     assert made.credentials == IceCredentials("imposed", "x" * 22)
-    made.credentials = IceCredentials.generate()
+    given = IceCredentials.generate()
+    made = make_ice_connection(credentials=given, ice_controlling=True)
+    assert made.credentials == given
     assert made.local_username == made.credentials.ufrag != "imposed"
     assert made.local_password == made.credentials.password
 

@@ -6,11 +6,11 @@ from functools import partial
 import pytest
 
 from restartice import IceSettings
-from restartice.ice.connection import make_ice_connection
 from restartice.ice.draining import Draining
 from restartice.ice.generation import IceGeneration
+from restartice.ice.making import make_ice_connection
 
-DEADLINE = 20.0
+DEADLINE = 60.0
 patient = partial(IceSettings, drain_time=10 * DEADLINE, drain_timeout=20 * DEADLINE)
 
 

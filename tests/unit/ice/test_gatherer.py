@@ -22,7 +22,7 @@ async def test_states_from_new_to_completed() -> None:
     await gatherer.gather()
     assert told == ["gathering", "completed"]
     assert gatherer.getLocalCandidates() == [candidate]
-    await gatherer.generation.close()
+    await gatherer._core.generation.close()
 
 
 async def test_given_credentials_are_used_and_others_made() -> None:
@@ -36,16 +36,16 @@ async def test_given_credentials_are_used_and_others_made() -> None:
 
 async def test_each_generation_is_gathered_anew() -> None:
     gatherer = RTCIceGatherer(iceServers=[])
-    first = gatherer.generation
+    first = gatherer._core.generation
     await gatherer.gather()
-    second = gatherer.make_generation(IceCredentials.generate())
+    second = gatherer._core.make_generation(IceCredentials.generate())
     assert gatherer.state == "new"
     assert gatherer.getLocalCandidates() == []
     await gatherer.gather()
     ports = [generation.local_candidates()[0].port for generation in (first, second)]
     assert ports[0] != ports[1]
     # A restart that is forgotten leaves all as it was.
-    gatherer.use(first)
+    gatherer._core.use(first)
     assert gatherer.state == "completed"
     assert [candidate.port for candidate in gatherer.getLocalCandidates()] == ports[:1]
     for generation in (first, second):
@@ -56,15 +56,15 @@ async def test_a_configuration_is_for_the_next_gathering() -> None:
     async with stun_server() as server:
         gatherer = RTCIceGatherer(iceServers=[])
         await gatherer.gather()
-        gatherer.configure([server.configuration], RTCIceTransportPolicy.ALL)
+        gatherer._core.configure([server.configuration], RTCIceTransportPolicy.ALL)
         assert {c.type for c in gatherer.getLocalCandidates()} == {"host"}
-        first = gatherer.generation
-        second = gatherer.make_generation(IceCredentials.generate())
+        first = gatherer._core.generation
+        second = gatherer._core.make_generation(IceCredentials.generate())
         await gatherer.gather()
         found = [(c.type, c.ip) for c in gatherer.getLocalCandidates()]
         assert found == [("host", "127.0.0.1"), ("srflx", MAPPED[0])]
-        gatherer.configure([], RTCIceTransportPolicy.RELAY)
-        third = gatherer.make_generation(IceCredentials.generate())
+        gatherer._core.configure([], RTCIceTransportPolicy.RELAY)
+        third = gatherer._core.make_generation(IceCredentials.generate())
         await gatherer.gather()
         assert gatherer.getLocalCandidates() == []
         assert third.connection.transport_policy is aioice.TransportPolicy.RELAY
@@ -73,7 +73,7 @@ async def test_a_configuration_is_for_the_next_gathering() -> None:
 
 
 async def test_servers_that_are_left_out_are_aiortcs_own() -> None:
-    assert RTCIceGatherer()._ice_servers == RTCIceGatherer.getDefaultIceServers()
+    assert RTCIceGatherer()._core._ice_servers == RTCIceGatherer.getDefaultIceServers()
 
 
 @pytest.mark.parametrize("url", ["http://example.org", "stun:"])

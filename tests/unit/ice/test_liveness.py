@@ -7,10 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from restartice.ice.liveness import Liveness, PathState, RoundTrip, Timings
+from restartice import IceSettings
+from restartice.ice.consent import consent_timings
+from restartice.ice.liveness import Liveness, PathState, RoundTrip
 
 ALIVE, LOST, EXPIRED = PathState.ALIVE, PathState.LOST, PathState.EXPIRED
-TIMINGS = Timings()
+TIMINGS = consent_timings(IceSettings())
 
 
 class Path:
@@ -172,6 +174,15 @@ def test_lost_within_8_seconds_where_nothing_came_in() -> None:
     assert path.until(LOST) <= 6.5 + 0.5 * TIMINGS.probes
 
 
+@pytest.mark.parametrize("after", [0.0, 0.01, 0.3, 0.9])
+def test_lost_within_8_seconds_where_the_first_request_is_never_answered(after: float) -> None:
+    # The last packets come in after the first request was sent.
+    path = Path(round_trip=2.0, traffic=0.005)
+    path.run(after + 0.001)
+    path.cut()
+    assert path.until(LOST) < 8
+
+
 @pytest.mark.parametrize("works", ["sending_works", "receiving_works"])
 def test_lost_in_one_direction(works: str) -> None:
     path = Path(traffic=0.03)
@@ -310,7 +321,7 @@ def test_a_stall_does_not_hide_a_lost_path() -> None:
 
 def test_timings_are_those_of_the_call() -> None:
     liveness = Liveness(0.0, randomize=lambda interval: interval)
-    short = Timings(consent_interval=0.1, consent_lifetime=0.6)
+    short = consent_timings(IceSettings(consent_interval=0.1, consent_lifetime=0.6))
     assert liveness.advance(0.0, short)
     assert not liveness.advance(0.05, short)
     assert liveness.advance(0.1, short)

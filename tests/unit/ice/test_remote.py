@@ -6,6 +6,9 @@ import pytest
 
 from restartice import RTCIceCandidate
 from restartice.ice.remote import LIMIT, RemoteCandidates
+from restartice.logs import ObjectLogger
+
+LOG = ObjectLogger(logging.getLogger("restartice.test"), "RTCIceTransport(1/0)")
 
 
 def candidate(number: int, *, protocol: str = "udp", component: int = 1) -> RTCIceCandidate:
@@ -13,7 +16,7 @@ def candidate(number: int, *, protocol: str = "udp", component: int = 1) -> RTCI
 
 
 def test_each_is_taken_once() -> None:
-    candidates = RemoteCandidates()
+    candidates = RemoteCandidates(LOG)
     first, second = candidate(1), candidate(2)
     assert candidates.take([first, candidate(1), candidate(1, protocol="UDP")]) == [first]
     assert candidates.take([first, second]) == [second]
@@ -21,7 +24,7 @@ def test_each_is_taken_once() -> None:
 
 
 def test_candidates_for_rtcp_are_left_out() -> None:
-    candidates = RemoteCandidates()
+    candidates = RemoteCandidates(LOG)
     assert candidates.take([candidate(1, component=2)]) == []
     assert candidates.take([candidate(1)]) == [candidate(1)]
 
@@ -29,7 +32,7 @@ def test_candidates_for_rtcp_are_left_out() -> None:
 def test_the_first_ones_are_taken_and_the_log_tells_once(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    candidates = RemoteCandidates()
+    candidates = RemoteCandidates(LOG)
     many = [candidate(number) for number in range(LIMIT + 10)]
     with caplog.at_level(logging.WARNING):
         assert candidates.take(many[:LIMIT]) == many[:LIMIT]
@@ -41,7 +44,7 @@ def test_the_first_ones_are_taken_and_the_log_tells_once(
 
 
 def test_those_of_tcp_take_no_room_from_those_of_udp() -> None:
-    candidates = RemoteCandidates()
+    candidates = RemoteCandidates(LOG)
     candidates.take([candidate(number, protocol="tcp") for number in range(2 * LIMIT)])
     many = [candidate(number) for number in range(LIMIT)]
     assert candidates.take(many) == many

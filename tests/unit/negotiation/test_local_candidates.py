@@ -40,15 +40,15 @@ async def test_nothing_is_told_while_candidates_are_held_back(make_pc: Factory) 
     pc = make_pc()
     pc.createDataChannel("x")
     told = listening(pc)
-    pc._core.hold_candidates()
-    pc._core.hold_candidates()
+    pc._core.local_candidates.hold()
+    pc._core.local_candidates.hold()
     await pc.setLocalDescription()
     await turn()
-    pc._core.release_candidates_soon()
+    pc._core.local_candidates.release_soon()
     await turn()
     assert told == []
     assert ports(pc) == []
-    pc._core.release_candidates_soon()
+    pc._core.local_candidates.release_soon()
     assert told == []
     await until_complete(pc)
     (candidate, end, nothing) = told
@@ -65,9 +65,9 @@ async def test_told_once_however_often_it_is_asked_for(make_pc: Factory) -> None
     told = listening(pc)
     await pc.setLocalDescription()
     for _ in range(5):
-        pc._core.announce_candidates()
+        pc._core.local_candidates.announce()
     await until_complete(pc)
-    pc._core.announce_candidates()
+    pc._core.local_candidates.announce()
     await turn()
     assert [None if c is None else c.type for c in told] == ["host", "", None]
 

@@ -20,7 +20,7 @@ def steps(log: list[str], name: str, gate: asyncio.Event) -> Callable[[], Awaita
 
 
 async def started(log: list[str], entry: str) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while entry not in log:  # noqa: ASYNC110  a list has no event
             await asyncio.sleep(0)
 

@@ -128,6 +128,57 @@ def test_the_address_in_use_is_gone() -> None:
     assert world.wait(100) == []
 
 
+def on_two_networks() -> World:
+    """Return a world whose generation knows of both, and has a pair ready on the other one."""
+    world = World()
+    world.see(addresses=frozenset({WIFI, LTE}), generation=("g1",))
+    world.succeed()
+    world.see(spares=frozenset({LTE}))
+    world.wait(10)
+    return world
+
+
+def test_a_spare_takes_over_when_the_address_is_gone() -> None:
+    world = on_two_networks()
+    before = len(world.events)
+    assert world.see(addresses=frozenset({LTE})) == []
+    assert world.wait(SETTINGS.spare_time - 0.01) == []
+    world.see(selected=frozenset({LTE}), spares=frozenset())
+    assert world.wait(100) == []
+    assert len(world.events) == before
+
+
+def test_a_spare_that_does_not_take_over_is_not_waited_for() -> None:
+    world = on_two_networks()
+    world.see(addresses=frozenset({LTE}))
+    assert world.wait(SETTINGS.spare_time - 0.01) == []
+    assert reasons(world.wait(0.02)) == ["address lost"]
+
+
+def test_a_spare_at_an_address_that_is_gone_is_none() -> None:
+    world = on_two_networks()
+    assert reasons(world.see(addresses=frozenset({"10.2.0.1"}))) == ["address lost"]
+
+
+@pytest.mark.parametrize("prefers", [True, False])
+def test_a_network_that_has_joined_is_restarted_for_unless_one_is_preferred(
+    *, prefers: bool
+) -> None:
+    """Where the program ranks networks, the call goes over when a better one has proved itself."""
+    world = World()
+    world.see(prefers=prefers)
+    world.see(addresses=frozenset({WIFI, LTE}))
+    world.wait(SETTINGS.settle_time / 2)
+    world.see(spares=frozenset({LTE}))
+    assert reasons(world.wait(10)) == ([] if prefers else ["network changed"])
+    if prefers:
+        # It has as good as been gathered.
+        world.see(selected=frozenset({LTE}), spares=frozenset({WIFI}))
+        assert world.wait(100) == []
+        world.see(addresses=frozenset({WIFI}), spares=frozenset())
+        assert reasons(world.events) == ["address lost"]
+
+
 def test_an_address_that_is_not_in_use_may_go() -> None:
     world = World()
     world.see(addresses=frozenset({WIFI, LTE}))

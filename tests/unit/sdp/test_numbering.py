@@ -5,13 +5,13 @@ import copy
 import pytest
 from aiortc.sdp import SessionDescription
 
-from restartice.sdp.numbering import Numbering
+from restartice.sdp.numbering import RID, Numbering
 
 HEAD = "v=0\r\no=- 1 1 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\n"
 
 
 def section(mid: str, kind: str, codecs: dict[int, str], extensions: dict[int, str]) -> str:
-    lines = [f"m={kind} 9 UDP/TLS/RTP/SAVPF {' '.join(map(str, codecs))}", f"a=mid:{mid}"]
+    lines = [f"m={kind} 9 UDP/TLS/RTP/SAVPF {' '.join(map(str, codecs or [0]))}", f"a=mid:{mid}"]
     lines += [f"a=extmap:{number} {uri}" for number, uri in extensions.items()]
     for number, codec in codecs.items():
         name, _, base = codec.partition(" apt=")
@@ -95,6 +95,63 @@ def test_what_has_no_number_left_is_not_offered() -> None:
     offer = description(section("1", "video", {97: VP8, 98: f"{RTX} apt=97"}, {}))
     numbering.number(offer)
     assert codecs(offer) == {}
+
+
+MID, TIME, LEVEL = (
+    "urn:ietf:params:rtp-hdrext:sdes:mid",
+    "http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time",
+    "urn:ietf:params:rtp-hdrext:ssrc-audio-level",
+)
+
+
+def test_extensions_of_a_first_offer_have_numbers_that_browsers_give_to_nothing_else() -> None:
+    offer = description(
+        section("0", "audio", {}, {1: MID, 2: LEVEL, 5: "program's"}),
+        section("1", "video", {}, {1: MID, 3: TIME, 12: "another"}),
+    )
+    Numbering().number(offer)
+    assert extensions(offer) == {9: MID, 12: LEVEL, 5: "program's"}
+    assert extensions(offer, 1) == {9: MID, 2: TIME, 1: "another"}
+
+
+def test_the_numbers_of_an_offer_that_was_rolled_back_do_not_count() -> None:
+    numbering = Numbering()
+    numbering.number(description(section("0", "video", {97: VP8}, {3: "time"})))
+    negotiated = description(section("1", "audio", {97: "opus/48000"}, {3: "mid"}))
+    numbering.learn(negotiated, negotiated)
+    offer = description(
+        section("1", "audio", {96: "opus/48000"}, {1: "mid"}),
+        section("0", "video", {97: VP8}, {1: "mid", 3: "time"}),
+    )
+    numbering.number(offer)
+    assert codecs(offer) == {97: "opus"}
+    assert 97 not in codecs(offer, 1)
+    assert extensions(offer, 1) == {3: "mid", 1: "time"}
+
+
+def test_a_section_keeps_the_extensions_of_its_encodings() -> None:
+    numbering = Numbering()
+    negotiated = description(section("0", "video", {}, {10: RID[0], 11: RID[1]}))
+    numbering.learn(negotiated, negotiated)
+    offer = description(section("0", "video", {}, {1: MID}), section("1", "video", {}, {1: MID}))
+    numbering.number(offer)
+    assert extensions(offer) == {9: MID, 10: RID[0], 11: RID[1]}
+    assert extensions(offer, 1) == {9: MID}
+
+
+def test_sections_that_are_not_bundled_may_have_other_numbers() -> None:
+    numbering = Numbering()
+    negotiated = description(
+        section("0", "video", {}, {3: "time"}), section("1", "audio", {}, {3: "mid"})
+    )
+    numbering.learn(negotiated, negotiated)
+    offer = description(
+        section("0", "video", {}, {1: "mid", 3: "time"}),
+        section("2", "video", {}, {1: "mid", 3: "time"}),
+    )
+    numbering.number(offer)
+    for place in (0, 1):
+        assert sorted(extensions(offer, place).values()) == ["mid", "time"]
 
 
 @pytest.mark.parametrize("later", [96, 120])

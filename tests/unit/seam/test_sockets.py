@@ -1,5 +1,6 @@
 """aioice's sockets, and what goes wrong with what comes in on them."""
 
+import logging
 from typing import Any
 
 import aioice.ice
@@ -7,8 +8,10 @@ import aioice.turn
 import pytest
 
 from restartice.ice.connection import IceConnection
+from restartice.logs import ObjectLogger
 from restartice.seam import hear_answers, is_aioices, turn_client
 
+LOG = ObjectLogger(logging.getLogger("restartice.test"), "RTCIceTransport(1/0)")
 STRANGER = ("192.0.2.1", 9)
 
 
@@ -23,7 +26,7 @@ def test_an_error_in_what_a_turn_client_reads_is_no_ones(
         raise RuntimeError("for a reason that nobody has thought of")
 
     monkeypatch.setattr(aioice.turn.TurnClientMixin, "datagram_received", fail)
-    client = turn_client(transport, ("192.0.2.2", 3478), "user", "password")()
+    client = turn_client(transport, ("192.0.2.2", 3478), "user", "password", LOG)()
     client.datagram_received(b"first", STRANGER)
     client.datagram_received(b"second", STRANGER)
     assert read == [b"first", b"second"]

@@ -7,7 +7,7 @@ from ..test_architecture import NO_IO, SIGNALING, imports
 # From top to bottom: a room imports rooms below it only, and none beside it.
 FLOORS = (
     ("__init__", "__main__"),
-    ("server", "negotiation"),
+    ("server", "negotiation", "http_signaling"),
     ("client",),
     ("protocol",),
     ("errors", "sockets", "cancellation"),
@@ -18,6 +18,7 @@ ONLY = {
     "server": {"protocol", "errors", "sockets", "cancellation"},
     "client": {"protocol", "errors", "sockets", "cancellation"},
     "negotiation": {"client", "protocol", "errors", "cancellation"},
+    "http_signaling": {"client", "errors", "cancellation"},
     "protocol": {"errors"},
 }
 PURE = {

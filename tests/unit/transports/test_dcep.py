@@ -30,10 +30,10 @@ def test_characters_are_understood_that_were_counted_instead_of_bytes() -> None:
 @pytest.mark.parametrize(
     ("message", "fault"),
     [
-        (opening(0, 0, b"")[:11], "too short"),
-        (opening(9, 0, b"chat"), "lengths"),
-        (opening(1, 1, b"chat"), "lengths"),
-        (opening(4, 0, b"chat", kind=0x77), "no type"),
+        (opening(0, 0, b"")[:11], "at least 12 bytes, got 11"),
+        (opening(9, 0, b"chat"), "names of 9 and 0 bytes, got 4"),
+        (opening(1, 1, b"chat"), "names of 1 and 1 bytes, got 4"),
+        (opening(4, 0, b"chat", kind=0x77), "expected a channel type of .*, got 119"),
     ],
 )
 def test_what_is_malformed_is_a_value_error(message: bytes, fault: str) -> None:

@@ -45,7 +45,7 @@ def loop() -> Iterator[ClockLoop]:
 
 def test_it_ends_after_the_time(loop: ClockLoop) -> None:
     ended: list[None] = []
-    timer = FailureTimer(TIMEOUT, lambda: ended.append(None))
+    timer = FailureTimer(TIMEOUT, lambda: ended.append(None), "RTCPeerConnection(1)")
     loop.do(lambda: timer.note(failed=True))
     loop.pass_time(TIMEOUT - 1)
     # That it is told again is no news.
@@ -59,7 +59,7 @@ def test_it_ends_after_the_time(loop: ClockLoop) -> None:
 
 def test_each_request_starts_the_time_again(loop: ClockLoop) -> None:
     ended: list[None] = []
-    timer = FailureTimer(TIMEOUT, lambda: ended.append(None))
+    timer = FailureTimer(TIMEOUT, lambda: ended.append(None), "RTCPeerConnection(1)")
     loop.do(lambda: timer.note(failed=True))
     for _ in range(10):
         loop.pass_time(TIMEOUT - 1)
@@ -72,7 +72,7 @@ def test_each_request_starts_the_time_again(loop: ClockLoop) -> None:
 
 def test_what_recovers_has_all_the_time_the_next_time(loop: ClockLoop) -> None:
     ended: list[None] = []
-    timer = FailureTimer(TIMEOUT, lambda: ended.append(None))
+    timer = FailureTimer(TIMEOUT, lambda: ended.append(None), "RTCPeerConnection(1)")
     for failed in (True, False, True):
         loop.do(lambda failed=failed: timer.note(failed=failed))  # type: ignore[misc]
         loop.pass_time(TIMEOUT - 1)
@@ -83,7 +83,7 @@ def test_what_recovers_has_all_the_time_the_next_time(loop: ClockLoop) -> None:
 
 def test_without_a_failure_nothing_is_counted(loop: ClockLoop) -> None:
     ended: list[None] = []
-    timer = FailureTimer(TIMEOUT, lambda: ended.append(None))
+    timer = FailureTimer(TIMEOUT, lambda: ended.append(None), "RTCPeerConnection(1)")
     timer.note(failed=False)
     loop.do(timer.start_again)
     loop.pass_time(2 * TIMEOUT)
@@ -92,7 +92,7 @@ def test_without_a_failure_nothing_is_counted(loop: ClockLoop) -> None:
 
 def test_none_is_for_ever(loop: ClockLoop) -> None:
     ended: list[None] = []
-    timer = FailureTimer(None, lambda: ended.append(None))
+    timer = FailureTimer(None, lambda: ended.append(None), "RTCPeerConnection(1)")
     loop.do(lambda: timer.note(failed=True))
     loop.do(timer.start_again)
     loop.pass_time(1e9)

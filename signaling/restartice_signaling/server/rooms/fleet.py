@@ -1,4 +1,4 @@
-"""Which of the servers that share a Redis are still there, by a clock that doesn't jump."""
+"""Tells which of the servers that share a Redis are alive, by a clock that doesn't jump."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -7,9 +7,9 @@ from typing import Final
 __all__ = ["Fleet"]
 
 GONE: Final = "gone"
-# After a pause of our own, or of Redis, that others were not heard says nothing.
+# After a pause of this server or of Redis, the silence of other servers means nothing.
 PAUSE: Final = 3.0
-# How long one may be silent that is thought to be there.
+# The silence after which a server seems to be gone, in seconds.
 SILENCE: Final = 3.0
 
 
@@ -20,11 +20,11 @@ class _Other:
 
 
 class Fleet:
-    """What the other servers' counters say: those that don't rise any more belong to dead ones.
+    """Watches the counters of the other servers: a counter that doesn't rise is of a dead server.
 
     Args:
         own: The name of this server.
-        window: For how many seconds the sessions of a dead one are kept.
+        window: How many seconds the sessions of a dead server are kept.
     """
 
     def __init__(self, own: str, window: float) -> None:
@@ -34,7 +34,7 @@ class Fleet:
         self._noted: float | None = None
 
     def note(self, now: float, beats: Mapping[str, str]) -> float:
-        """Take what there is to see; return how long nothing was seen before, if it was long."""
+        """Note the counters; return the seconds since the last call, or 0 if they were few."""
         pause = 0.0 if self._noted is None else now - self._noted
         pause = pause if pause > PAUSE else 0.0
         self._noted = now
@@ -50,13 +50,13 @@ class Fleet:
         return pause
 
     def silent(self, now: float) -> Iterator[str]:
-        """Yield those that seem to be gone."""
+        """Yield the servers that seem to be gone."""
         for name, other in self._others.items():
             if other.beat == GONE or now - other.since > SILENCE:
                 yield name
 
     def dead(self, now: float) -> Iterator[str]:
-        """Yield those that were gone for so long that nobody comes back to their sessions."""
+        """Yield the servers that are gone for longer than the window."""
         for name in self.silent(now):
             if now - self._others[name].since > self._window:
                 yield name

@@ -1,8 +1,8 @@
-"""Where sessions and rooms are kept: what a server asks of a backend.
+"""The interface of a backend, which keeps sessions and rooms for one or more servers.
 
-A *session* is a peer's stay in a room; it outlives its connections. A *lease* is a session in the
-hands of one connection. A backend keeps what a session is still to be told until that has been
-acknowledged, so that any server which shares the backend can go on with it.
+A *session* is a peer's stay in a room; it outlives its connections. A *lease* gives a session to
+one connection. A backend keeps the messages for a session until they are acknowledged, so any
+server that shares the backend can resume it.
 """
 
 import enum
@@ -11,10 +11,11 @@ import hmac
 import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Final, Protocol
+from typing import Annotated, Final, Protocol
 
 from ...errors import SignalingError
 from ...protocol.messages import JsonObject, PeerInfo
+from ...protocol.setting import check_numbers
 
 __all__ = [
     "ALL_RIGHTS",
@@ -32,80 +33,85 @@ __all__ = [
     "new_secret",
 ]
 
-# What a peer may send.
+# The kinds of messages that a peer may send.
 ALL_RIGHTS: Final = frozenset({"signal", "custom"})
 
 
 class BackendDown(SignalingError):  # noqa: N818  as the others
-    """The backend can't be reached; what was asked may or may not have been done."""
+    """The backend can't be reached; the operation may or may not have happened."""
 
 
 class Overloaded(SignalingError):  # noqa: N818  as the others
-    """A limit on all rooms or sessions is reached."""
+    """A limit of all rooms together is reached."""
 
 
 class Claim(enum.Enum):
-    """What somebody who wants an id may do to a session that has it."""
+    """When a client that asks for an id may replace the session that has it."""
 
     NONE = "none"
-    # Take its place if its connection is lost: it is the same program, started anew.
+    # If the session has no connection: the same program, restarted.
     IF_AWAY = "away"
-    # Take its place: a token says whose id it is.
+    # Always: the token is for this id.
     ALWAYS = "always"
 
 
 class Outcome(enum.Enum):
-    """What became of a message."""
+    """The result of relaying a message. Only DONE and NO_PEER use up its number."""
 
     DONE = "done"
     NO_PEER = "no-peer"
-    # Nothing was done: somebody it is for has too much waiting.
+    # The outbox of a receiver is full.
     FULL = "full"
-    # Nothing was done: somebody else has the peer's place, or another connection the session.
+    # Another session has the peer's id, or another connection has the session.
     LOST = "lost"
-    # Nothing was done: what keeps the sessions has forgotten this one.
+    # The backend has lost the session.
     FORGOTTEN = "forgotten"
 
 
 @dataclass(frozen=True)
 class BackendLimits:
-    """How much a backend takes.
+    """The limits of all rooms together.
 
     Attributes:
-        max_peers: Peers in a room.
-        max_rooms: Rooms.
-        max_sessions: Sessions of all rooms.
-        max_unacknowledged: Messages that wait for one peer.
-        max_buffered: Their size, in characters.
-        max_total_buffered: The size of all that waits, in characters.
-        resume_window: For how many seconds a session without a connection is kept.
+        max_peers: The most peers in a room.
+        max_rooms: The most rooms.
+        max_sessions: The most sessions in all rooms. A session outlives its connections.
+        max_total_buffered: The size of the messages that wait for all peers. Beyond it, the peers
+            with the most waiting messages are removed.
+        resume_window: How long a session without a connection is kept.
+        redis_connections: The most connections to Redis at a time, if rooms are shared.
+
+    Raises:
+        ValueError: A value isn't a positive number of its type.
     """
 
-    max_peers: int = 8
-    max_rooms: int = 10_000
-    max_sessions: int = 20_000
-    max_unacknowledged: int = 1024
-    max_buffered: int = 1_048_576
-    max_total_buffered: int = 268_435_456
-    resume_window: float = 30.0
+    max_peers: Annotated[int, "peers"] = 8
+    max_rooms: Annotated[int, "rooms"] = 10_000
+    max_sessions: Annotated[int, "sessions"] = 20_000
+    max_total_buffered: Annotated[int, "characters"] = 268_435_456
+    resume_window: Annotated[float, "s"] = 30.0
+    redis_connections: Annotated[int, "connections"] = 16
+
+    def __post_init__(self) -> None:
+        check_numbers(self)
 
 
 class Outlet(Protocol):
     """The connection of a lease, as a backend sees it."""
 
     def wake(self) -> None:
-        """There may be something to send."""
+        """Note that messages may wait."""
 
     def tell(self, seq: int, text: str) -> None:
-        """A message has just been added to what is to be sent; this is it."""
+        """Note that this message was added to the outbox."""
 
     def dismiss(self, code: int, reason: str) -> None:
-        """The lease is gone: close."""
+        """Close the connection: it has lost the lease."""
 
 
 @dataclass(frozen=True)
 class JoinRequest:
-    """Who wants to join which room, under which id, if any."""
+    """The request of a client to join a room, with a peer id or None for any."""
 
     room: str
     peer: str | None = None
@@ -116,18 +122,18 @@ class JoinRequest:
 
 @dataclass(eq=False)
 class Lease:
-    """A session in the hands of one connection.
+    """A session, given to one connection.
 
     Attributes:
-        key: What proves that a resume comes from the same client.
-        epoch: Counts the connections of a session; an older one has no say any more.
-        last: The client's last `seq` that was dealt with.
-        resumed: Whether it is the session that the client had before.
-        meta: What it wants others to know.
-        claim: What it may do to a session that has its id.
-        progress: Returns the numbers of the newest messages that the client was sent, and that it
-            has sent.
-        is_lost: Whether its connection was sent away because there is no such session any more.
+        key: Proves that a resume comes from the same client.
+        epoch: Counts the connections of the session. Only the newest one may use it.
+        last: The last `seq` of the client that was processed.
+        resumed: Whether the client resumed the session.
+        meta: The `meta` of the client.
+        claim: When it may replace a session that has its id.
+        progress: Returns the numbers of the newest message to the client, and of the newest from
+            it.
+        is_lost: Whether its connection was closed because the session has ended.
     """
 
     session: str
@@ -151,13 +157,13 @@ class Backend(Protocol):
     """Keeps sessions and rooms. All methods may raise BackendDown."""
 
     async def start(self) -> None:
-        """Get ready."""
+        """Start the backend."""
 
     async def close(self) -> None:
-        """Let go of everything that isn't to be kept."""
+        """Release all resources."""
 
     async def join(self, request: JoinRequest, outlet: Outlet) -> Lease:
-        """Let a peer into a room, under the id it wants, or under another one if that is taken.
+        """Add a peer to a room, with the requested id, or another one if that is taken.
 
         Raises:
             ServerError: The room is full.
@@ -167,20 +173,20 @@ class Backend(Protocol):
     async def resume(
         self, session: str, key: str, last: int, outlet: Outlet, room: str | None = None
     ) -> Lease | None:
-        """Go on with a session after the server's message `last`.
+        """Resume a session after the server's message `last`.
 
         Returns:
-            None if there is no such session, the key is wrong, or messages would be missing.
+            None if the session has ended, the key is wrong, or messages would be missing.
 
         Raises:
-            ServerError: It is in another room than the one named.
+            ServerError: The session is in another room.
         """
 
     async def readmit(self, session: str, key: str, outlet: Outlet, room: str) -> Lease | None:
-        """Begin a new session in the place of one that can't be resumed: the key still lets in.
+        """Begin a new session in place of one that can't be resumed; its key replaces a token.
 
         Returns:
-            None if there was no such session lately, in that room and with that key.
+            None unless a session with that key has ended lately in that room.
 
         Raises:
             ServerError: The room is full, or the id is taken.
@@ -188,52 +194,52 @@ class Backend(Protocol):
         """
 
     async def confirm(self, lease: Lease) -> None:
-        """The client has shown that it has the new key, so the one before is void."""
+        """Invalidate the key before: the client has shown that it has the new one."""
 
     async def relay(  # noqa: PLR0917
         self, lease: Lease, seq: int, to: str | None, instance: str | None, text: str, force: bool
     ) -> Outcome:
-        """Put a message into the outboxes of those it is for, and note `seq` as dealt with.
+        """Append a message to the outboxes of its receivers, and note `seq` as processed.
 
         Args:
-            lease: Whose message it is.
-            seq: Its number.
-            to: A peer, EVERYONE, or None in a room of two.
-            instance: Which instance of the peer it is for, or None for any.
-            text: What they are told, without a number.
-            force: Give up those who have too much waiting, rather than do nothing.
+            lease: The lease of the sender.
+            seq: The number of the message.
+            to: A peer id, EVERYONE, or None in a room of two.
+            instance: The instance of the receiver, or None for any.
+            text: The message for the receivers, without a number.
+            force: Whether to remove receivers whose outbox is full. Otherwise nothing is relayed.
         """
 
     async def skip(self, lease: Lease, seq: int) -> None:
-        """Note a message that was refused as dealt with."""
+        """Note a refused message as processed."""
 
     async def wait_for_room(self, timeout: float) -> None:
-        """Return when an outbox that was full may have room again."""
+        """Wait until a full outbox may have room again."""
 
     async def waiting(self, lease: Lease, after: int, limit: int) -> Sequence[tuple[int, str]]:
-        """Return the messages for a lease that are newer than a number, oldest first."""
+        """Return the messages for a lease after a number, oldest first."""
 
     async def acknowledge(self, lease: Lease, seq: int) -> None:
-        """Forget the messages up to a number.
+        """Drop the messages up to a number.
 
         Raises:
-            BadMessage: They were never sent.
+            BadMessage: That number was never sent.
         """
 
     async def detach(self, lease: Lease) -> None:
-        """The connection is gone; keep the session for the resume window."""
+        """Keep a session without a connection for the resume window."""
 
     async def leave(self, lease: Lease, reason: str) -> None:
         """End a session."""
 
     async def use_once(self, token: str, expire: float) -> bool:
-        """Say if a token that lets in only once has not been used before."""
+        """Use a token that admits a client only once; return whether it was unused."""
 
     async def give_back(self, token: str) -> None:
-        """Note that a token has let in nobody."""
+        """Note that a token is unused after all."""
 
     async def sweep(self) -> None:
-        """Keep up the sessions with connections, and end those whose window is over."""
+        """Keep the sessions that have connections, and end those whose window is over."""
 
 
 def new_secret() -> str:
@@ -242,12 +248,12 @@ def new_secret() -> str:
 
 
 def key_digest(key: str) -> str:
-    """Return what is kept of a key: enough to know it again, not enough to use it."""
+    """Return the hash of a key, which is kept in its place."""
     return hashlib.sha256(key.encode(errors="surrogatepass")).hexdigest()
 
 
 def is_key(key: str, digests: Sequence[str]) -> bool:
-    """Say if a key is one of those with these digests, in constant time."""
+    """Return whether the hash of a key is one of these, in constant time."""
     digest = key_digest(key)
-    # All are compared, whatever comes out.
+    # Compares all, so that the time says nothing.
     return sum(hmac.compare_digest(digest, known) for known in digests) > 0

@@ -1,8 +1,8 @@
-"""Looking after the sessions that a server has in Redis, which may lose them.
+"""Maintains the sessions of a server in Redis, which may lose them.
 
-A session ends when its server says so, or, if that has died, when the others do, all by clocks
-that don't jump. One that Redis has lost, or has only in part, is over: its client is sent away,
-comes back, and gets a new one, of which it is told.
+The server of a session ends it, or the other servers do if that one has died, all by clocks that
+don't jump. If Redis has lost a session, or a part of it, the server closes the connection; the
+client reconnects and gets a new session.
 """
 
 import itertools
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from ...protocol.close_codes import CLOSE_REPLACED, CLOSE_TOO_SLOW, CLOSE_TRY_LATER
-from ...protocol.messages import encode_object
+from ...protocol.encoding import encode_object
 from .fleet import Fleet
 from .interface import Lease, key_digest
 
@@ -21,9 +21,10 @@ __all__ = ["Keeper"]
 
 Step = Callable[..., Awaitable[Any]]
 
-# All sessions are looked at in this time, or in a quarter of the resume window.
+# All sessions are checked within so many seconds, or within a quarter of the resume window if that
+# is less.
 ROUND: Final = 5.0
-# How many sessions are looked at in one step.
+# The sessions that are checked in one step.
 BATCH: Final = 200
 DISMISSALS: Final = {
     "forgotten": (CLOSE_TRY_LATER, "session lost"),
@@ -34,25 +35,25 @@ DISMISSALS: Final = {
 
 @dataclass
 class _Left:
-    """A session without its connection: why, if for good, and until when it is kept."""
+    """A session without a connection. With a reason it ends; otherwise it waits until a time."""
 
     lease: Lease
     reason: str | None
     until: float
-    told: bool = False
+    stored: bool = False
 
 
 class Keeper:
-    """Knows the sessions of this server.
+    """Maintains the sessions of this server.
 
     Args:
-        step: Does something in Redis.
+        step: Runs a step of redis.lua.
         holder: The name of this server.
-        window: For how many seconds a session without its connection is kept.
-        clock: Seconds since any moment.
+        window: How many seconds a session without a connection is kept.
+        clock: Returns seconds since an arbitrary moment.
 
     Attributes:
-        leases: Those with connections.
+        leases: The leases of sessions with connections, by session.
     """
 
     def __init__(
@@ -70,7 +71,7 @@ class Keeper:
         self._fleet = Fleet(holder, window)
         self._left: dict[str, _Left] = {}
         self._adopted: set[str] = set()
-        # Sessions in our name of which we don't know, and until when somebody may come for them.
+        # Sessions that Redis has for this server, but this server doesn't, and when to end them.
         self._orphans: dict[str, float] = {}
         self._beats = 0
         self._round: Iterator[Sequence[Lease]] = iter(())
@@ -85,7 +86,7 @@ class Keeper:
         return before
 
     async def let_go(self, lease: Lease, reason: str | None) -> None:
-        """Note that a connection is gone, for good if there is a reason, and tell Redis."""
+        """Note the end of a connection; with a reason, end its session."""
         if self.leases.get(lease.session) is not lease:
             return
         del self.leases[lease.session]
@@ -101,16 +102,16 @@ class Keeper:
             await self._step("detach", lease.session, lease.epoch)
         else:
             await self._step("leave", lease.session, lease.epoch, left.reason)
-        left.told = True
+        left.stored = True
         if left.reason is not None and self._left.get(lease.session) is left:
             del self._left[lease.session]
 
     async def look_at(self, lease: Lease, state: str) -> None:
-        """Send a client away, if its session isn't there any more."""
+        """Close the connection of a session that has ended or is lost."""
         if state not in DISMISSALS or lease.is_lost:
             return
         if state == "forgotten":
-            # First of all, so that its key still lets the client in.
+            # First, so that the key still admits the client.
             await self._remember(lease)
         lease.is_lost = True
         lease.outlet.dismiss(*DISMISSALS[state])
@@ -128,21 +129,21 @@ class Keeper:
         )
 
     async def retire(self) -> None:
-        """Leave what there is to the other servers, or to nobody."""
+        """Hand the sessions to the other servers, or let them expire."""
         await self._step("retire", self._holder, *self._fleet.silent(self._clock()))
 
-    # What is done about every second.
+    # Called about every second.
 
     async def sweep(self) -> None:
-        """Keep our sessions; end those of ours and of dead servers whose time is over."""
+        """Keep the sessions of this server, and end expired ones, also of dead servers."""
         beat, counters = await self._step("tick", self._holder)
         now = self._clock()
         pause = self._fleet.note(now, dict(zip(counters[::2], counters[1::2], strict=True)))
         for left in self._left.values():
-            # Nobody could have come back.
+            # No client could have resumed meanwhile.
             left.until += pause
         if int(beat) <= self._beats:
-            # Redis has lost what it knew, or at least that.
+            # Redis has lost data, at least the counter.
             self._round_ends = -math.inf
         self._beats = int(beat)
         await self._check()
@@ -164,12 +165,12 @@ class Keeper:
 
     async def _check_batches(self, batches: list[Sequence[Lease]]) -> None:
         for batch in batches:
-            # They may have gone in the meantime.
+            # Some may have ended meanwhile.
             leases = {lease.session: lease for lease in batch if self._holds(lease)}
             if not leases:
                 continue
-            told = [(lease.session, lease.epoch, *lease.progress()) for lease in leases.values()]
-            for session, state in await self._step("check", self._holder, *itertools.chain(*told)):
+            known = [(lease.session, lease.epoch, *lease.progress()) for lease in leases.values()]
+            for session, state in await self._step("check", self._holder, *itertools.chain(*known)):
                 await self._lose(leases[session], state)
 
     def _holds(self, lease: Lease) -> bool:
@@ -188,7 +189,7 @@ class Keeper:
     async def _end_those_left(self) -> None:
         now = self._clock()
         for session, left in list(self._left.items()):
-            if not left.told:
+            if not left.stored:
                 await self._tell(left)
             if now >= left.until:
                 await self._step("expire", session, left.lease.epoch)
@@ -196,7 +197,7 @@ class Keeper:
                     del self._left[session]
 
     async def _end_orphans(self) -> None:
-        """End what a step has made of which we were never told."""
+        """End sessions whose step succeeded, but whose answer was lost."""
         now = self._clock()
         known = self.leases.keys() | self._left.keys()
         strange = [name for name in await self._step("held", self._holder) if name not in known]

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field, replace
 
 from ...errors import ServerError
 from ...protocol.close_codes import CLOSE_REPLACED, CLOSE_TOO_SLOW
-from ...protocol.messages import EVERYONE, PeerEvent, PeerInfo, encode
+from ...protocol.encoding import encode
+from ...protocol.messages import EVERYONE, Limits, PeerEvent, PeerInfo
 from ...protocol.reliable import Outbox
 from .interface import (
     BackendLimits,
@@ -26,9 +27,9 @@ from .interface import (
 
 __all__ = ["MemoryBackend"]
 
-# How many keys of a session may be valid at a time.
+# The most keys of a session that are valid at a time.
 MAX_KEYS = 16
-# What is left of all that waits when there was too much of it.
+# The part of the limit that stays after too much was waiting.
 RELIEVED = 0.9
 
 
@@ -37,10 +38,10 @@ class _Session:
     """A peer's stay in a room.
 
     Attributes:
-        instance: Names the stay; a peer that comes back gets another one, so that what was meant
-            for the peer before never reaches it.
-        rank: Rises with each request. The later of two is the polite one.
-        deadline: When it ends if nobody resumes it; None while it has a connection.
+        instance: The id of the stay. A peer that joins again gets another one, so messages to the
+            earlier one never reach it.
+        rank: Rises with each request. Of two peers, the later one is polite.
+        deadline: When it ends unless it is resumed; None while it has a connection.
     """
 
     session: str
@@ -60,7 +61,7 @@ class _Session:
         return self.request.room
 
     def seen_by(self, other: "_Session") -> PeerInfo:
-        """Return what another session is told of this one."""
+        """Return the information about this session for another one."""
         state = "joined" if self.outlet is not None else "away"
         polite = other.rank > self.rank
         return PeerInfo(self.peer, self.instance, polite, self.request.meta, state)
@@ -68,7 +69,7 @@ class _Session:
 
 @dataclass(frozen=True)
 class _Over:
-    """A session that could not be resumed, until when its client may have a new one."""
+    """A session that can't be resumed, and until when its key admits the client."""
 
     request: JoinRequest
     digests: list[str]
@@ -76,17 +77,23 @@ class _Over:
 
 
 class MemoryBackend:
-    """Sessions and rooms that end with the process. Its methods are for the server.
+    """Keeps sessions and rooms in memory; they end with the process. The server calls its methods.
 
     Args:
-        limits: How much it takes.
-        clock: Seconds since any moment.
+        limits: The limits of all rooms together.
+        client_limits: The limits of each client, as in the settings of the server.
+        clock: Returns seconds since an arbitrary moment.
     """
 
     def __init__(
-        self, limits: BackendLimits | None = None, clock: Callable[[], float] = time.monotonic
+        self,
+        limits: BackendLimits | None = None,
+        client_limits: Limits | None = None,
+        *,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._limits = limits or BackendLimits()
+        self._client_limits = client_limits or Limits()
         self._clock = clock
         self._sessions: dict[str, _Session] = {}
         self._rooms: dict[str, dict[str, _Session]] = {}
@@ -97,13 +104,13 @@ class MemoryBackend:
         self._freed = asyncio.Event()
 
     async def start(self) -> None:
-        """Nothing is needed."""
+        """Do nothing."""
 
     async def close(self) -> None:
-        """Nothing is kept."""
+        """Do nothing."""
 
     async def join(self, request: JoinRequest, outlet: Outlet) -> Lease:
-        """Let a peer into a room; see Backend."""
+        """Add a peer to a room; see Backend."""
         members = self._rooms.get(request.room, {})
         peer, rival = self._find_place(members, request)
         if rival is not None:
@@ -114,7 +121,8 @@ class MemoryBackend:
             raise Overloaded("too many sessions")
         if request.room not in self._rooms and len(self._rooms) >= self._limits.max_rooms:
             raise Overloaded("too many rooms")
-        outbox = Outbox(self._limits.max_unacknowledged, self._limits.max_buffered)
+        limits = self._client_limits
+        outbox = Outbox(limits.max_unacknowledged, limits.max_buffered)
         session = _Session(new_secret(), request, peer, next(self._ranks), outbox)
         self._sessions[session.session] = session
         self._rooms.setdefault(request.room, {})[peer] = session
@@ -125,7 +133,7 @@ class MemoryBackend:
     def _find_place(
         self, members: dict[str, _Session], request: JoinRequest
     ) -> tuple[str, _Session | None]:
-        """Return the id that somebody gets, and the session whose place that takes."""
+        """Return the id for a peer, and the session that it replaces."""
         rival = members.get(request.peer) if request.peer is not None else None
         if rival is not None and _may_replace(request.claim, rival):
             return rival.peer, rival
@@ -140,7 +148,7 @@ class MemoryBackend:
     async def resume(
         self, session: str, key: str, last: int, outlet: Outlet, room: str | None = None
     ) -> Lease | None:
-        """Go on with a session; see Backend."""
+        """Resume a session; see Backend."""
         found = self._sessions.get(session)
         if not is_key(key, [] if found is None else found.digests) or found is None:
             return None
@@ -160,14 +168,14 @@ class MemoryBackend:
         return lease
 
     def _remember(self, session: _Session, digests: list[str]) -> None:
-        """Let the client of a session that has ended have a new one."""
+        """Let the key of a session that has ended admit its client."""
         until = self._clock() + self._limits.resume_window
         claim = session.request.claim if session.request.claim is Claim.ALWAYS else Claim.NONE
         request = replace(session.request, peer=session.peer, claim=claim)
         self._over[session.session] = _Over(request, digests, until)
 
     async def readmit(self, session: str, key: str, outlet: Outlet, room: str) -> Lease | None:
-        """Begin a new session in the place of one that can't be resumed; see Backend."""
+        """Begin a new session in place of one that can't be resumed; see Backend."""
         over = self._over.get(session)
         if not is_key(key, [] if over is None else over.digests) or over is None:
             return None
@@ -179,7 +187,7 @@ class MemoryBackend:
     def _lease(self, session: _Session, outlet: Outlet, *, resumed: bool) -> Lease:
         """Give a session to a connection."""
         key = new_secret()
-        # The keys before hold until the client is known to have the new one: the welcome may be
+        # The earlier keys stay valid until the client has shown the new one: the welcome may be
         # lost, and a hello of an earlier attempt may come late.
         session.digests = [key_digest(key), *session.digests][:MAX_KEYS]
         session.outlet = outlet
@@ -199,7 +207,7 @@ class MemoryBackend:
         )
 
     async def confirm(self, lease: Lease) -> None:
-        """Void the key before; see Backend."""
+        """Invalidate the earlier keys; see Backend."""
         if (session := self._find(lease)) is not None:
             session.digests = session.digests[:1]
 
@@ -214,7 +222,7 @@ class MemoryBackend:
     async def relay(  # noqa: PLR0917
         self, lease: Lease, seq: int, to: str | None, instance: str | None, text: str, force: bool
     ) -> Outcome:
-        """Put a message into outboxes; see Backend."""
+        """Append a message to outboxes; see Backend."""
         session = self._find(lease)
         if session is None:
             return Outcome.LOST
@@ -250,15 +258,15 @@ class MemoryBackend:
     def _has_room(self, session: _Session, text: str) -> bool:
         if self._buffered + len(text) > self._limits.max_total_buffered:
             size = session.outbox.size
-            # Those who send to the one for whom most is waiting wait, too; nobody else does.
+            # Only the senders to the session with the most waiting messages wait.
             if size and size >= max(other.outbox.size for other in self._sessions.values()):
                 return False
         return session.outbox.has_room(text)
 
     def _make_room(self, more: int) -> None:
-        """Give up those for whom most is waiting, if it is too much in all.
+        """Remove the sessions with the most waiting messages, if too many wait in all.
 
-        Nobody else is to blame, and to let all wait for them would stop every room.
+        If all senders waited for these, every room would stop.
         """
         most = self._limits.max_total_buffered
         if self._buffered + more <= most:
@@ -285,7 +293,7 @@ class MemoryBackend:
         self._freed.set()
 
     def _give_up(self, session: _Session) -> None:
-        """Drop what waits for a session, which can then not be resumed."""
+        """Drop the messages for a session, which can't be resumed after that."""
         if session.digests:
             self._remember(session, session.digests)
         self._forget(session, session.outbox.last)
@@ -302,7 +310,7 @@ class MemoryBackend:
             session.last = seq
 
     async def wait_for_room(self, timeout: float) -> None:
-        """Wait until something was acknowledged."""
+        """Wait until a message is acknowledged; see Backend."""
         try:
             async with asyncio.timeout(timeout):
                 await self._freed.wait()
@@ -310,12 +318,12 @@ class MemoryBackend:
             return
 
     async def waiting(self, lease: Lease, after: int, limit: int) -> Sequence[tuple[int, str]]:
-        """Return what a lease is to be told; see Backend."""
+        """Return the messages for a lease; see Backend."""
         session = self._find(lease)
         return [] if session is None else list(itertools.islice(session.outbox.after(after), limit))
 
     async def acknowledge(self, lease: Lease, seq: int) -> None:
-        """Forget what was seen; see Backend."""
+        """Drop acknowledged messages; see Backend."""
         if (session := self._find(lease)) is not None:
             self._forget(session, seq)
 
@@ -352,8 +360,8 @@ class MemoryBackend:
             text = encode(
                 PeerEvent(0, event, info.peer, info.instance, info.polite, info.meta, reason)
             )
-            # Nobody can be made to wait for these, so there is more room for them.
-            outbox, limits = other.outbox, self._limits
+            # No sender can wait with these, so they get twice the room.
+            outbox, limits = other.outbox, self._client_limits
             if (
                 len(outbox) < 2 * limits.max_unacknowledged
                 and outbox.size < 2 * limits.max_buffered
@@ -363,14 +371,14 @@ class MemoryBackend:
                 self._give_up(other)
 
     async def use_once(self, token: str, expire: float) -> bool:
-        """Say if a token is used for the first time; see Backend."""
+        """Use a token that admits a client only once; see Backend."""
         if token in self._used_tokens:
             return False
         self._used_tokens[token] = expire
         return True
 
     async def give_back(self, token: str) -> None:
-        """Note that a token has let in nobody; see Backend."""
+        """Note that a token is unused after all; see Backend."""
         self._used_tokens.pop(token, None)
 
     async def sweep(self) -> None:

@@ -1,8 +1,8 @@
 """Sessions and rooms in Redis, shared by any number of servers. It needs the extra `redis`.
 
-Each step is one call of redis.lua, which Redis carries out as a whole. A server learns through its
-channel that one of its sessions has something waiting; that is a hint, and looking at all of them
-after each reconnection makes up for lost ones.
+Each step is one call of redis.lua, which Redis runs atomically. A message on the channel of a
+server is a hint that one of its sessions has messages; after each reconnection to Redis the server
+checks all its sessions, because hints may be lost.
 """
 
 import asyncio
@@ -23,7 +23,8 @@ from redis.exceptions import RedisError
 from ...cancellation import end, finish_within
 from ...errors import ServerError
 from ...protocol.close_codes import CLOSE_REPLACED, CLOSE_TOO_SLOW
-from ...protocol.messages import JsonObject, PeerInfo, encode_object
+from ...protocol.encoding import encode_object
+from ...protocol.messages import JsonObject, Limits, PeerInfo
 from .interface import (
     BackendDown,
     BackendLimits,
@@ -51,51 +52,52 @@ REFUSALS: Final = {
 
 
 class RedisBackend:
-    """Sessions and rooms in a Redis, 6.2 or later, that is not a cluster.
+    """Keeps sessions and rooms in Redis 6.2 or later, not in a cluster.
 
-    For nothing to be lost when Redis itself is restarted, it must keep what it was told:
-    `appendonly yes`, and `appendfsync always` if its machine may fail.
+    Set `appendonly yes` in Redis so that its restart loses nothing, and `appendfsync always` if
+    its machine may fail.
 
     Args:
-        url: Such as `redis://127.0.0.1:6379/0`; see redis-py.
-        limits: How much it takes.
+        url: The URL of Redis, such as `redis://127.0.0.1:6379/0`; see redis-py.
+        limits: The limits of all rooms together, the same on all servers.
+        client_limits: The limits of each client, as in the settings of the server.
         node: A name that no other server has.
-        connections: How many connections to Redis there may be.
     """
 
     def __init__(
         self,
         url: str,
         limits: BackendLimits | None = None,
+        client_limits: Limits | None = None,
         *,
         node: str | None = None,
-        connections: int = 16,
     ) -> None:
         self._limits = limits or BackendLimits()
-        # Another one each time: what one that was killed has left isn't looked after by the next.
+        client_limits = client_limits or Limits()
+        # A new one at each start: a server doesn't maintain the sessions of a killed predecessor.
         self._node = f"{node or 'node'}-{secrets.token_hex(4)}"
         pool = redis.asyncio.ConnectionPool.from_url(
             url,
-            max_connections=connections,
+            max_connections=self._limits.redis_connections,
             decode_responses=True,
             socket_timeout=TIMEOUT,
             socket_connect_timeout=TIMEOUT,
-            # Clients come back by themselves; a step of theirs must not be done a second time.
+            # Clients retry by themselves, and a step must not run twice.
             retry=Retry(NoBackoff(), 0),
         )
         self._redis: Any = redis.asyncio.Redis.from_pool(pool)
-        # Who comes first is served first, which redis-py's own pool doesn't promise.
-        self._turns = asyncio.Semaphore(connections)
+        # First come, first served, which redis-py's own pool doesn't promise.
+        self._turns = asyncio.Semaphore(self._limits.redis_connections)
         self._failed_at = -math.inf
-        # Nothing may come on it for a long time.
+        # Without a timeout: the channel may be silent for long.
         self._listener: Any = redis.asyncio.from_url(
             url, decode_responses=True, socket_connect_timeout=TIMEOUT
         )
         source = resources.files(__package__).joinpath("redis.lua").read_text("utf-8")
         self._script: Any = self._redis.register_script(source)
         self._bounds = (
-            self._limits.max_unacknowledged,
-            self._limits.max_buffered,
+            client_limits.max_unacknowledged,
+            client_limits.max_buffered,
             self._limits.max_total_buffered,
             max(1, int(self._limits.resume_window * 1000)),
         )
@@ -104,15 +106,15 @@ class RedisBackend:
         self._task: asyncio.Task[None] | None = None
 
     async def _step(self, name: str, *arguments: object) -> Any:
-        told = [name, *map(str, self._bounds), *map(str, arguments)]
-        return await self._ask(lambda: self._script(keys=[PREFIX], args=told))
+        texts = [name, *map(str, self._bounds), *map(str, arguments)]
+        return await self._ask(lambda: self._script(keys=[PREFIX], args=texts))
 
     async def _ask(self, command: Callable[[], Awaitable[Any]]) -> Any:
         began = time.monotonic()
         async with self._turns:
             if self._failed_at > began:
-                # It doesn't help to let each of those who wait wait for an answer, too.
-                raise BackendDown("Redis: others have had no answer")
+                # Don't let each waiting step wait for its own timeout.
+                raise BackendDown("Redis: another command has failed meanwhile")
             try:
                 return await command()
             except (RedisError, OSError, TimeoutError) as error:
@@ -176,7 +178,7 @@ class RedisBackend:
             lease.outlet.wake()
 
     async def close(self) -> None:
-        """Disconnect; what is in Redis stays for those who come back, but not for ever."""
+        """Disconnect. Sessions stay in Redis for the resume window; see Backend."""
         if self._task is not None:
             await end([self._task])
             with contextlib.suppress(BackendDown):
@@ -186,7 +188,7 @@ class RedisBackend:
             await client.connection_pool.disconnect()
 
     async def join(self, request: JoinRequest, outlet: Outlet) -> Lease:
-        """Let a peer into a room; see Backend."""
+        """Add a peer to a room; see Backend."""
         key = new_secret()
         answer = await self._step(
             "join",
@@ -222,7 +224,7 @@ class RedisBackend:
     async def resume(
         self, session: str, key: str, last: int, outlet: Outlet, room: str | None = None
     ) -> Lease | None:
-        """Go on with a session, wherever it was before; see Backend."""
+        """Resume a session, also one of another server; see Backend."""
         new_key = new_secret()
         answer = await self._step(
             "resume", session, key_digest(key), last, key_digest(new_key), self._node, room or ""
@@ -232,7 +234,7 @@ class RedisBackend:
         return self._take_lease(answer, new_key, outlet) if answer else None
 
     async def readmit(self, session: str, key: str, outlet: Outlet, room: str) -> Lease | None:
-        """Begin a new session in the place of one that can't be resumed; see Backend."""
+        """Begin a new session in place of one that can't be resumed; see Backend."""
         new_key = new_secret()
         answer = await self._step(
             "readmit", session, key_digest(key), room, *self._new_session(new_key)
@@ -270,13 +272,13 @@ class RedisBackend:
         return lease
 
     async def confirm(self, lease: Lease) -> None:
-        """Void the key before; see Backend."""
+        """Invalidate the earlier keys; see Backend."""
         await self._step("confirm", lease.session, lease.epoch)
 
     async def relay(  # noqa: PLR0917
         self, lease: Lease, seq: int, to: str | None, instance: str | None, text: str, force: bool
     ) -> Outcome:
-        """Put a message into outboxes; see Backend."""
+        """Append a message to outboxes; see Backend."""
         answer = await self._step(
             "relay", lease.session, lease.epoch, seq, to or "", instance or "", text, int(force)
         )
@@ -289,11 +291,11 @@ class RedisBackend:
         await self._keeper.look_at(lease, answer)
 
     async def wait_for_room(self, timeout: float) -> None:
-        """Wait a moment; nothing tells when another server's client acknowledges."""
+        """Wait a moment: no hint comes when a client of another server acknowledges."""
         await asyncio.sleep(min(timeout, FULL_PAUSE))
 
     async def waiting(self, lease: Lease, after: int, limit: int) -> Sequence[tuple[int, str]]:
-        """Return what a lease is to be told; see Backend."""
+        """Return the messages for a lease; see Backend."""
         entries = await self._step("waiting", lease.session, lease.epoch, after, limit)
         if isinstance(entries, str):
             await self._keeper.look_at(lease, entries)
@@ -301,7 +303,7 @@ class RedisBackend:
         return [(int(entry.partition("-")[0]), fields[1]) for entry, fields in entries]
 
     async def acknowledge(self, lease: Lease, seq: int) -> None:
-        """Forget what was seen; see Backend."""
+        """Drop acknowledged messages; see Backend."""
         answer = await self._step("acknowledge", lease.session, lease.epoch, seq)
         await self._keeper.look_at(lease, answer)
 
@@ -314,8 +316,8 @@ class RedisBackend:
         await self._keeper.let_go(lease, reason)
 
     async def use_once(self, token: str, expire: float) -> bool:
-        """Say if a token is used for the first time; see Backend."""
-        # For longer than it holds, in case the clock of Redis is ahead, or jumps.
+        """Use a token that admits a client only once; see Backend."""
+        # For longer than it is valid, in case the clock of Redis is ahead, or jumps.
         left = max(0.0, expire - time.time()) + 86_400
         set_now = await self._ask(
             lambda: self._redis.set(f"{PREFIX}t:{token}", "1", nx=True, px=int(left * 1000))
@@ -323,11 +325,11 @@ class RedisBackend:
         return bool(set_now)
 
     async def give_back(self, token: str) -> None:
-        """Note that a token has let in nobody; see Backend."""
+        """Note that a token is unused after all; see Backend."""
         await self._ask(lambda: self._redis.delete(f"{PREFIX}t:{token}"))
 
     async def sweep(self) -> None:
-        """Keep our sessions; end those of anyone whose time is over; see Backend."""
+        """Keep the sessions of this server, and end expired ones; see Backend."""
         await self._keeper.sweep()
 
 

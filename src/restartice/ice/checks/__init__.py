@@ -1,1 +1,1 @@
-"""Connectivity checks: which pair is checked when, and which one is nominated."""
+"""Connectivity checks: their order, their times, and the nomination."""

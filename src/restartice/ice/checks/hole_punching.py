@@ -1,8 +1,8 @@
-"""Letting the checks of the other side in before we send any of our own.
+"""Opens NATs for the peer's checks before we send checks of our own.
 
-A NAT or a TURN server in front of us lets nothing pass from an address to which we haven't sent
-anything. What we send for that is a STUN indication, which nobody answers, and which does no harm
-where it comes too early. (RFC 8445 section 11 keeps such ways open with it)
+A NAT or TURN server in front of this host drops packets from addresses that we haven't sent to. A
+STUN indication opens it: it gets no answer, and does no harm if it comes too early. (RFC 8445
+section 11 uses indications to keep NATs open.)
 """
 
 import asyncio
@@ -13,27 +13,24 @@ from .schedule import PACE
 
 __all__ = ["punch_holes"]
 
-# How many seconds there are between two looks for candidates that have come meanwhile.
+# How often to look for new pairs, in seconds.
 LOOK: Final = 0.05
-# To how many pairs an indication is sent, at most: those that lead across are likely among them.
+# How many pairs get an indication at most; the pairs that work are likely among them.
 MOST: Final = 64
 
 
 class Punching(Protocol):
-    """The connection whose pairs are opened."""
+    """The connection whose pairs get indications."""
 
     asked: asyncio.Event
     check_list: list[CandidatePair]
 
     def sort_pairs(self) -> None:
-        """Put the pairs into the order in which they are checked."""
+        """Sort the pairs into the order of their checks."""
 
 
 async def punch_holes(connection: Punching) -> None:
-    """Send an indication on each pair, and on those that come, until the other side checks one.
-
-    Runs until it is cancelled otherwise.
-    """
+    """Send an indication on each pair, also on new ones, until the peer's first check comes in."""
     opened: set[CandidatePair] = set()
     while not connection.asked.is_set() and len(opened) < MOST:
         if len(connection.check_list) > MOST:

@@ -1,7 +1,10 @@
-"""When a pair is nominated where the other side may not know yet that the restart was answered.
+"""Nominates a pair with its first check, or not before the peer has our answer to its restart.
 
-Whoever answers a restart can send checks before the answer has arrived. Firefox takes them, but if
-one of them nominates a pair, and its ICE had failed, it stays `checking` for good.
+The answerer of a restart can send checks before its answer arrives. Firefox accepts them, but if
+one of them nominates a pair after Firefox's ICE has failed, Firefox stays `checking` forever.
+
+This is for the controlling side. The controlled side follows the peer's nomination in
+`IceConnection.check_incoming()`.
 """
 
 import asyncio
@@ -12,14 +15,14 @@ from aioice import stun
 
 from ...seam import CandidatePair, is_role_conflict
 
-__all__ = ["nominate_when_checked"]
+__all__ = ["nominate_at_once", "nominate_when_checked"]
 
 COMPONENT: Final = 1
-# How many seconds the other side's first check is waited for, which comes as soon as it has our
-# answer: what we check it can check, too.
+# How long to wait for the peer's first check, in seconds. It comes as soon as the peer has our
+# answer.
 PATIENCE: Final = 5.0
-# How often aioice repeats a request that nominates a pair, within 3.5 s, before another pair gets
-# its turn, which may have succeeded more recently.
+# How often aioice repeats a nominating request, within 3.5 s, before the next pair is nominated,
+# which may have succeeded more recently.
 RETRANSMISSIONS: Final = 2
 
 
@@ -30,6 +33,9 @@ class Nominating(Protocol):
     ice_controlling: bool
     check_list: list[CandidatePair]
     asked: asyncio.Event
+    answered: asyncio.Event
+    promising: bool
+    promised: CandidatePair | None
     remote_password: str | None
 
     @property
@@ -43,24 +49,50 @@ class Nominating(Protocol):
         """Change the state of a pair."""
 
     def check_complete(self, pair: CandidatePair) -> None:
-        """Act on what has become of a pair."""
+        """Act on the new state of a pair."""
 
     def pairs_changed(self) -> None:
-        """Have the pairs checked that wait for it."""
+        """Check the waiting pairs."""
 
     def switch_role(self, ice_controlling: bool) -> None:
         """Become controlling or controlled."""
 
 
 async def nominate_when_checked(connection: Nominating) -> None:
-    """Nominate no pair before the other side has sent its first check, or not for a long time.
+    """Nominate a pair after the peer's first check, or after `PATIENCE` without one.
 
-    Has no effect on a side that is controlled.
+    Has no effect on the controlled side.
     """
     connection.nominating.add(COMPONENT)
     with suppress(TimeoutError):
         async with asyncio.timeout(PATIENCE):
             await connection.asked.wait()
+    await _nominate_valid(connection)
+
+
+async def nominate_at_once(connection: Nominating, patience: float) -> None:
+    """Nominate the pair with the addresses of the pair in use by its first check.
+
+    This saves a round trip. A controlled peer nominates the pair when its own check succeeds (RFC
+    8445 section 7.3.1.5). Another pair is nominated only if this one gets no response. Has no
+    effect on the controlled side.
+
+    Args:
+        connection: The connection.
+        patience: How long to wait for the response when another pair has succeeded, in seconds.
+    """
+    connection.nominating.add(COMPONENT)
+    connection.promising = True
+    await connection.answered.wait()
+    connection.promising = False
+    pair = connection.promised
+    if pair is not None and pair.state is CandidatePair.State.IN_PROGRESS:
+        await asyncio.sleep(patience)
+    if connection.selected_pair is None:
+        await _nominate_valid(connection)
+
+
+async def _nominate_valid(connection: Nominating) -> None:
     while connection.ice_controlling and (pair := _next_valid(connection)) is not None:
         await _nominate(connection, pair)
         if connection.selected_pair is not None:
@@ -77,7 +109,7 @@ def _next_valid(connection: Nominating) -> CandidatePair | None:
 async def _nominate(connection: Nominating, pair: CandidatePair) -> None:
     request = connection.build_request(pair, nominate=True)
     assert connection.remote_password is not None
-    # In progress, it is repeated as often as other checks, and once more when one comes in.
+    # While in progress, it is repeated as often as other checks, and at each check of the peer.
     connection.check_state(pair, CandidatePair.State.IN_PROGRESS)
     end = CandidatePair.State.SUCCEEDED
     nominated = True
@@ -91,13 +123,13 @@ async def _nominate(connection: Nominating, pair: CandidatePair) -> None:
     except stun.TransactionError as error:
         nominated = False
         if error.response is None:
-            # It may come back, and is checked again.
+            # The pair may come back, so it is checked again.
             end = CandidatePair.State.WAITING
         elif is_role_conflict(error.response):
             connection.switch_role(ice_controlling=False)
         else:
             end = CandidatePair.State.FAILED
-    # Its socket may be gone, or the pair itself.
+    # The pair or its socket may have been removed meanwhile.
     if pair.state is CandidatePair.State.IN_PROGRESS:
         pair.nominated = nominated or pair.remote_nominated
         connection.check_state(pair, end)

@@ -1,8 +1,8 @@
-"""The order in which candidate pairs are checked: those that lead across most likely come first.
+"""The order in which candidate pairs are checked: the most promising ones first.
 
-The RFC leaves the order between candidates of one kind to the priorities, which say nothing of
-which of one side's addresses fits which of the other's. Where both have many, as on machines with a
-bridge for each container, only one pair in a thousand may lead across. (RFC 8445 section 6.1.2.3)
+The RFC orders candidates of one type by priority alone, which doesn't tell which local address can
+reach which remote address. Between machines with many addresses, such as a bridge for each
+container, only one pair in a thousand may work. (RFC 8445 section 6.1.2.3)
 """
 
 import functools
@@ -15,10 +15,10 @@ from typing import Final
 
 __all__ = ["Hints", "Pair", "order_checks"]
 
-# How many pairs of each kind are checked in turn, so that the relayed ones, which are last, needn't
+# How many pairs of each type are checked per round, so that relayed pairs, which come last, don't
 # wait until all others have been checked.
 ROUND: Final = 16
-# What the kinds of candidates are worth, best first. (RFC 8445 section 5.1.2.2)
+# The candidate types, best first. (RFC 8445 section 5.1.2.2)
 KINDS: Final = {"host": 0, "prflx": 1, "srflx": 2, "relay": 3}
 # "The subnet prefix is /64", as most are. (RFC 7421)
 SUBNET_BITS: Final = 64
@@ -26,13 +26,14 @@ SUBNET_BITS: Final = 64
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """What the place of a candidate pair depends on.
+    """The properties of a candidate pair that decide its place.
 
     Attributes:
         local: The address of the local candidate.
-        remote: That of the remote one.
-        kinds: The kinds of the local and the remote candidate, such as `"host"`.
-        source: The address from which the system would send to the remote one, None if it can't.
+        remote: The address of the remote candidate.
+        kinds: The types of the local and the remote candidate, such as `"host"`.
+        source: The local address that the system would use to reach the remote address, or None if
+            there is no route.
         priority: The priority of the pair.
     """
 
@@ -45,11 +46,11 @@ class Pair:
 
 @dataclass(frozen=True, slots=True)
 class Hints:
-    """What is known beside the candidates.
+    """What is known besides the candidates.
 
     Attributes:
-        in_use: The local and the remote address of the pair that was in use last, or None.
-        default: Our addresses that the default routes are from.
+        in_use: The local and the remote address of the pair that was in use before, or None.
+        default: The local addresses of the default routes.
     """
 
     in_use: tuple[str, str] | None = None
@@ -57,11 +58,11 @@ class Hints:
 
 
 class Tier(IntEnum):
-    """How likely it is that a pair leads across."""
+    """How likely a pair is to work."""
 
     DEFAULT_ROUTE = 0
-    ROUTED = 1  # the system would send that way, too
-    KNOWN_REMOTE = 2  # by another of our links to where the other end was last
+    ROUTED = 1  # the system would use this local address, too
+    KNOWN_REMOTE = 2  # another of our links to the last known address of the peer
     OTHER = 3
     UNROUTED = 4
 
@@ -76,11 +77,11 @@ class Scope(IntEnum):
 
 
 def order_checks(pairs: Sequence[Pair], hints: Hints) -> list[int]:
-    """Return the places of the pairs, in the order in which to check them.
+    """Return the indices of the pairs, in the order of their checks.
 
-    Better kinds of candidates come before worse ones, as the RFC wants it, but no more than a few
-    at a time. Among those of a kind, the first is the pair in use; then come those that the system
-    would choose itself, the default route's before others; and then like with like.
+    Better candidate types come before worse ones, as in the RFC, but only `ROUND` pairs at a time.
+    Within a type, the pair in use comes first; then pairs whose local address the system would
+    choose, the default route's before others; and then pairs of similar addresses.
     """
     kinds: dict[tuple[int, int], list[int]] = {}
     for place, pair in enumerate(pairs):
@@ -98,7 +99,7 @@ def _in_rounds(queues: Sequence[Sequence[int]]) -> Iterator[int]:
 
 
 def _kind(pair: Pair) -> tuple[int, int]:
-    # The worse one of the two decides, as it does in the priorities of pairs.
+    # The worse type of the two decides, as in the priorities of pairs.
     local, remote = (KINDS.get(kind, len(KINDS)) for kind in pair.kinds)
     return max(local, remote), min(local, remote)
 
@@ -116,7 +117,7 @@ def _rank(pair: Pair, hints: Hints) -> tuple[bool, Tier, bool, int, int]:
 
 def _tier(pair: Pair, hints: Hints) -> Tier:
     if pair.kinds[0] == "relay":
-        # The way from the relay is the server's.
+        # The relay has routes of its own.
         return Tier.ROUTED
     if pair.source == pair.local:
         return Tier.DEFAULT_ROUTE if pair.local in hints.default else Tier.ROUTED
@@ -126,7 +127,7 @@ def _tier(pair: Pair, hints: Hints) -> Tier:
 
 
 def _likeness(local: str, remote: str) -> int:
-    """Return how many bits the addresses have in common, from 0 to 32, if they are of one kind."""
+    """Return the length of the common prefix, from 0 to 32; 0 for different families or scopes."""
     (family, scope, bits), (other_family, other_scope, other_bits) = _parse(local), _parse(remote)
     if (family, scope) != (other_family, other_scope):
         return 0

@@ -1,4 +1,4 @@
-"""When each pair of a connection is checked: one after the other, at the pace of the RFC."""
+"""The schedule of a connection's checks: one after the other, at the RFC's pace."""
 
 import asyncio
 import math
@@ -13,25 +13,25 @@ from .order import Hints, Pair, order_checks
 
 __all__ = ["PACE", "CheckPacer", "CheckSchedule"]
 
-# How many seconds there are between two checks of an agent: "Ta" must not be less. (RFC 8445
+# The pause between two checks of an agent, in seconds: the shortest that "Ta" may be. (RFC 8445
 # section 14.2)
 PACE: Final = 0.005
-# How many seconds there are, for each pair, from one sorting to the next, which takes a tenth.
+# The pause between two sortings, in seconds for each pair. Sorting takes a tenth of that.
 SORTING: Final = 50e-6
 UNSENT: Final = {CandidatePair.State.FROZEN, CandidatePair.State.WAITING}
-# Addresses of documentation, which nobody has: the way there is the default route. (RFC 5737 and
-# RFC 3849) Nothing is sent.
+# Addresses reserved for documentation, which are reached by the default route. Nothing is sent to
+# them. (RFC 5737 and RFC 3849)
 ANYWHERE: Final = ("192.0.2.1", "2001:db8::1")
 ANY_PORT: Final = 9
-# How many ways to remote addresses are remembered, of which there are more only if somebody sends
-# checks on from ever more of them.
+# How many routes to remote addresses are cached. There are more only if somebody relays checks from
+# many addresses.
 SOURCES: Final = 512
 
 
-# For how many seconds a way is remembered for other connections, of which many may begin at once.
+# How many seconds a route stays in the cache shared by all connections; many may begin at once.
 FRESH: Final = 0.2
 
-# When the system was asked for the way to an address, and what it said.
+# The shared cache: when the system was asked for the route to an address, and its answer.
 _ways: dict[str, tuple[float, str | None]] = {}
 
 
@@ -43,14 +43,14 @@ class Checking(Protocol):
 
     @property
     def checks_done(self) -> bool:
-        """Whether no more checks are to be started."""
+        """Whether to start no more checks."""
 
     def check_start_task(self, pair: CandidatePair) -> None:
         """Start the check of a pair."""
 
 
 class CheckPacer:
-    """The pace of all checks of one agent, whichever of its transports they are for.
+    """The pace of all checks of one agent, for all of its transports.
 
     Attributes:
         free_at: When the next check may be sent.
@@ -60,7 +60,7 @@ class CheckPacer:
         self.free_at = 0.0
 
     def take_turn(self, now: float) -> bool:
-        """Return whether a check may be sent now, which it must be then."""
+        """Return whether a check may be sent now. If so, the caller must send it."""
         if now < self.free_at:
             return False
         self.free_at = now + PACE
@@ -68,17 +68,17 @@ class CheckPacer:
 
 
 class CheckSchedule:
-    """Starts the checks of a connection's pairs in their order, from start() to stop().
+    """Starts the checks of a connection's pairs in order, from start() to stop().
 
-    It rests while all have been started, until there are others.
+    It pauses when all checks have been started, until there are new pairs.
 
     Attributes:
-        pacer: What its pace is shared with.
+        pacer: The pace, which connections of the same agent share.
         in_use: The local and the remote address of the pair that was in use before, or None.
     """
 
-    def __init__(self, connection: Checking) -> None:
-        self.pacer = CheckPacer()
+    def __init__(self, connection: Checking, pacer: CheckPacer | None = None) -> None:
+        self.pacer = pacer or CheckPacer()
         self.in_use: tuple[str, str] | None = None
         self._connection = connection
         self._unsent: deque[CandidatePair] = deque()
@@ -89,8 +89,16 @@ class CheckSchedule:
         self._sources: dict[str, str | None] = {}
         self._default: frozenset[str] | None = None
 
+    def prefer(self, in_use: tuple[str, str] | None) -> None:
+        """Check pairs like the one in use first."""
+        self.in_use = in_use
+
+    def is_in_use(self, pair: CandidatePair) -> bool:
+        """Return whether a pair is like the one that is in use."""
+        return (pair.local_candidate.host, pair.remote_addr[0]) == self.in_use
+
     def start(self) -> None:
-        """Begin. Without effect if that was done."""
+        """Start the checks. Has no effect if they were started."""
         self._running = True
         self._proceed()
 
@@ -102,18 +110,18 @@ class CheckSchedule:
             self._timer = None
 
     def pairs_changed(self) -> None:
-        """Take note that there are other pairs, or that their priorities have changed."""
+        """Note new pairs, or new priorities of pairs."""
         self._arranged = False
         if self._running:
             self._proceed()
 
     def sort(self) -> None:
-        """Put the pairs into the order in which they are checked. Without effect if they are."""
+        """Sort the pairs into the order of their checks, unless they are sorted."""
         if not self._arranged:
             self._arrange()
 
     def in_order(self, pairs: list[CandidatePair]) -> list[CandidatePair]:
-        """Return pairs, which needn't be in the check list, in the order of that."""
+        """Return pairs in the order of their checks. They needn't be in the check list."""
         if self._default is None:
             self._default = default_sources()
         hints = Hints(self.in_use, self._default)
@@ -121,7 +129,7 @@ class CheckSchedule:
 
     @property
     def unsent(self) -> bool:
-        """Whether there are pairs left whose check has not been started."""
+        """Whether there are pairs whose check hasn't been started."""
         if self._connection.checks_done:
             return False
         while self._unsent and not is_unsent(self._unsent[0]):
@@ -134,7 +142,7 @@ class CheckSchedule:
         return bool(self._unsent)
 
     def _proceed(self) -> None:
-        # In a turn of its own, in which all pairs are there that are made now.
+        # In the next iteration of the event loop, when all pairs being added now are there.
         if self._timer is None:
             self._timer = asyncio.get_running_loop().call_soon(self._await_turn)
 
@@ -173,7 +181,7 @@ def is_unsent(pair: CandidatePair) -> bool:
 
 
 def way_to(address: str) -> str | None:
-    """Return the address from which the system sends to another one, None if it can't."""
+    """Return the local address that the system uses to reach an address, or None."""
     now = time.monotonic()
     asked_at, source = _ways.get(address, (-math.inf, None))
     if now - asked_at >= FRESH:
@@ -185,6 +193,6 @@ def way_to(address: str) -> str | None:
 
 
 def default_sources() -> frozenset[str]:
-    """Return the addresses of this host that its default routes are from."""
+    """Return the local addresses of this host's default routes."""
     found = map(way_to, ANYWHERE)
     return frozenset(source for source in found if source is not None)

@@ -1,1 +1,1 @@
-"""Gathering local candidates: addresses of this host, STUN and TURN servers."""
+"""Gathers local candidates: addresses of this host, and of STUN and TURN servers."""

@@ -1,4 +1,4 @@
-"""Local candidates, made of the addresses that were found."""
+"""Makes local candidates from addresses."""
 
 from typing import Any, Final
 
@@ -19,7 +19,7 @@ def host_candidate(component: int, address: tuple[Any, ...]) -> aioice.Candidate
 
 
 def _candidate(kind: str, component: int, base: str, address: tuple[Any, ...]) -> aioice.Candidate:
-    """Return a candidate that packets are sent from by a host candidate, its base."""
+    """Return a candidate with its foundation and priority; `base` is the address it sends from."""
     return aioice.Candidate(
         foundation=candidate_foundation(kind, "udp", base),
         component=component,
@@ -32,17 +32,18 @@ def _candidate(kind: str, component: int, base: str, address: tuple[Any, ...]) -
 
 
 def server_reflexive_candidate(base: aioice.Candidate, mapped: tuple[str, int]) -> aioice.Candidate:
-    """Return a candidate that a STUN server has seen of a host candidate."""
+    """Return the candidate of an address at which a STUN server sees a host candidate."""
     candidate = _candidate("srflx", base.component, base.host, mapped)
     candidate.related_address, candidate.related_port = base.host, base.port
     return candidate
 
 
 def relayed_candidate(server: TurnServer, address: tuple[str, int]) -> aioice.Candidate:
-    """Return a candidate of a server, by UDP rather than by TCP, where a loss holds up the rest.
+    """Return the candidate of a relayed address.
 
-    Those that a server is asked for in different ways have different foundations. (RFC 8445 section
-    5.1.1.3)
+    A server reached by UDP has a higher priority than one reached by TCP, where a lost packet
+    delays the following ones. Candidates from the same server by different transports have
+    different foundations. (RFC 8445 section 5.1.1.3)
     """
     candidate = _candidate("relay", COMPONENT, address[0], address)
     candidate.foundation = candidate_foundation("relay", server.way, address[0])

@@ -1,11 +1,9 @@
-"""Gathering for one ICE generation: host candidates at once, those of servers as they answer."""
+"""Gathers the candidates of a generation: host candidates at once, others as servers answer."""
 
 import asyncio
 import functools
-import ipaddress
-import logging
 from collections import deque
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from typing import Any, Final
 
@@ -15,70 +13,71 @@ from aioice import stun
 from aiortc.exceptions import OperationError
 
 from ...seam import AioiceConnection, hear_refusals, is_aioices
-from ...settings import IceSettings
 from ..incoming.guarded_socket import Gate, guarded_protocol, put_on_guard
 from .candidates import host_candidate, relayed_candidate, server_reflexive_candidate
-from .endpoints import Address, bind, family_of, open_endpoint
-from .forgotten import OpenConnections
+from .context import ConnectionContext, Observer, Owner, stand_alone
+from .endpoints import Address, bind, family_of, is_loopback, open_endpoint
 from .interfaces import allowed_addresses
 from .lookups import look_up
 from .queries import ask_for_address, explain, within_quota
 from .servers import RTCPeerConnectionIceErrorEvent, StunServer, TurnServer
-from .turn import (
-    Releases,
-    allocate,
-    hidden_address,
-    vantage_points,
-)
+from .turn import allocate, hidden_address, vantage_points
 
 __all__ = ["GatheringConnection"]
 
 COMPONENT: Final = 1
 LOOPBACK: Final = "127.0.0.1"
-DEFAULTS: Final = IceSettings()
-
-logger = logging.getLogger(__name__)
 
 
 class GatheringConnection(AioiceConnection):
-    """aioice's connection, which reports candidates as they are found, from any number of servers.
+    """aioice's connection, which asks any number of servers and reports each candidate when found.
 
-    Candidates that are found late join the checks under way, which don't end before a pair is
-    nominated.
+    Late candidates join the checks in progress, which run until a pair is nominated.
     """
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, context: ConnectionContext | None = None, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.prepare()
+        self.prepare(context)
 
-    def prepare(self) -> None:
-        """Add what a connection of aioice lacks."""
+    def prepare(self, context: ConnectionContext | None = None) -> None:
+        """Add the attributes that aioice's connection lacks.
+
+        Args:
+            context: Its settings and collaborators; None for a connection of its own.
+        """
         super().prepare()
-        self.settings = DEFAULTS
-        self.gate = Gate()
+        if context is None:
+            context = stand_alone(type(self).__name__)
+        self.context = context
+        self.settings = context.settings
+        self.log = context.log
+        self.releases = context.releases
+        self.gate = Gate(context.discards)
         self.gathered = False
         self.ended = False
-        self.on_candidate: Callable[[aioice.Candidate], None] = _ignore
-        self.on_server_error: Callable[[RTCPeerConnectionIceErrorEvent], None] = _ignore
-        self.on_gathered: Callable[[], None] = _ignore
-        self.releases = Releases()
-        # Gives an address of a server back that other generations have, if there is one.
-        self.make_room: Callable[[Address], Awaitable[bool]] = _make_no_room
+        self._on_candidate: Callable[[aioice.Candidate], None] = _ignore
         self._relays: dict[Any, Address] = {}
-        # Those of the same peer connection.
-        self.siblings = OpenConnections()
         self._asked: dict[asyncio.Task[None], type[StunServer | TurnServer]] = {}
         self._answered: set[type[StunServer | TurnServer]] = set()
         self._progress = asyncio.Event()
 
-    async def begin_gathering(self, servers: Sequence[StunServer | TurnServer]) -> None:
-        """Gather host candidates, and ask the servers, whose answers are not waited for.
+    async def begin_gathering(
+        self,
+        servers: Sequence[StunServer | TurnServer],
+        on_candidate: Callable[[aioice.Candidate], None] = lambda _: None,
+    ) -> None:
+        """Gather host candidates, and ask the servers without waiting for their answers.
+
+        Args:
+            servers: The servers to ask.
+            on_candidate: Called with each candidate when it is found, until the connection closes.
 
         Raises:
             OperationError: No port in the range of the settings is free.
         """
-        self.siblings.add(self)
-        # The servers are ours to ask.
+        self._on_candidate = on_candidate
+        self.context.siblings.add(self)
+        # We ask the servers ourselves, not aioice.
         self.stun_server = self.turn_server = None
         try:
             await super().gather_candidates()
@@ -86,7 +85,7 @@ class GatheringConnection(AioiceConnection):
             self.local_candidates_start = False
             raise
         for candidate in self.local_candidates:
-            self.on_candidate(candidate)
+            self._on_candidate(candidate)
         for server in servers:
             if isinstance(server, TurnServer):
                 self._ask(TurnServer, self._allocate(server))
@@ -96,10 +95,11 @@ class GatheringConnection(AioiceConnection):
             self._end()
 
     async def gather_enough(self) -> None:
-        """Return when all servers have answered or are given up; no candidate comes after that.
+        """Return when all servers have answered or are given up. No candidate comes after that.
 
-        They are given up after `gathering_timeout`, and shortly after one of each kind has
-        answered: one answer is enough, and a dead server must not delay anything.
+        Servers are given up after `gathering_timeout`, and `server_grace` after a STUN and a TURN
+        server have answered: one answer of each is enough, and a dead server must not delay
+        anything.
         """
         with suppress(TimeoutError):
             async with asyncio.timeout(self.settings.gathering_timeout):
@@ -118,7 +118,7 @@ class GatheringConnection(AioiceConnection):
     async def get_component_candidates(
         self, component: int, addresses: list[str], timeout: int = 5
     ) -> list[aioice.Candidate]:
-        """Gather host candidates on those of the addresses that the settings allow."""
+        """Gather host candidates on the addresses that the settings allow."""
         if not self.relay_only:
             addresses = allowed_addresses(addresses, self.settings.interfaces)
             if self.settings.loopback_candidates and LOOPBACK not in addresses:
@@ -127,29 +127,28 @@ class GatheringConnection(AioiceConnection):
             return await self._gather_in_range(component, addresses, self.settings.port_range)
         if is_aioices(super().get_component_candidates):
             return await self._gather_anywhere(component, addresses)
-        # A program has ways of its own to open sockets.
+        # The program has replaced aioice's method with its own.
         candidates = await super().get_component_candidates(component, addresses, timeout)
         for protocol in self.protocols:
             put_on_guard(protocol)
         return candidates
 
     async def gather_at(self, address: str) -> None:
-        """Gather a host candidate at an address that the host didn't have before.
+        """Gather a host candidate on a new address of the host.
 
         Raises:
             OperationError: No port in the range of the settings is free.
-            OSError: There is no such address.
+            OSError: The host doesn't have the address.
         """
         if self.relay_only or self.ended:
             return
         for candidate in await self.get_component_candidates(COMPONENT, [address]):
             self.add_local_candidate(candidate)
-            self.on_candidate(candidate)
+            self._on_candidate(candidate)
 
     async def close(self) -> None:
-        """Close the sockets. TURN servers are told in the background, by `releases`."""
-        self.ended = True
-        self.on_candidate = self.on_server_error = self.on_gathered = _ignore
+        """Close the sockets. `releases` releases TURN allocations in the background."""
+        self._stop_reporting()
         await self.end_gathering()
         relays = self._take_relays()
         try:
@@ -158,14 +157,17 @@ class GatheringConnection(AioiceConnection):
             self._release(relays)
 
     def abort(self) -> None:
-        """Close the sockets and end all tasks at once, without waiting for that."""
-        self.ended = True
-        self.on_candidate = self.on_server_error = self.on_gathered = _ignore
+        """Close the sockets and cancel all tasks, without waiting."""
+        self._stop_reporting()
         for task in [*self._asked, *self.running_tasks()]:
             task.cancel()
         self._release(self._take_relays())
         for protocol in self.protocols:
             protocol.transport.close()
+
+    def _stop_reporting(self) -> None:
+        self.ended = True
+        self._on_candidate = _ignore
 
     def _take_relays(self) -> list[Any]:
         self._relays.clear()
@@ -178,12 +180,12 @@ class GatheringConnection(AioiceConnection):
             self.releases.begin(protocol, self.settings.release_timeout)
 
     def drop_socket(self, protocol: Any) -> None:
-        """Use a socket no more that is gone."""
+        """Stop using a socket that has been closed."""
         if protocol in self.protocols:
             self.protocols.remove(protocol)
             self._relays.pop(protocol, None)
             if protocol.local_candidate.type == "relay":
-                # Its allocation isn't refreshed any more.
+                # Nothing refreshes its allocation any more, so release it.
                 self.releases.begin(protocol, self.settings.release_timeout)
 
     # Host candidates.
@@ -201,7 +203,7 @@ class GatheringConnection(AioiceConnection):
             while bound:
                 candidates.append(await self._host_candidate(component, sock=bound.popleft()))
         finally:
-            # Whoever is cancelled leaves those that nobody has taken yet.
+            # After a cancellation, close the sockets that aren't in use yet.
             for sock in bound:
                 sock.close()
         return candidates
@@ -214,7 +216,7 @@ class GatheringConnection(AioiceConnection):
             try:
                 candidate = await self._host_candidate(component, local_addr=(address, 0))
             except OSError as error:
-                logger.info("No socket could be bound to %s: %s", address, error)
+                self.log.info("no socket could be bound to %s: %s", address, error)
             else:
                 candidates.append(candidate)
         return candidates
@@ -237,7 +239,7 @@ class GatheringConnection(AioiceConnection):
     def _settled(self, task: asyncio.Task[None]) -> None:
         del self._asked[task]
         if not task.cancelled() and (error := task.exception()) is not None:
-            logger.error("Gathering candidates failed", exc_info=error)
+            self.log.error("gathering candidates failed", exc_info=error)
         self._progress.set()
         if not self._asked:
             self._end()
@@ -249,22 +251,32 @@ class GatheringConnection(AioiceConnection):
 
     def _end(self) -> None:
         self.gathered = True
-        self.on_gathered()
+        if (owner := self.owner()) is not None:
+            owner.gathering_ended()
+
+    def owner(self) -> Owner | None:
+        """Return the owner to report to, unless this has ended or the owner is gone."""
+        return None if self.ended else self.context.owner()
+
+    def observer(self) -> Observer | None:
+        """Return the observer, unless it is gone. This connection doesn't keep it alive."""
+        owner = self.context.owner()
+        return None if owner is None else owner.observer
 
     def _found(self, candidate: aioice.Candidate, kind: type[StunServer | TurnServer]) -> None:
         self._answered.add(kind)
         self._progress.set()
-        # Several servers tell the same address.
+        # Several servers may report the same address.
         place = (candidate.type, candidate.host, candidate.port)
         if place not in {(c.type, c.host, c.port) for c in self.local_candidates}:
             self.add_local_candidate(candidate)
-            self.on_candidate(candidate)
+            self._on_candidate(candidate)
 
     async def _query(self, server: StunServer) -> None:
-        """Ask a STUN server from all host candidates at once that may reach it."""
+        """Ask a STUN server from all host candidates that may reach it, at the same time."""
         hosts = [p for p in self.protocols if p.local_candidate.type == "host"]
-        if not _is_loopback(server.address[0]):
-            hosts = [p for p in hosts if not _is_loopback(p.local_candidate.host)]
+        if not is_loopback(server.address[0]):
+            hosts = [p for p in hosts if not is_loopback(p.local_candidate.host)]
         if not hosts:
             return
         try:
@@ -289,7 +301,7 @@ class GatheringConnection(AioiceConnection):
         base = protocol.local_candidate
         try:
             async with asyncio.timeout(self.settings.server_timeout):
-                response = await ask_for_address(protocol, address)
+                response = await ask_for_address(protocol, address, self.log)
             mapped = response.attributes["XOR-MAPPED-ADDRESS"]
         except (stun.TransactionError, OSError, KeyError) as error:
             self._report(server, error, base)
@@ -297,7 +309,7 @@ class GatheringConnection(AioiceConnection):
             self._found(server_reflexive_candidate(base, mapped), StunServer)
 
     async def _allocate(self, server: TurnServer) -> None:
-        """Ask a TURN server for relayed addresses, from wherever it may be asked."""
+        """Ask a TURN server for relayed addresses, from each local address that can reach it."""
         try:
             addresses = await self._resolve(server)
             bases = vantage_points(addresses, self.settings)
@@ -309,13 +321,14 @@ class GatheringConnection(AioiceConnection):
         )
 
     async def _allocate_from(self, base: str, server: TurnServer, address: Address) -> None:
-        """Ask for a relayed address from one of ours, and check from there, too."""
-        protocol = guarded_protocol(self)
+        """Ask for a relayed address from a local address, and add its candidate."""
+        protocol: Any = guarded_protocol(self)
+        protocol.base = base
         try:
             async with asyncio.timeout(self.settings.server_timeout):
                 relayed, mapped = await within_quota(
-                    lambda: allocate(server, address, base, self.settings, protocol),
-                    lambda: self.make_room(server.address),
+                    lambda: allocate(server, address, base, self.settings, protocol, log=self.log),
+                    lambda: self._make_room(server.address),
                 )
         except (stun.TransactionError, OSError) as error:
             self._report(server, error)
@@ -331,8 +344,13 @@ class GatheringConnection(AioiceConnection):
         self._found(candidate, TurnServer)
         self.pair_remote_candidates()
 
+    async def _make_room(self, server: Address) -> bool:
+        """Let another connection release an allocation; return whether there was one."""
+        observer = self.observer()
+        return observer is not None and await observer.make_room(self, server)
+
     def relays_of(self, server: Address) -> list[Any]:
-        """Return the sockets that relay by way of a server."""
+        """Return the sockets with an allocation at a server."""
         return [p for p in self.protocols if self._relays.get(p) == server]
 
     def _peer_refused(
@@ -340,12 +358,16 @@ class GatheringConnection(AioiceConnection):
     ) -> None:
         code, text = explain(error)
         text = f"{text} ({peer[0]}:{peer[1]})"
-        logger.info("The TURN server %s refuses to send: %s", server.url, text)
-        self.on_server_error(RTCPeerConnectionIceErrorEvent(server.url, code, text))
+        self.log.info("the TURN server %s refuses to send: %s", server.url, text)
+        self._tell_error(RTCPeerConnectionIceErrorEvent(server.url, code, text))
         self.refuse_pairs(protocol, peer)
 
     def refuse_pairs(self, protocol: Any, peer: Address) -> None:
-        """Let pairs fail, because a TURN server refuses to send to their remote address."""
+        """Fail pairs whose remote address the TURN server refuses to send to."""
+
+    def _tell_error(self, error: RTCPeerConnectionIceErrorEvent) -> None:
+        if (owner := self.owner()) is not None:
+            owner.server_failed(error)
 
     def _report(
         self,
@@ -354,7 +376,7 @@ class GatheringConnection(AioiceConnection):
         base: aioice.Candidate | None = None,
     ) -> None:
         code, text = explain(error)
-        self.on_server_error(
+        self._tell_error(
             RTCPeerConnectionIceErrorEvent(
                 server.url,
                 code,
@@ -366,15 +388,4 @@ class GatheringConnection(AioiceConnection):
 
 
 def _ignore(*_: object) -> None:
-    """Tell nobody."""
-
-
-async def _make_no_room(_: Address) -> bool:
-    return False
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
+    """Do nothing."""

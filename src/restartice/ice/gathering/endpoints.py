@@ -1,12 +1,13 @@
-"""UDP sockets, which are closed also when whoever opens one is cancelled meanwhile."""
+"""Opens UDP sockets, and closes them if the caller is cancelled meanwhile."""
 
 import asyncio
+import ipaddress
 import random
 import socket
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
-__all__ = ["Address", "bind", "family_of", "open_endpoint", "ports_to_try"]
+__all__ = ["Address", "bind", "family_of", "is_loopback", "open_endpoint", "ports_to_try"]
 
 Address = tuple[str, int]
 
@@ -18,8 +19,16 @@ def family_of(address: str) -> socket.AddressFamily:
     return socket.AF_INET6 if ":" in address else socket.AF_INET
 
 
+def is_loopback(host: str) -> bool:
+    """Return whether a host is this one."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
 def ports_to_try(ports: tuple[int, int] | None) -> Iterator[int]:
-    """Yield the ports of a range, beginning anywhere in it; 0, which is any, without a range."""
+    """Yield all ports of a range, from a random one on; or 0, for any port, without a range."""
     if ports is None:
         yield 0
         return
@@ -47,14 +56,14 @@ def bind(address: str, ports: tuple[int, int]) -> socket.socket | None:
 async def open_endpoint(
     make_protocol: Callable[[], Any], **where: Any
 ) -> tuple[asyncio.DatagramTransport, Any]:
-    """Open a socket with a large buffer, as the event loop's `create_datagram_endpoint()` does.
+    """Open a UDP socket with a large receive buffer.
 
     Args:
         make_protocol: Makes the protocol, which keeps its transport as `transport`.
-        **where: The socket, or the addresses.
+        **where: The socket or the addresses, as for the event loop's `create_datagram_endpoint()`.
 
     Raises:
-        OSError: It can't be opened.
+        OSError: The socket can't be opened.
     """
     made: list[Any] = []
 
@@ -67,8 +76,8 @@ async def open_endpoint(
             make, **where
         )
     except BaseException:
-        # uvloop leaves the socket open if it is cancelled before it has returned it. Both loops
-        # connect the protocol before they raise that.
+        # uvloop leaves the socket open if it is cancelled before it returns. Both loops connect the
+        # protocol before they raise CancelledError.
         for protocol in made:
             if (opened := getattr(protocol, "transport", None)) is not None:
                 opened.close()

@@ -1,56 +1,53 @@
-"""Letting go of the sockets of connections that a program forgets without close().
+"""Closes the sockets of connections that a program drops without calling close().
 
-The event loop keeps a socket, and whatever hears of what comes in on it. So nothing there may keep
-the connection, until it has something to do by itself: from the first check on, tasks keep it.
+The event loop refers to each socket and its protocol. So the protocol must not refer to the peer
+connection before the first check; after that, tasks keep it alive.
 """
 
 import asyncio
 import warnings
 import weakref
-from collections.abc import Awaitable, Callable
-from typing import Any, Protocol, TypeVar
+from collections.abc import Callable
+from typing import Any, Protocol
 
-__all__ = ["OpenConnections", "weakly", "weakly_asked"]
-
-Subject = TypeVar("Subject")
-Value = TypeVar("Value")
+__all__ = ["OpenConnections", "weakly"]
 
 
 class Abortable(Protocol):
-    """An ICE connection, as far as it is known here."""
+    """An ICE connection."""
 
     protocols: list[Any]
 
     def abort(self) -> None:
-        """Close the sockets and end all tasks at once, without waiting for that."""
+        """Close the sockets and cancel all tasks, without waiting."""
 
 
 class OpenConnections:
-    """The ICE connections of a peer connection, which are closed when that is garbage."""
+    """The ICE connections of a peer connection, which are closed when it is garbage-collected."""
 
     def __init__(self) -> None:
         self._connections: weakref.WeakSet[Abortable] = weakref.WeakSet()
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def add(self, connection: Abortable) -> None:
-        """Take note of a connection that is about to open sockets."""
+        """Note a connection that is about to open sockets."""
         self._loop = asyncio.get_running_loop()
         self._connections.add(connection)
 
     def belong_to(self, owner: object) -> None:
-        """Close them when their owner is collected, and warn if that leaves any open."""
+        """Abort open connections when their owner is collected, with a warning."""
         finalizer = weakref.finalize(owner, self._let_go, type(owner).__name__)
-        # When the program ends, asyncio closes its sockets.
+        # At the end of the program, asyncio closes its sockets itself.
         finalizer.atexit = False
 
     def _let_go(self, name: str) -> None:
-        # This may be any thread, in the middle of anything.
+        # The garbage collector may run this in any thread, at any time.
         left = [connection for connection in self._connections if connection.protocols]
         if not left or self._loop is None or self._loop.is_closed():
             return
         self._loop.call_soon_threadsafe(abort_all, left)
         warnings.warn(
-            f"unclosed {name}: it was forgotten without close()", ResourceWarning, stacklevel=1
+            f"unclosed {name}: it was dropped without close()", ResourceWarning, stacklevel=1
         )
 
 
@@ -61,7 +58,7 @@ def abort_all(connections: list[Abortable]) -> None:
 
 
 def weakly(method: Callable[..., None]) -> Callable[..., None]:
-    """Return what calls a method while its object is in use, and does nothing afterwards."""
+    """Return a function that calls a method while its object is alive, and then does nothing."""
     known = weakref.WeakMethod(method)
 
     def call(*args: object) -> None:
@@ -69,16 +66,3 @@ def weakly(method: Callable[..., None]) -> Callable[..., None]:
             found(*args)
 
     return call
-
-
-def weakly_asked(
-    method: Callable[[Subject, Value], Awaitable[bool]], subject: Subject
-) -> Callable[[Value], Awaitable[bool]]:
-    """Return what asks a method about something while both are in use, and says no afterwards."""
-    known, about = weakref.WeakMethod(method), weakref.ref(subject)
-
-    async def ask(value: Value) -> bool:
-        found, still = known(), about()
-        return found is not None and still is not None and await found(still, value)
-
-    return ask

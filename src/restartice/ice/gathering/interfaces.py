@@ -1,4 +1,4 @@
-"""Which of the host's addresses are used for ICE."""
+"""Chooses which of the host's addresses ICE uses."""
 
 import ifaddr
 
@@ -8,9 +8,9 @@ __all__ = ["allowed_addresses"]
 
 
 def allowed_addresses(addresses: list[str], interfaces: InterfaceFilter | None) -> list[str]:
-    """Return the addresses on the interfaces that are wanted; None wants all.
+    """Return the addresses on the chosen interfaces; None chooses all.
 
-    An address that is on no interface has the empty name.
+    A filter function gets an empty name for an address on no interface.
     """
     if interfaces is None:
         return list(addresses)

@@ -1,4 +1,4 @@
-"""Resolve names in daemon threads, so that a dead name server blocks neither media nor exit."""
+"""Resolves names in daemon threads, so that a dead name server blocks neither media nor exit."""
 
 import asyncio
 import queue
@@ -22,12 +22,11 @@ _threads: list[threading.Thread] = []
 async def look_up(address: Address) -> dict[int, Address]:
     """Return the first address of each family of a host, the preferred family first.
 
-    Without a working name server it blocks its thread for many seconds. asyncio's own threads are
-    also those in which aiortc encodes, so media would stand still meanwhile, and the interpreter
-    waits for them when it exits.
+    Without a working name server, a look-up blocks its thread for many seconds. asyncio's own
+    threads aren't used: aiortc encodes media in them, and the interpreter waits for them at exit.
 
     Raises:
-        OSError: The name has no address, or no name server tells.
+        OSError: The name has no address, or no name server answers.
     """
     loop = asyncio.get_running_loop()
     found: asyncio.Future[list[Any]] = loop.create_future()
@@ -46,7 +45,7 @@ async def look_up(address: Address) -> dict[int, Address]:
             result = socket.getaddrinfo(*address, type=socket.SOCK_DGRAM)
         except OSError as error:
             result = error
-        except UnicodeError as error:  # that is no name at all
+        except UnicodeError as error:  # an invalid name
             result = OSError(str(error))
         with suppress(RuntimeError):  # the loop is closed
             loop.call_soon_threadsafe(settle, result)

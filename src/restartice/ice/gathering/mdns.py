@@ -1,4 +1,4 @@
-"""Messages of multicast DNS, by which a browser's host names are resolved."""
+"""Cuts multicast DNS answers to what aioice can parse. Browsers have mDNS names as candidates."""
 
 import struct
 from typing import Final
@@ -12,11 +12,10 @@ POINTER: Final = 0xC0
 
 
 def answers_only(message: bytes) -> bytes:
-    """Return a message without its authority and additional records; as it is if it is malformed.
+    """Return a message without its authority and additional records; unchanged if malformed.
 
-    Those that Chromium adds to its answers compress a name where that isn't allowed for records of
-    their type, on account of which aioice takes none of the message. (RFC 1035 section 4.1,
-    RFC 6762 section 6.1 and 18.14)
+    Chromium adds records with a compressed name where their type doesn't allow it, and aioice then
+    rejects the whole message. (RFC 1035 section 4.1, RFC 6762 sections 6.1 and 18.14)
     """
     try:
         number, flags, questions, answers, _, _ = HEADER.unpack_from(message)

@@ -1,4 +1,4 @@
-"""Asking STUN and TURN servers, and what goes wrong with them."""
+"""Sends requests to STUN and TURN servers, and reports their errors."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -6,6 +6,7 @@ from typing import Any, Final, TypeVar
 
 from aioice import stun
 
+from ...logs import ObjectLogger
 from ...seam import Redirected, hear_redirections
 from .redirection import Trail
 
@@ -14,15 +15,17 @@ __all__ = ["ask_for_address", "explain", "within_quota"]
 # "If the server could not be reached, errorCode will be set to 701."
 UNREACHABLE: Final = 701
 QUOTA_REACHED: Final = 486
-# How many seconds there are between two requests for something for which room was made.
+# How long to wait after a release before the next request, in seconds.
 PAUSE: Final = 0.1
 
 T = TypeVar("T")
 
 
-async def ask_for_address(protocol: Any, address: tuple[str, int]) -> stun.Message:
-    """Return the answer of a STUN server, or of another one that it names."""
-    trail = Trail(address)
+async def ask_for_address(
+    protocol: Any, address: tuple[str, int], log: ObjectLogger
+) -> stun.Message:
+    """Return the answer of a STUN server, or of the server that it redirects to."""
+    trail = Trail(address, log)
     while True:
         request = stun.Message(message_method=stun.Method.BINDING, message_class=stun.Class.REQUEST)
         try:
@@ -37,11 +40,11 @@ async def ask_for_address(protocol: Any, address: tuple[str, int]) -> stun.Messa
 async def within_quota(
     allocate: Callable[[], Awaitable[T]], make_room: Callable[[], Awaitable[bool]]
 ) -> T:
-    """Allocate, after room was made for that, if the user has as much as a server grants.
+    """Allocate; if the user's quota at the server is used up, release allocations and try again.
 
     Args:
-        allocate: Asks the server.
-        make_room: Gives something back, if there is something, and says if it is worth another try.
+        allocate: Asks the server for an allocation.
+        make_room: Releases an allocation; returns whether there was one.
     """
     while True:
         try:
@@ -56,7 +59,7 @@ def explain(error: Exception) -> tuple[int, str]:
     """Return the code and the text of an error event."""
     if isinstance(error, stun.TransactionFailed) and "ERROR-CODE" in error.response.attributes:
         code, text = error.response.attributes["ERROR-CODE"]
-        # The phrase may be padded.
+        # The text may be padded with zeros.
         return code, text.rstrip("\0")
     if isinstance(error, TimeoutError | stun.TransactionTimeout):
         return UNREACHABLE, "The server did not answer"

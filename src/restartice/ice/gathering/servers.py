@@ -1,4 +1,4 @@
-"""The STUN and TURN servers of a configuration, each with the URL that errors name it by."""
+"""The STUN and TURN servers of a configuration, each with its URL for error events."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -8,7 +8,13 @@ import aiortc
 
 from ...seam import ice_connection_kwargs
 
-__all__ = ["RTCPeerConnectionIceErrorEvent", "StunServer", "TurnServer", "read_servers"]
+__all__ = [
+    "RTCPeerConnectionIceErrorEvent",
+    "StunServer",
+    "TurnServer",
+    "one_by_one",
+    "read_servers",
+]
 
 SERVER_ARGUMENTS: Final = frozenset(
     {
@@ -20,21 +26,26 @@ SERVER_ARGUMENTS: Final = frozenset(
         "turn_transport",
     }
 )
-# In place of an IPv6 address in a URL.
+# Stands for an IPv6 address in a URL, which aiortc doesn't parse.
 PLACEHOLDER: Final = "ipv6.invalid"
 
 
 @dataclass(frozen=True)
 class StunServer:
-    """A server that tells the address that the network sees of us."""
+    """A STUN server, which returns the source address of a request."""
 
     url: str
     address: tuple[str, int]
 
+    @property
+    def way(self) -> str:
+        """The transport to the server, always "udp"."""
+        return "udp"
+
 
 @dataclass(frozen=True)
 class TurnServer:
-    """A server that relays."""
+    """A TURN server, which relays packets."""
 
     url: str
     address: tuple[str, int]
@@ -45,24 +56,24 @@ class TurnServer:
 
     @property
     def way(self) -> str:
-        """How packets get there: "udp", "tcp" or "tls"."""
+        """The transport to the server: "udp", "tcp" or "tls"."""
         return "tls" if self.ssl else self.transport
 
 
 @dataclass(frozen=True)
 class RTCPeerConnectionIceErrorEvent:
-    """What `icecandidateerror` tells of a STUN or TURN server that gave no candidate.
+    """The event `icecandidateerror`: a STUN or TURN server gave no candidate.
 
-    It also tells of a TURN server that refuses to send to an address of the other side, once for
-    each of them; the code is 403, and the address is in the text. Where that is the policy of the
-    server, as for private addresses, the other addresses are checked all the same.
+    A TURN server that refuses to send to an address of the peer is reported, too, once for each
+    address, with the code 403 and the address in the text. Some servers refuse private addresses;
+    the other addresses are checked anyway.
 
     Attributes:
-        url: The server's URL, as configured.
-        errorCode: The code of the server's answer, such as 401 for wrong credentials, or 701 if it
-            didn't answer.
-        errorText: What the server said, or why it couldn't be reached.
-        address: The local address that the server was asked from, or None if that isn't known.
+        url: The URL of the server, as configured.
+        errorCode: The error code of the server, such as 401 for wrong credentials, or 701 if the
+            server didn't answer.
+        errorText: The server's text, or the reason why it can't be reached.
+        address: The local address of the request, or None if unknown.
         port: The local port, or None.
 
     Spec: https://w3c.github.io/webrtc-pc/#rtcpeerconnectioniceerrorevent
@@ -80,15 +91,15 @@ def read_servers(
 ) -> tuple[list[StunServer | TurnServer], dict[str, Any]]:
     """Return the servers, each once, and the other arguments for a connection.
 
-    What a URL means is for aiortc's function to say, which reads one server at a time; some
-    programs have it replaced, and make it return more.
+    aiortc's function parses the URLs, one server at a time. Some programs replace this function,
+    and return further arguments.
 
     Raises:
-        ValueError: A URL is malformed, which is the configuration's mistake.
+        ValueError: The configuration has a malformed URL.
     """
     found: list[StunServer | TurnServer] = []
     entries = []
-    for url, entry in _one_by_one(servers):
+    for url, entry in one_by_one(servers):
         readable, host = _readable(url)
         entries.append(replace(entry, urls=[readable]))
         of_this = _servers_in(url, ice_connection_kwargs(entries[-1:]))
@@ -97,23 +108,24 @@ def read_servers(
     known = {server.address for server in found} | {(PLACEHOLDER, s.address[1]) for s in found}
     found += [s for s in _servers_in("", arguments) if s.address not in known]
     others = {name: value for name, value in arguments.items() if name not in SERVER_ARGUMENTS}
-    # A server may be listed by several URLs that mean the same, of which the first is kept.
+    # Several URLs may mean the same server. Keep the first.
     distinct: dict[StunServer | TurnServer, StunServer | TurnServer] = {}
     for server in found:
         distinct.setdefault(replace(server, url=""), server)
     return list(distinct.values()), others
 
 
-def _one_by_one(
+def one_by_one(
     servers: list[aiortc.RTCIceServer],
 ) -> Iterator[tuple[str, aiortc.RTCIceServer]]:
+    """Yield each URL, with the server that it is one of."""
     for server in servers:
         for url in server.urls if isinstance(server.urls, list) else [server.urls]:
             yield url, server
 
 
 def _readable(url: str) -> tuple[str, str | None]:
-    """Return the URL as aiortc reads it, and the IPv6 address that it doesn't read."""
+    """Return a URL that aiortc can parse, and the IPv6 address cut out of it, or None."""
     scheme, colon, rest = url.partition(":")
     host, bracket, after = rest.partition("]")
     if host.startswith("[") and bracket:

@@ -1,1 +1,1 @@
-"""What comes in at the sockets of ICE, and whether it is let in."""
+"""Filters the datagrams that arrive at the sockets of ICE."""

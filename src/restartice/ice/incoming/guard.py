@@ -1,15 +1,16 @@
-"""What may come in: the shapes of datagrams, and those that wait for a proof of who sent them.
+"""Decides which datagrams to accept, and holds some until their sender proves to be the peer.
 
-Whoever knows a port can send to it. What is taken on are STUN messages, which are authenticated one
-by one, and packets of DTLS and SRTP from an address from where the holder of the other end's
-credentials has spoken. Nothing here knows of sockets.
+Any host that knows a port can send to it. STUN messages are accepted because each one is
+authenticated. DTLS and SRTP packets are accepted from addresses from which the peer has sent a
+signed message. This module uses no sockets.
 """
 
-import logging
 import math
 from collections.abc import Hashable
 from enum import Enum, auto
 from typing import Final
+
+from ...logs import ObjectLogger
 
 __all__ = [
     "NO_PROOF",
@@ -24,29 +25,27 @@ __all__ = [
     "transaction_of",
 ]
 
-# The sizes in bytes of the shortest packet of each kind, without what it carries.
+# The sizes of the headers, in bytes.
 RTP_HEADER: Final = 12
 DTLS_HEADER: Final = 13
 STUN_HEADER: Final = 20
-# A DTLS record, the largest that there can be. (RFC 6347 section 4.1, RFC 5246 section 6.2.3)
+# The largest DTLS record. (RFC 6347 section 4.1, RFC 5246 section 6.2.3)
 LONGEST: Final = DTLS_HEADER + 2**14 + 2048
-# The largest STUN message: what goes into a packet of an Ethernet. It takes time to read one that
-# nobody has signed. (RFC 8489 section 6.1)
+# The largest STUN message: an Ethernet packet. Reading larger ones, which may be unsigned, would
+# waste time. (RFC 8489 section 6.1)
 LONGEST_STUN: Final = 1500
 MAGIC_COOKIE: Final = b"\x21\x12\xa4\x42"
-# Types of DTLS records from change_cipher_spec to ack, without those with a connection id, which
-# nobody negotiates. (RFC 9147 section 4.1)
+# The types of DTLS records from change_cipher_spec to ack, except records with a connection id,
+# which isn't negotiated here. (RFC 9147 section 4.1)
 DTLS_TYPES: Final = frozenset({20, 21, 22, 23, 24, 26})
 DTLS_MAJOR_VERSION: Final = 0xFE
 TRANSACTIONS: Final = 256
 
 NO_PROOF: Final = "the other end has not proved that it is there"
 
-logger = logging.getLogger(__name__)
-
 
 class Shape(Enum):
-    """What a datagram may be."""
+    """The kind of a datagram."""
 
     STUN = auto()
     TRAFFIC = auto()  # DTLS, or RTP or RTCP with SRTP
@@ -54,7 +53,7 @@ class Shape(Enum):
 
 
 def shape_of(datagram: bytes) -> Shape:
-    """Return what a datagram may be by its first bytes and its size.
+    """Return the kind of a datagram, by its size and first bytes.
 
     (RFC 7983 section 7)
     """
@@ -67,10 +66,10 @@ def shape_of(datagram: bytes) -> Shape:
     if first < 4:
         return Shape.STUN if _is_stun(datagram) else Shape.UNKNOWN
     if 31 < first < 64:
-        # An encrypted record of DTLS 1.3, whose header has hardly anything to look at.
+        # An encrypted DTLS 1.3 record; its short header has nothing else to check.
         return Shape.TRAFFIC
     if first in DTLS_TYPES and size >= DTLS_HEADER and datagram[1] == DTLS_MAJOR_VERSION:
-        # Without a call, as each message of a data channel passes through here.
+        # No function call here: each message of a data channel takes this path.
         complete = size >= DTLS_HEADER + (datagram[11] << 8 | datagram[12])
         return Shape.TRAFFIC if complete else Shape.UNKNOWN
     return Shape.UNKNOWN
@@ -101,29 +100,34 @@ def _is_stun(datagram: bytes) -> bool:
 
 
 class Discards:
-    """Counts the datagrams of a transport that were dropped, and tells the log of the first one."""
+    """Counts the dropped datagrams of a transport, and logs the first one.
 
-    def __init__(self) -> None:
+    Args:
+        log: The transport's log.
+    """
+
+    def __init__(self, log: ObjectLogger) -> None:
         self.count = 0
+        self._log = log
 
     def add(self, why: str, source: object = "a stranger", datagrams: int = 1) -> None:
         """Count datagrams that were dropped.
 
         Args:
-            why: What is wrong with them.
-            source: Where they came from.
-            datagrams: How many there are.
+            why: The reason.
+            source: The address of their sender.
+            datagrams: Their number.
         """
         if datagrams and not self.count:
-            logger.info("Dropped what came from %s: %s. The rest is only counted.", source, why)
+            self._log.info("dropped what came from %s: %s. The rest is only counted.", source, why)
         self.count += datagrams
 
 
 class HeldDatagrams:
-    """Traffic from addresses of which nothing is known yet, until one of them proves itself.
+    """Holds traffic from unknown addresses until one of them proves to be the peer's.
 
-    It is bounded, as it is strangers' for all we know: what an end sends at first before it waits
-    for an answer, from as many addresses as it may have.
+    The number is limited, as it may be strangers' traffic: it is enough for the first flight of a
+    handshake, from as many addresses as a peer may have.
     """
 
     SOURCES: Final = 8
@@ -134,10 +138,10 @@ class HeldDatagrams:
         self._by_source: dict[Hashable, list[bytes]] = {}
 
     def hold(self, source: Hashable, datagram: bytes) -> int:
-        """Keep a datagram, if there is room for it; those of the oldest source give way.
+        """Hold a datagram, if there is room; the oldest source's datagrams make room for a new one.
 
         Returns:
-            How many datagrams were dropped, this one or others.
+            How many datagrams were dropped, including this one.
         """
         if len(datagram) > self.SIZE:
             return 1
@@ -154,22 +158,22 @@ class HeldDatagrams:
         return dropped
 
     def release(self, source: Hashable) -> list[bytes]:
-        """Return what came from a source, in the order in which it did, and keep it no longer."""
+        """Remove the datagrams of a source, and return them in their order."""
         return self._by_source.pop(source, [])
 
     def drop(self) -> int:
-        """Keep nothing; return how many datagrams that were."""
+        """Drop all datagrams; return how many there were."""
         dropped = sum(map(len, self._by_source.values()))
         self._by_source.clear()
         return dropped
 
 
 class Allowance:
-    """How much may be sent to addresses from where nobody has answered yet.
+    """Limits what we send to addresses that haven't answered yet.
 
-    A request that is signed allows one of ours, so that copies of it make hardly more traffic than
-    they are; beyond that there are a few for the whole generation, as any of them may get lost.
-    Refusals, which anybody can cause, are limited by time.
+    Each signed request from an address allows one of ours, so that copies of it cause hardly more
+    traffic than they are. The whole generation has a few more, as requests get lost. Error
+    responses, which anybody can cause, are limited per second.
     """
 
     REQUESTS: Final = 64
@@ -181,31 +185,31 @@ class Allowance:
         self._second_began = -math.inf
 
     def take_request(self) -> bool:
-        """Return whether one more request may be sent that nobody's request allows."""
+        """Return whether one of the generation's extra requests may be sent, and count it."""
         self._requests = max(-1, self._requests - 1)
         return self._requests >= 0
 
     def may_refuse(self, now: float) -> bool:
-        """Return whether one more refusal may be sent in this second."""
+        """Return whether another error response may be sent in this second."""
         if now - self._second_began >= 1.0:
             self._second_began, self._refusals = now, self.REFUSALS
         return self._refusals > 0
 
     def take_refusal(self, now: float) -> bool:
-        """Return whether one more refusal may be sent in this second, and count it."""
+        """Return whether another error response may be sent in this second, and count it."""
         allowed = self.may_refuse(now)
         self._refusals -= allowed
         return allowed
 
 
 class SeenTransactions:
-    """Tells a request from its copies, which anyone may send from elsewhere who has seen it."""
+    """Recognizes copies of a request that somebody sends from another address."""
 
     def __init__(self) -> None:
         self._senders: dict[bytes, Hashable] = {}
 
     def is_copy(self, transaction_id: bytes, source: Hashable) -> bool:
-        """Return whether a request came from elsewhere at first, as far as is remembered."""
+        """Return whether the request came from another address first, as far as is remembered."""
         if len(self._senders) >= TRANSACTIONS and transaction_id not in self._senders:
             del self._senders[next(iter(self._senders))]
         return self._senders.setdefault(transaction_id, source) != source

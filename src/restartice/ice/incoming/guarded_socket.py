@@ -1,4 +1,4 @@
-"""The sockets of an ICE generation, which let in only what comes from the other end."""
+"""The sockets of an ICE generation, which accept only datagrams from the peer."""
 
 import asyncio
 import errno
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from aioice import stun
 
 from ...seam import StunProtocol, is_role_conflict, make_socket, on_top_of
+from .backlog import Backlog
 from .guard import (
     NO_PROOF,
     Allowance,
@@ -27,41 +28,46 @@ __all__ = ["UNREADABLE", "Address", "Gate", "GuardedProtocol", "guarded_protocol
 
 Address = tuple[str, int]
 
-# How many addresses of the other end are remembered by a socket: more than can have answered, which
-# are those that it has told and those that were learned.
+# How many addresses of the peer a socket remembers: more than it can have announced and we can have
+# learned.
 PROVEN: Final = 512
-# How many requests may go to an address that has sent more than these itself.
+# How many requests an address may have allowed us at a time.
 MOST_ALLOWED: Final = 4
 
-# What the system says where a socket's address or link is gone, or nothing leads to the other end.
+# The errors of the system when a socket's address or link is gone, or there is no route to the
+# peer.
 UNSENDABLE: Final = frozenset(
     {errno.EADDRNOTAVAIL, errno.EHOSTUNREACH, errno.EINVAL, errno.ENETDOWN, errno.ENETUNREACH}
 )
 
-UNREADABLE: Final = "it has the shape of a STUN message, and can't be read"
-NO_USE: Final = "it is neither a check nor an answer that is waited for"
-NO_SHAPE: Final = "it is neither STUN nor DTLS, RTP or RTCP"
+UNREADABLE: Final = "malformed STUN message"
+NO_USE: Final = "neither a check nor an expected answer"
+NO_SHAPE: Final = "neither STUN nor DTLS, RTP or RTCP"
 
 
 class Gate:
-    """What the sockets of a generation have in common."""
+    """The filter that the sockets of a generation share."""
 
-    def __init__(self) -> None:
-        self.discards = Discards()
+    def __init__(self, discards: Discards) -> None:
+        self.discards = discards
         self.allowance = Allowance()
         self._transactions = SeenTransactions()
         self._held: HeldDatagrams | None = HeldDatagrams()
-        # The STUN message that is read now, of which aioice keeps what it knows.
+        # The STUN message being read, in full: aioice drops attributes that it doesn't know.
         self.reading = b""
-        # Once a pair is selected and watched.
+        # Set once a pair is selected and watched.
         self.new_ports: NewPorts | None = None
 
+    def ask(self, new_ports: "NewPorts | None") -> None:
+        """Probe new ports that send traffic; None ends that."""
+        self.new_ports = new_ports
+
     def is_copy(self, transaction_id: bytes, source: Address) -> bool:
-        """Return whether a signed request is a copy of one that came from elsewhere."""
+        """Return whether a signed request is a copy of one from another address."""
         return self._transactions.is_copy(transaction_id, source)
 
     def hold(self, protocol: "GuardedProtocol", source: Address, datagram: bytes) -> None:
-        """Keep traffic from an address that has proved nothing, for a while, or drop it."""
+        """Hold a datagram from an unproven address for a while, or drop it."""
         if self.new_ports is not None and self.new_ports.hold(protocol, source, datagram):
             return
         dropped = 1
@@ -70,80 +76,65 @@ class Gate:
         self.discards.add(NO_PROOF, source, dropped)
 
     def release(self, protocol: "GuardedProtocol", source: Address) -> list[bytes]:
-        """Return what was kept from an address that has now proved itself."""
+        """Return the datagrams held from an address that has proved to be the peer's."""
         early = [] if self._held is None else self._held.release((protocol, source))
         late = [] if self.new_ports is None else self.new_ports.release(protocol, source)
         return early + late
 
     def take_proof(self, source: Address, datagram: bytes) -> bool:
-        """Take a response; return whether it is the proof that a new port was asked for."""
+        """Take a response; return whether it answers the probe of a new port."""
         return self.new_ports is not None and self.new_ports.take_response(source, datagram)
 
     def end_holding(self) -> None:
-        """Keep nothing any more: the other end sends from where it has been heard of."""
+        """Stop holding datagrams: the peer sends from a proven address."""
         if self._held is not None:
             self.discards.add(NO_PROOF, datagrams=self._held.drop())
             self._held = None
 
 
 class Apart(Protocol):
-    """A path beside the one in use."""
+    """A spare path."""
 
     heard: bool
-
-
-class Receiver(Protocol):
-    """The connection whose sockets are guarded."""
-
-    gate: Gate
-
-    @property
-    def local_username(self) -> str:
-        """Our username fragment, which a check names."""
-
-    def take(self, datagram: bytes, *, heard: bool) -> None:
-        """Take traffic from the other end.
-
-        Args:
-            datagram: What came in.
-            heard: Whether it came from an address at which the other end has answered us, and not
-                only from where it has asked, which somebody may have repeated.
-        """
-
-    def traffic_apart(self) -> None:
-        """Take note that traffic has come in on a path beside the one in use."""
-
-    def sending_failed(self, protocol: "GuardedProtocol") -> None:
-        """Take note that the system doesn't send what it is given to a socket."""
-
-    def is_told(self, address: Address) -> bool:
-        """Return whether the other end has told that it has an address, by its signaling."""
 
 
 class GuardedProtocol(StunProtocol):
     """aioice's socket, which hands STUN messages to aioice and traffic to the connection.
 
-    It takes traffic from addresses from which the other end has sent a signed request, or a signed
-    response to one of ours, for which those are asked that have another port than the selected
-    pair's. A request is enough because the other end may send as soon as it has
-    our response, when ours is still under way. (RFC 8445 section 7.3.1.4 and 12.1) Whatever goes
-    wrong with a datagram concerns only that.
+    It accepts traffic from addresses from which the peer has sent a signed request, or a signed
+    response to one of ours. A request is enough because the peer may send traffic as soon as it has
+    our response, while its own response is still on the way. A new port of the selected pair's host
+    gets a request first. (RFC 8445 sections 7.3.1.4 and 12.1) A datagram that causes an error is
+    dropped.
     """
 
-    receiver: Any  # a Receiver, in place of aioice's connection
+    receiver: Any  # an IceConnection, in place of aioice's
 
     def prepare(self) -> None:
-        """Add what a socket of aioice lacks."""
-        # Each with whether it has answered us.
+        """Add the attributes that aioice's socket lacks."""
+        # The local address that we reach the TURN server from, on a relayed socket.
+        self.base: str | None = None
+        # The peer's addresses, each with whether it has answered us.
         self._proven: dict[Address, bool] = {}
-        # How many requests may go to those that have asked, haven't answered, and weren't told.
+        # How many requests we may send to each address that was learned and hasn't answered.
         self._allowed: dict[Address, int] = {}
-        # The paths beside the one in use, by the other end's address. What comes in there is no
-        # sign of life of that one.
+        # The spare paths, by the peer's address. Their traffic doesn't prove that the pair in use
+        # works.
         self.apart: dict[Address, Apart] = {}
+        self._backlog = Backlog()
 
     def datagram_received(self, data: Any, addr: tuple[Any, ...]) -> None:
-        """Take a datagram, from anyone."""
+        """Take a datagram from any sender, and those that wait behind it."""
+        self.take_datagram(data, addr)
+        self._backlog.drain(self)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Take note that the socket is closed."""
+        self._backlog.close()
+        super().connection_lost(exc)
+
+    def take_datagram(self, data: Any, addr: tuple[Any, ...]) -> None:
+        """Take a datagram from any sender."""
         if len(addr) != 2:
             addr = addr[:2]  # of IPv6
         shape = shape_of(data)
@@ -168,7 +159,7 @@ class GuardedProtocol(StunProtocol):
             self.receiver.traffic_apart()
 
     def error_received(self, exc: Exception) -> None:
-        """Take note that the system can't send from here, or not at all."""
+        """Note an error of the system when sending."""
         super().error_received(exc)
         if isinstance(exc, OSError) and exc.errno in UNSENDABLE:
             self.receiver.sending_failed(self)
@@ -180,16 +171,16 @@ class GuardedProtocol(StunProtocol):
             if self._is_of_use(data):
                 self.receiver.gate.reading = data
                 super().datagram_received(data, addr)
-            # The other end may repeat an answer, and keep a NAT awake.
+            # From the peer these are repeated answers, or indications that keep a NAT open.
             elif addr not in self._proven:
                 self.receiver.gate.discards.add(NO_USE, addr)
-        except Exception:  # noqa: BLE001  whatever is in there
+        except Exception:  # noqa: BLE001  a datagram may contain anything
             self.receiver.gate.discards.add(UNREADABLE, addr)
 
     def _is_of_use(self, data: bytes) -> bool:
-        """Return whether a STUN message may be a check, or an answer that is waited for.
+        """Return whether a STUN message may be a check or an expected answer.
 
-        To look for that takes a hundredth of the time of reading it.
+        This takes a hundredth of the time of parsing it.
         """
         if is_response(data):
             return transaction_of(data) in self.transactions
@@ -199,9 +190,9 @@ class GuardedProtocol(StunProtocol):
         return ufrag in data or gate.allowance.may_refuse(asyncio.get_running_loop().time())
 
     def send_stun(self, message: stun.Message, addr: Address) -> None:
-        """Send a STUN message, unless it is too much for what is known of the address.
+        """Send a STUN message, unless an unproven address has had too many.
 
-        A response tells that the request was signed with our password.
+        Sending a response means that the request was signed with our password.
         """
         if not self._may_send(message, addr):
             return
@@ -213,7 +204,7 @@ class GuardedProtocol(StunProtocol):
 
     def _may_send(self, message: stun.Message, addr: Address) -> bool:
         if message.message_class is stun.Class.ERROR:
-            # Only a signed request can be in conflict with our role.
+            # Only a signed request causes a role conflict.
             now = asyncio.get_running_loop().time()
             allowance = self.receiver.gate.allowance
             return is_role_conflict(message) or bool(allowance.take_refusal(now))
@@ -231,20 +222,20 @@ class GuardedProtocol(StunProtocol):
         return told
 
     def grant(self, addr: Address) -> None:
-        """Let a request go to an address from where one has come, whoever has sent it there."""
+        """Allow one request to an address from which a signed request came."""
         if not self.has_answered(addr):
             self._allowed[addr] = min(MOST_ALLOWED, self._allowed.get(addr, 0) + 1)
 
     def has_answered(self, addr: Address) -> bool:
-        """Return whether a signed response has come from an address."""
+        """Return whether an address has sent a signed response."""
         return self._proven.get(addr, False)
 
     def prove(self, addr: Address) -> None:
-        """Take note that a signed response to one of our requests has come from an address."""
+        """Note a signed response to one of our requests from an address."""
         self._prove(addr, answered=True)
 
     def forget(self, addr: Address) -> None:
-        """Know nothing of an address any more."""
+        """Forget an address."""
         self._proven.pop(addr, None)
         self._allowed.pop(addr, None)
 
@@ -255,10 +246,11 @@ class GuardedProtocol(StunProtocol):
         integrity_key: bytes | None = None,
         retransmissions: int | None = None,
     ) -> tuple[stun.Message, Address]:
-        """Send a request until there is a response, and return that and where it came from."""
+        """Repeat a request until there is a response; return the response and its source."""
         response, source = await super().request(request, addr, integrity_key, retransmissions)
         if integrity_key is not None and source == addr:
             self.prove(addr)
+            self.receiver.address_answered(self, addr)
         return response, source
 
     def _prove(self, addr: Address, *, answered: bool) -> None:
@@ -273,10 +265,10 @@ class GuardedProtocol(StunProtocol):
 
 
 def guarded_protocol(receiver: Any) -> StunProtocol:
-    """Return a new socket of aioice's under guard.
+    """Return a new guarded socket.
 
     Args:
-        receiver: A Receiver, which is a connection of aioice's, too.
+        receiver: An IceConnection.
     """
     made = make_socket(receiver)
     put_on_guard(made)
@@ -284,7 +276,7 @@ def guarded_protocol(receiver: Any) -> StunProtocol:
 
 
 def put_on_guard(protocol: Any) -> None:
-    """Put a socket of aioice's under guard. Without effect if it is already."""
+    """Turn a socket of aioice's into a guarded one. Has no effect if it is one."""
     if not isinstance(protocol, GuardedProtocol):
         protocol.__class__ = on_top_of(GuardedProtocol, type(protocol))  # type: ignore[arg-type]
         protocol.prepare()

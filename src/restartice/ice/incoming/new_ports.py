@@ -1,6 +1,6 @@
-"""Traffic from a port of the other end that is new, as after its NAT has forgotten a mapping.
+"""Accepts traffic from a new port of the peer, such as after its NAT has lost a mapping.
 
-The other end doesn't know of that, and may not check for seconds. It is asked instead.
+The peer doesn't notice the change, and may send no check for seconds. So we send it a request.
 """
 
 import asyncio
@@ -16,11 +16,11 @@ __all__ = ["NewPorts"]
 
 Address = tuple[str, int]
 
-# How often a port is asked, how many seconds apart. What it sends is kept for as long as that.
+# How often a port is probed, and the pause in seconds. Its traffic is held meanwhile.
 TRIES: Final = 4
 INTERVAL: Final = 0.25
-# For how many seconds a port that hasn't answered keeps its place, after the first such port. Each
-# further one doubles that, so that a stranger who has many makes us ask few of them.
+# How many seconds a port that hasn't answered blocks its place. Each further one doubles the time,
+# so that a stranger with many ports makes us probe few of them.
 REST: Final = 4.0
 LONGEST_REST: Final = 256.0
 
@@ -32,45 +32,45 @@ class Socket(Protocol):
         """Send a message."""
 
     def prove(self, addr: Address) -> None:
-        """Take note that a signed response to one of our requests has come from an address."""
+        """Note a signed response to one of our requests from an address."""
 
 
 class Asking(Protocol):
-    """The connection whose other end is asked."""
+    """The connection whose peer is probed."""
 
     remote_password: str | None
 
     @property
     def selected_pair(self) -> CandidatePair | None:
-        """The pair on which traffic comes in."""
+        """The pair in use."""
 
     def build_question(self, pair: CandidatePair) -> stun.Message:
-        """Make a binding request that isn't one of the pair's checks."""
+        """Make a binding request outside the pair's checks."""
 
 
 class _Question:
-    """What is known of a port that is asked, or has been asked in vain."""
+    """A port that is being probed, or hasn't answered."""
 
     def __init__(self, protocol: Socket, address: Address, request: stun.Message) -> None:
         self.protocol = protocol
         self.address = address
         self.request = request
         self.tries = 0
-        # None when the answer is not waited for any more.
+        # The datagrams held; None when the probe has ended.
         self.held: list[bytes] | None = []
         self.timer: asyncio.TimerHandle | None = None
 
 
 class NewPorts:
-    """Keeps traffic from ports of the selected pair's remote host, and asks these for a proof.
+    """Holds traffic from new ports of the selected pair's remote host, and probes these ports.
 
-    A request goes to each, which only the other end can answer: it takes its password. Until then
-    they are strangers' for all we know, so that there are few questions at a time.
+    Only the peer can answer the probe, as the answer takes its password. Until then the port may be
+    a stranger's, so only a few are probed at a time.
 
     Args:
-        connection: Whose selected pair it is.
-        discards: Counts what is dropped.
-        on_move: Called when a port has answered that isn't the pair's.
+        connection: The connection.
+        discards: Counts dropped datagrams.
+        on_move: Called when a port other than the pair's has answered.
     """
 
     PORTS: Final = 3
@@ -84,7 +84,7 @@ class NewPorts:
         self._unanswered = 0
 
     def hold(self, protocol: Socket, source: Address, datagram: bytes) -> bool:
-        """Keep a datagram, if it may be the other end's and there is room; return if that is so."""
+        """Hold a datagram if it may be the peer's and there is room; return whether it is held."""
         question = self._questions.get((protocol, source)) or self._open(protocol, source)
         if question is None or question.held is None:
             return False
@@ -94,7 +94,7 @@ class NewPorts:
         return True
 
     def release(self, protocol: Socket, source: Address) -> list[bytes]:
-        """Return what was kept of a port that has proved itself, and ask it no more."""
+        """Return the datagrams held from a port that has proved to be the peer's."""
         question = self._questions.get((protocol, source))
         if question is None:
             return []
@@ -103,7 +103,7 @@ class NewPorts:
         return held
 
     def take_response(self, source: Address, datagram: bytes) -> bool:
-        """Take a STUN response; return whether it is the proof that was asked for."""
+        """Take a STUN response; return whether it answers a probe."""
         transaction_id = transaction_of(datagram)
         for question in self._questions.values():
             if question.request.transaction_id == transaction_id:
@@ -111,7 +111,7 @@ class NewPorts:
         return False
 
     def stop(self) -> None:
-        """Ask nobody any more, and keep nothing."""
+        """Stop probing, and drop all datagrams held."""
         for question in list(self._questions.values()):
             self._drop(question)
             self._close(question)
@@ -151,7 +151,7 @@ class NewPorts:
         if password is None or not is_signed_success(datagram, password.encode()):
             return False
         self._unanswered = 0
-        # By which what was kept is released.
+        # This releases the datagrams held.
         question.protocol.prove(question.address)
         pair = self._connection.selected_pair
         if pair is not None and pair.remote_addr != question.address:

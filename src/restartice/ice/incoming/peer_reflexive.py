@@ -1,7 +1,7 @@
-"""Peer-reflexive candidates, which are learned from checks: how many there may be, and whose.
+"""Limits the number of peer-reflexive candidates learned from checks.
 
-Whoever has seen a signed check can send copies of it from any number of ports and addresses. Each
-of these would be a candidate, to be checked.
+A host that has seen a signed check can send copies of it from any number of ports and addresses.
+Each of these would become a candidate, and be checked.
 """
 
 from collections.abc import Sequence
@@ -14,8 +14,8 @@ from .guarded_socket import Address, GuardedProtocol
 
 __all__ = ["PeerReflexive"]
 
-# How many are kept of a generation, and how many of these with the same address. There is one for
-# each pair of sockets of the two ends that is behind NATs, and one each time that a NAT forgets.
+# How many are kept per generation, and per address. A call needs one for each pair of sockets
+# behind NATs, and one each time that a NAT loses its mapping.
 LIMIT: Final = 64
 PER_HOST: Final = 16
 
@@ -33,15 +33,15 @@ class Learning(Protocol):
 
 
 class PeerReflexive:
-    """Makes room for a candidate that is about to be learned."""
+    """Makes room for new candidates."""
 
     def __init__(self, connection: Learning) -> None:
         self._connection = connection
 
     def request_came(self, address: Address, protocol: GuardedProtocol) -> None:
-        """Take note of a signed request, before a candidate is learned from it.
+        """Note a signed request, before a candidate is learned from it.
 
-        What the other end has told of its addresses in its descriptions isn't limited here.
+        Candidates from the peer's descriptions aren't limited here.
         """
         remote = self._connection.all_remote_candidates
         known = next((c for c in remote if address_of(c) == address), None)
@@ -59,7 +59,7 @@ class PeerReflexive:
             self._drop_one(learned)
 
     def _drop_one(self, candidates: Sequence[aioice.Candidate]) -> None:
-        """Drop the oldest that hasn't answered, or else the oldest that isn't in use."""
+        """Drop the oldest candidate that hasn't answered, or else the oldest one not in use."""
         in_use = {pair.remote_candidate for pair in self._connection.nominated.values()}
         idle = [c for c in candidates if c not in in_use]
         self._drop(next((c for c in idle if not self._has_answered(c)), idle[0]))

@@ -1,1 +1,1 @@
-"""The paths beside the one in use: which are kept, and when one of them takes over."""
+"""Spare paths: which ones to keep ready, and when to switch to one."""

@@ -1,4 +1,4 @@
-"""Telling the other end that we send on another pair from now on, until it comes along."""
+"""Tells the peer that we switched to another pair, until it switches too."""
 
 import asyncio
 import secrets
@@ -9,16 +9,16 @@ from .requests import Asking, Questions
 
 __all__ = ["Announcement", "Announcing"]
 
-# How many seconds after the first announcement the next one is sent, each time twice as many, and
-# how often at most.
+# The pause before the second announcement, in seconds; it doubles each time. And how many
+# announcements are sent at most.
 REPETITION: Final = 0.05
 TRIES: Final = 7
-# For how long an answer is waited for.
+# How long to wait for an answer, in seconds.
 LIFETIME: Final = 10.0
-# How long a side that is controlled waits for the other one to come along, beside two round trips,
-# before it takes the role.
+# How long the controlled side waits for the peer to follow before it takes the controlling role, in
+# seconds, on top of two round trips.
 DEFERENCE: Final = 0.06
-# The first nomination has been made without a number.
+# The first nomination carries no number.
 FIRST_NUMBER: Final = 2
 LARGEST_TIE_BREAKER: Final = 2**64 - 1
 
@@ -28,7 +28,7 @@ class Announcing(Asking, Protocol):
 
     ice_controlling: bool
     tie_breaker: int
-    # The largest tie-breaker that the other end has been seen to have as the controlling side.
+    # The largest tie-breaker that the peer has sent as the controlling side.
     remote_tie_breaker: int
 
     @property
@@ -37,18 +37,19 @@ class Announcing(Asking, Protocol):
 
 
 class Announcement:
-    """Announces a pair, one at a time.
+    """Announces one pair at a time.
 
-    The controlling side nominates it. The controlled one says so by the number of a nomination,
-    which one of our kind understands; if the other end doesn't come along, it takes the role, which
-    the tie-breaker decides, and nominates. (RFC 8445 section 7.3.1.1)
+    The controlling side nominates the pair. The controlled side, which can't, sends a check with a
+    nomination number, which only restartice understands as an announcement. If the peer doesn't
+    follow, the controlled side takes the controlling role by a larger tie-breaker, and nominates
+    the pair. (RFC 8445 section 7.3.1.1)
     """
 
     def __init__(self, connection: Announcing) -> None:
         self._connection = connection
         self._number = FIRST_NUMBER - 1
         self._pair: CandidatePair | None = None
-        # When the announcement began, and when it did in the present role.
+        # When the announcement began, and when it began in the current role.
         self._began_at = self._told_at = 0.0
         self._round_trip = 0.0
         self._tries = 0
@@ -57,12 +58,17 @@ class Announcement:
         self._timer: asyncio.TimerHandle | None = None
         self._questions = Questions(connection, self._take_answer)
 
+    @property
+    def followed(self) -> bool:
+        """Whether the peer sends on the announced pair, too."""
+        return self._followed
+
     def start(self, pair: CandidatePair, round_trip: float) -> None:
         """Announce a pair.
 
         Args:
             pair: The pair.
-            round_trip: How long an answer on it takes, at most.
+            round_trip: The longest time to expect until an answer, in seconds.
         """
         self.stop()
         self._pair = pair
@@ -74,7 +80,7 @@ class Announcement:
         self._announce()
 
     def stop(self) -> None:
-        """Announce nothing any more."""
+        """Stop announcing."""
         self._pair = None
         if self._timer is not None:
             self._timer.cancel()
@@ -82,7 +88,7 @@ class Announcement:
         self._questions.stop()
 
     def heard(self) -> None:
-        """Take note that the other end sends on the pair, too."""
+        """Note that the peer sends on the announced pair, too."""
         self._followed = True
 
     def _announce(self) -> None:
@@ -111,7 +117,7 @@ class Announcement:
         largest = max(connection.tie_breaker, connection.remote_tie_breaker)
         if largest == LARGEST_TIE_BREAKER:
             return
-        # Larger than the other end's, with room for it to do the same later.
+        # Larger than the peer's, but small enough for the peer to do the same later.
         room = LARGEST_TIE_BREAKER - largest
         connection.tie_breaker = largest + 1 + secrets.randbelow(max(1, room // 2))
         connection.switch_role(ice_controlling=True)

@@ -1,10 +1,10 @@
-"""Has the traffic on a path stopped for longer than it usually does?
+"""Notices when the traffic on a path pauses for longer than usual.
 
-Doubt is no judgment. It begins early, so that what is sent meanwhile can go by another path, too,
-and ends when the path is heard again, or answers, or when the other one has proved itself while
-this one has been silent for long enough.
+Doubt isn't a verdict. It begins early, so that packets can be sent on a second path, too. It ends
+when the path delivers a packet or an answer, or when the second path has proved itself and this one
+has been silent for long enough.
 
-Nothing here knows of clocks or sockets: the time is an argument.
+This module uses neither clocks nor sockets: the time is an argument.
 """
 
 import math
@@ -13,31 +13,32 @@ from typing import Final
 
 __all__ = ["TICK", "Doubt", "Verdict"]
 
-# How often somebody looks while there is traffic.
+# How often to look while there is traffic, in seconds.
 TICK: Final = 0.02
-# How long a silence is, at least, before there is doubt, and at most; where traffic usually has
-# longer gaps, its absence says little.
+# The shortest and the longest silence before doubt begins, in seconds. Where the traffic usually
+# has longer gaps, silence says little.
 SHORTEST: Final = 0.06
 LONGEST: Final = 1.0
-# How many gaps there must have been before it is known what is usual, and for how long the longest
-# one counts.
+# How many gaps it takes to know what is usual.
 ENOUGH: Final = 10
-# By which factor a gap differs from all before where one stream ends and another one begins.
+# A gap this many times longer than usual ends one stream of packets and begins another.
 OUTLIER: Final = 4
+# How fast the longest gap is forgotten: the time constant of its decay, in seconds.
 MEMORY: Final = 10.0
-# For how long the path is asked before it may be left, and another one must have been heard alone.
+# How long the path must leave probes unanswered before it may be left, in seconds; how long the
+# other path must have been the only one to answer; and the shortest time to wait for an answer.
 ASKING: Final = 0.05
 CONFIRMATION: Final = 0.04
 ANSWER: Final = 0.03
-# For how long doubt lasts at most, how often it may begin in short order, and how many seconds it
-# takes to win one of these beginnings back. This limits what is sent twice.
+# How long doubt lasts at most, in seconds; how often it may begin in a row; and how many seconds
+# restore one of these beginnings. This limits how much is sent twice.
 DURATION: Final = 1.0
 BEGINNINGS: Final = 3
 RECOVERY: Final = 4.0
 
 
 class Verdict(Enum):
-    """What follows from a doubt by now."""
+    """What to do about a doubt."""
 
     WAIT = auto()
     SWITCH = auto()
@@ -45,11 +46,11 @@ class Verdict(Enum):
 
 
 class Doubt:
-    """The gaps in the traffic of a path, and the doubt that a long one raises.
+    """Measures the gaps in a path's traffic, and doubts the path after a long one.
 
     Attributes:
-        since: Since when there is doubt, or None.
-        heard_at: When the path was heard last.
+        since: When the doubt began, or None.
+        heard_at: When the last packet came in on the path.
     """
 
     def __init__(self, now: float) -> None:
@@ -59,23 +60,29 @@ class Doubt:
         self._gaps = 0
         self._beginnings = float(BEGINNINGS)
         self._counted_at = now
+        self._silent_until = now
 
     @property
     def flowing(self) -> bool:
-        """Whether there is traffic that is worth a look each tick."""
-        return self._gaps > 0 or self.since is not None
+        """Whether there is enough traffic to look at each tick; one packet isn't."""
+        return self._gaps > 1 or self.since is not None
 
     @property
     def patience(self) -> float:
-        """How long a silence may be before there is doubt; infinite where it would say nothing."""
+        """How long a silence may last before doubt begins; infinite where silence says nothing."""
         if self._gaps < ENOUGH:
             return math.inf
         patience = max(SHORTEST, 2 * self._usual + TICK)
         return patience if patience <= LONGEST else math.inf
 
-    def hear(self, at: float) -> None:
-        """Note that traffic came in on the path, at that time or a tick before."""
-        gap = at - self.heard_at
+    def hear(self, at: float, missed: float = 0.0) -> None:
+        """Note that traffic came in on the path, at this time or up to a tick before.
+
+        Args:
+            at: The time.
+            missed: How long the program was too busy to look, since traffic came in before.
+        """
+        gap = max(0.0, at - self.heard_at - missed)
         self.heard_at = at
         self.since = None
         beginning = self._gaps < ENOUGH
@@ -86,29 +93,23 @@ class Doubt:
         self._gaps += 1
         self._usual = max(gap, self._usual * math.exp(-gap / MEMORY))
 
-    def look(self, now: float, late: float) -> bool:
-        """Let the time be now; return whether doubt begins.
-
-        Args:
-            now: The time.
-            late: For how long the program stood still since the last look, and heard nothing.
-        """
-        if late > 2 * TICK:
-            self.heard_at = min(now, self.heard_at + late)
+    def look(self, now: float) -> bool:
+        """Return whether doubt begins now."""
         silence = now - self.heard_at
         if self.since is None and silence > max(LONGEST, 2 * self._usual):
             self._gaps = 0
-        if self.since is not None or silence < self.patience:
+        early = silence < self.patience or now < self._silent_until
+        if self.since is not None or early:
             return False
         return self.begin(now)
 
     def begin(self, now: float) -> bool:
-        """Begin to doubt, unless that was done too often; return whether it begins."""
+        """Begin to doubt, unless that happened too often; return whether doubt begins."""
         won = (now - self._counted_at) / RECOVERY
         self._beginnings = min(float(BEGINNINGS), self._beginnings + won)
         self._counted_at = now
         if self.since is not None or self._beginnings < 1:
-            # Somebody else will see if the path is lost. This is to be asked once for each silence.
+            # Consent and liveness notice a lost path anyway. Ask once for each silence.
             self._gaps = 0
             return False
         self._beginnings -= 1
@@ -116,23 +117,35 @@ class Doubt:
         return True
 
     def end(self) -> None:
-        """Doubt no more, as the path has answered: it works, and the traffic has ended."""
+        """End the doubt: the path has answered, so it works and the traffic has ended."""
         self.since = None
         self._gaps = 0
 
-    def move(self, now: float) -> None:
-        """Look at another path from now on, for the same traffic."""
-        self.since = None
-        self.heard_at = now
-        self._gaps = 0
-
-    def judge(self, now: float, proved_at: float | None, round_trip: float) -> Verdict:
-        """Say what follows by now.
+    def move(self, now: float, traffic_in: float | None = None) -> None:
+        """Watch another path from now on, for the same traffic.
 
         Args:
             now: The time.
-            proved_at: When another path has answered what it was asked since the doubt began.
-            round_trip: How long an answer on the path in doubt takes, at most.
+            traffic_in: How soon to expect the traffic on the other path, in seconds; None if the
+                traffic had stopped.
+        """
+        if self.since is not None:
+            # The doubt was justified, so it doesn't count against the next one.
+            self._beginnings = min(float(BEGINNINGS), self._beginnings + 1)
+        self.since = None
+        self.heard_at = now
+        if traffic_in is None:
+            self._gaps = 0
+        else:
+            self._silent_until = now + traffic_in
+
+    def judge(self, now: float, proved_at: float | None, round_trip: float) -> Verdict:
+        """Decide what to do now.
+
+        Args:
+            now: The time.
+            proved_at: When another path answered a probe sent since the doubt began, or None.
+            round_trip: The longest time to expect until an answer on the path in doubt.
         """
         assert self.since is not None
         if proved_at is not None:

@@ -1,50 +1,44 @@
-"""Keeping other paths ready beside the one in use, and going over to one without signaling."""
+"""Keeps spare paths ready, and switches to one without signaling."""
 
 import asyncio
-import logging
 import math
-import random
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Final
 
 from ...seam import CandidatePair
 from .announcement import Announcement
 from .doubt import TICK, Doubt, Verdict
+from .inquiry import EARLY, PACE, Inquiry, apart_of
 from .kept import Kept, Reason, Watch
-from .networks import networks_of, unknown_pairs
-from .requests import Questions
-from .spares import Spare, Spares
+from .networks import networks_of
+from .peer_moves import PeerMoves
+from .spares import Spare
 
 __all__ = ["PathKeeper"]
 
-# How many seconds after the nomination others are tried, which leaves the handshake its turn, and
-# how many there are from one to the next.
+# How many seconds after the nomination to try spares; the DTLS handshake goes first.
 BEGINNING: Final = 0.1
-PACE: Final = 0.01
-# How often all are asked while the one in use is in doubt, and while it is lost.
+# How often to probe all spares while the pair in use is in doubt, and while it is lost, in seconds.
 URGENCY: Final = 0.1
 DISTRESS: Final = 0.25
-# How long a spare has to answer before it is told that the one in use is lost, if none has been
-# asked shortly before.
+# How late a look may be, and how soon the next look comes then, in seconds; before that the event
+# loop reads its sockets.
+LATE: Final = 2 * TICK
+REREADING: Final = 0.001
+# How long to wait for a spare's answer before the pair in use is reported lost, in seconds.
 GRACE: Final = 0.3
-# How often the pair may be changed in short order because the other end wants it so, and how many
-# seconds it takes to win one of these changes back.
-CHANGES: Final = 8
-RECOVERY: Final = 0.5
-
-logger = logging.getLogger(__name__)
 
 
 class PathKeeper:
-    """Keeps spares of a connection's pair in use, and lets one take over when that fails.
+    """Keeps spares of a connection's pair in use, and switches to one when that pair fails.
 
-    Nothing that isn't authenticated moves it: a spare is used only if it has answered a request of
-    ours, signed, within the lifetime of consent.
+    Only authenticated packets cause a switch: a spare is used only if the peer has answered one of
+    our requests on it, with a valid signature, within the lifetime of consent.
 
     Args:
         connection: The connection.
-        watch: What watches its pair in use.
-        lifetime: Returns how long an answer gives consent, which may change at any time.
+        watch: Watches the pair in use.
+        lifetime: Returns how long an answer gives consent; this may change at any time.
     """
 
     def __init__(self, connection: Kept, watch: Watch, lifetime: Callable[[], float]) -> None:
@@ -52,77 +46,91 @@ class PathKeeper:
         self._connection = connection
         self._watch = watch
         self._lifetime = lifetime
-        self._spares: Spares[CandidatePair] = Spares(connection.settings.spares, vary=vary)
+        self._inquiry = Inquiry(connection, lifetime, self._take_answer)
+        self._spares = self._inquiry.spares
+        self._peer = PeerMoves(now)
+        self._preference = self._inquiry.preference
+        # When we last told the peer that we prefer the pair in use to the one it wants.
+        self._refused_at = -math.inf
         self._doubt = Doubt(now)
         self._announcement = Announcement(connection)
-        self._questions = Questions(connection, self._take_answer)
         self._alarm: asyncio.TimerHandle | None = None
         self._due_at = now
+        # How long the program was too busy to look, since traffic came in last, in seconds.
+        self._missed = 0.0
+        # Whether the sockets have been read since a look that was late.
+        self._reread = False
         self._distressed = False
-        # Whether there is a spare, without which nobody looks at the traffic, and whether the
-        # host has got another address since there was none.
+        # Whether there is a spare, or one that may come back; the traffic is watched only then. And
+        # whether the host got a new address while there was none.
         self._ready = False
         self._expectant = False
-        # Whether nothing will get through on the pair in use, for certain.
-        self._gone = False
-        # When it is to be told that the pair in use is lost.
+        # Since when the pair in use has certainly failed, or None.
+        self._gone_at: float | None = None
+        # When to report that the pair in use is lost.
         self._report_at = math.inf
-        # When all were asked last, whether what was lost was sent again in this doubt, and where it
-        # is sent to.
+        # When all spares were probed last, whether lost packets were repeated in this doubt, and
+        # the second pair that packets are sent on.
         self._asked_all_at = -DISTRESS
         self._repeated = False
         self._hedged: CandidatePair | None = None
         self._sync_at: float | None = now + BEGINNING
-        self._paced_until = 0.0
-        # The highest number of a nomination of the other end.
-        self._nomination = 0
-        self._changes = float(CHANGES)
-        self._changed_at = now
         self._running = False
 
-    # What the connection calls.
+    # Called by the connection.
+
+    @property
+    def spare_addresses(self) -> frozenset[str]:
+        """The local addresses of spares that have answered within the lifetime of consent."""
+        now = asyncio.get_running_loop().time()
+        spares = self._spares.recent(now, self._lifetime())
+        return frozenset(spare.pair.local_candidate.host for spare in spares)
 
     def start(self) -> None:
-        """Begin to keep spares."""
+        """Start keeping spares."""
         self._running = True
         self.selected_changed()
 
     def stop(self) -> None:
-        """Keep none any more."""
+        """Stop keeping spares."""
         self._running = False
         self._announcement.stop()
         if self._alarm is not None:
             self._alarm.cancel()
             self._alarm = None
-        self._questions.stop()
-        for protocol in self._connection.protocols:
-            protocol.apart.clear()
+        self._inquiry.stop()
         self._set_hedge(None)
 
     def packet_came(self) -> None:
-        """Take note of the first packet on the pair in use since the last look."""
+        """Note the first packet on the pair in use since the last look."""
         if self._ready and not self._doubt.flowing:
             self._look_in(TICK)
 
+    def consent_asked(self) -> None:
+        """Ask the spares along with the pair in use, which saves waking up for them."""
+        now = asyncio.get_running_loop().time()
+        if self._spares.idle and self._alarm is not None and self._alarm.when() < now + EARLY:
+            self._inquiry.ask_early(now)
+
     def traffic_came(self) -> None:
-        """Take note that traffic has come in on a spare."""
+        """Note that traffic came in on a spare."""
         self._look_in(TICK)
 
     def pairs_changed(self) -> None:
-        """Take note that there are candidates that weren't there before."""
+        """Note that there are new candidates."""
         if self._sync_at is None and self._running:
             self._sync_at = asyncio.get_running_loop().time() + PACE
             self._look_in(PACE)
 
     def networks_changed(self) -> None:
-        """Try all pairs again that didn't answer."""
-        self._spares.forgive(asyncio.get_running_loop().time())
+        """Probe silent pairs again."""
+        self._inquiry.networks_changed(asyncio.get_running_loop().time())
         self._expectant = not self._ready
         self.pairs_changed()
         self._look_in(0)
 
     def selected_changed(self) -> None:
-        """Take note that another pair is in use."""
+        """Note that another pair is in use."""
         pair = self._connection.selected_pair
         if pair is None or not self._running:
             return
@@ -133,18 +141,17 @@ class PathKeeper:
         self._look_in(BEGINNING)
 
     def path_lost(self) -> bool:
-        """Go over to a spare if there is one, as the pair in use seems lost.
+        """Switch to a spare if there is one: the pair in use seems lost.
 
         Returns:
-            Whether that needn't be told: another one is in use, or may soon be.
+            True if the loss needn't be reported: a spare is in use, or may soon be.
         """
         now = asyncio.get_running_loop().time()
         best = self._spares.best(now, self._lifetime(), now - GRACE)
         if best is not None:
             self._take_over(best, "silence")
             return True
-        # Those that didn't work when they were asked last may do so by now.
-        hopeful = bool(self._spares.kept(now))
+        hopeful = self._spares.hopeful()
         self._distressed = True
         self._report_at = now + GRACE if hopeful else math.inf
         self._asked_all_at = -DISTRESS
@@ -152,82 +159,97 @@ class PathKeeper:
         return hopeful
 
     def path_gone(self) -> None:
-        """Go over to a spare, or to the next pair that answers: the one in use is gone for certain.
+        """Switch to a spare, or to the next pair that answers: the pair in use has failed for good.
 
-        Without effect if that was the case a short while ago, too.
+        Has no effect shortly after the last such switch.
         """
         now = asyncio.get_running_loop().time()
-        if self._gone or not self.may_change(now):
+        if self._gone_at is not None or not self._peer.may_change(now):
             return
         best = self._spares.best(now, self._lifetime())
         if best is not None:
             self._take_over(best, "gone")
             self._connection.repeat_lost()
             return
-        self._gone = True
+        self._gone_at = now
         if self._doubt.begin(now):
             self._begin_doubt(now)
             self._look_in(TICK)
 
+    def pairs_died(self, pairs: list[CandidatePair]) -> None:
+        """Take note that nothing will ever get through on some pairs again."""
+        for pair in pairs:
+            self._spares.forget(pair)
+        if self._connection.selected_pair in pairs:
+            self.path_gone()
+
     def pair_gone(self, pair: CandidatePair) -> None:
-        """Take note that a spare doesn't work for now."""
+        """Note that a spare doesn't work for now."""
         spare = self._spares.get(pair)
         if spare is not None:
             spare.fail(asyncio.get_running_loop().time())
 
     def request_came(self, pair: CandidatePair, *, claims: bool, nominates: bool) -> None:
-        """Take note of a signed request on a pair.
+        """Note a signed request on a pair.
 
         Args:
             pair: The pair.
-            claims: Whether the other end, which is controlled, says that it sends there from now
-                on, by the number of a nomination that is higher than all before.
-            nominates: Whether it nominates the pair.
+            claims: Whether the controlled peer announces that it sends on this pair from now on, by
+                a nomination number higher than all before.
+            nominates: Whether the peer nominates the pair.
         """
         now = asyncio.get_running_loop().time()
         selected = self._connection.selected_pair
         if pair is selected:
-            # Checks alone say nothing: others check what they don't use, too.
+            # Checks alone say nothing: other stacks also check pairs that they don't use.
             if nominates:
                 self._announcement.heard()
-        elif self._spares.get(pair) is None:
+        elif (asked := self._spares.get(pair)) is None:
             self.pairs_changed()
+        elif asked.was_asked_for(now):
+            self._look_in(PACE)
         if not claims or pair is selected:
             return
         spare = self._spares.get(pair) or self._spares.add(pair, networks_of(pair))
-        spare.claimed = True
-        if spare.works(now, self._lifetime()) and self.may_change(now):
+        if selected is not None and self._refuses(spare, now):
+            self._announcement.start(selected, self._watch.round_trip.timeout(0))
+            return
+        spare.claim(claimed=True)
+        if spare.works(now, self._lifetime()) and self._peer.may_change(now):
             self._take_over(spare, "peer")
         else:
-            self._ask(spare, now)
+            self._inquiry.ask(spare, now)
 
     def admits(self, number: int | None, *, nominates: bool, elsewhere: bool) -> bool:
-        """Say if a signed request of the other end counts that nominates a pair, or claims it.
+        """Return whether to accept a signed request that nominates or announces a pair.
 
         Args:
-            number: The number of the nomination, if it has one. These rise: what comes late, or is
-                sent again by a stranger, is dropped.
-            nominates: Whether the other end controls.
-            elsewhere: Whether it isn't the pair in use.
+            number: The nomination number, or None. The numbers rise: a late request, or one
+                replayed by a stranger, isn't accepted.
+            nominates: Whether the peer is the controlling side.
+            elsewhere: Whether the request is for another pair than the one in use.
         """
-        if number is not None:
-            if number <= self._nomination:
-                return False
-            self._nomination = number
         now = asyncio.get_running_loop().time()
-        return not (nominates and elsewhere) or self.may_change(now)
+        return self._peer.admits(number, now, nominates=nominates, elsewhere=elsewhere)
 
-    def may_change(self, now: float) -> bool:
-        """Say if the other end may have the pair changed once more, and count that."""
-        won = (now - self._changed_at) / RECOVERY
-        self._changes = min(float(CHANGES), self._changes + won)
-        self._changed_at = now
-        if self._changes < 1:
+    def _refuses(self, spare: Spare[CandidatePair], now: float) -> bool:
+        # The peer may have left the pair in use because that fails. If so, we hear nothing there,
+        # and our refusal doesn't arrive, so the peer takes the controlling role.
+        selected = self._spares.selected
+        if selected is None or not selected.standing.beats(spare.standing):
             return False
-        self._changes -= 1
+        self._watch.note_traffic()
+        if not self._trusted or self._watch.heard_at <= self._refused_at:
+            return False
+        self._refused_at = now
         return True
 
-    # Looking.
+    @property
+    def _trusted(self) -> bool:
+        """Whether nothing speaks against the pair in use."""
+        return self._doubt.since is None and not self._watch.lost and self._gone_at is None
+
+    # The regular look at the pairs.
 
     def _look_in(self, delay: float) -> None:
         if not self._running:
@@ -244,48 +266,61 @@ class PathKeeper:
     def _look(self) -> None:
         self._alarm = None
         now = asyncio.get_running_loop().time()
+        late = now - self._due_at
+        if late > LATE and not self._reread:
+            # What has come in meanwhile is to be read first, and to be taken for no gap.
+            self._missed += late
+            self._reread = True
+            self._look_in(REREADING)
+            return
+        self._reread = False
         self._watch.note_traffic()
         if self._watch.heard_at > self._doubt.heard_at:
-            self._doubt.hear(self._watch.heard_at)
+            self._doubt.hear(self._watch.heard_at, self._missed)
+            self._missed = 0.0
             self._announcement.heard()
+        if self._gone_at is not None and self._watch.answered_at > self._gone_at:
+            # The address is back, or the relay has followed.
+            self._gone_at = None
+            self._connection.repeat_lost()
         self._look_apart(now)
-        if self._doubt.look(now, now - self._due_at):
+        if self._doubt.look(now):
             self._begin_doubt(now)
         self._look_closer(now)
+        self._look_for_better(now)
         if self._sync_at is not None and now >= self._sync_at:
             self._sync_at = None
-            self._find_others()
-        self._ask_those_due(now)
+            self._inquiry.find_others()
+        self._spares.note_traffic(flowing=self._doubt.flowing)
+        self._inquiry.ask_next(now)
         self._set_alarm(now)
 
     def _set_alarm(self, now: float) -> None:
-        self._ready = self._spares.best(now, self._lifetime()) is not None
-        times = [self._spares.next_time(now)]
+        self._ready = self._spares.hopeful()
+        if self._doubt.since is not None or (self._ready and self._doubt.flowing):
+            self._look_in(TICK)
+            return
+        times = [self._spares.next_time(now), self._preference.wake_at]
         if self._sync_at is not None:
             times.append(self._sync_at)
-        due_at = max(min(times), self._paced_until)
-        if self._doubt.since is not None or (self._ready and self._doubt.flowing):
-            due_at = min(due_at, now + TICK)
-        elif self._distressed:
+        due_at = max(min(times), self._inquiry.paced_until)
+        if self._distressed:
             due_at = min(due_at, self._asked_all_at + DISTRESS, self._report_at)
         if due_at < now + 3600:
             self._look_in(due_at - now)
 
     def _look_apart(self, now: float) -> None:
-        heard = [spare for spare in self._spares if spare.heard]
-        for spare in heard:
-            spare.heard = False
-        # The other end sends there and not here: it has its reasons.
+        heard = [spare for spare in self._spares if spare.take_heard()]
+        # The peer sends on a spare and not on the pair in use, so it has probably left that pair.
         if heard and now - self._doubt.heard_at > TICK and self._doubt.begin(now):
             self._begin_doubt(now)
 
     def _begin_doubt(self, now: float) -> None:
-        logger.debug("Nothing comes in on %s", self._connection.selected_pair)
+        self._connection.log.debug("nothing comes in on %s", self._connection.selected_pair)
         self._repeated = False
         self._asked_all_at = now
         self._watch.ask_now()
-        for spare in self._spares.kept(now):
-            self._ask(spare, now)
+        self._inquiry.ask_all(now)
         best = self._spares.best(now, self._lifetime())
         self._set_hedge(None if best is None else best.pair)
 
@@ -315,14 +350,26 @@ class PathKeeper:
             self._doubt.end()
             self._set_hedge(None)
 
+    def _look_for_better(self, now: float) -> None:
+        if not self._trusted:
+            self._preference.rest()
+            return
+        controlling = self._connection.ice_controlling
+        better = self._preference.choose(now, self._lifetime(), controlling=controlling)
+        if better is None:
+            return
+        if self._preference.is_fresh(better, now):
+            self._take_over(better, "preferred")
+        elif self._preference.wake_at <= now:
+            self._inquiry.ask(better, now)
+            self._preference.is_fresh(better, now)
+
     def _repeat_questions(self, now: float, since: float) -> None:
         pause = TICK if now < since + 3 * TICK else URGENCY
         if now >= self._asked_all_at + pause:
             self._asked_all_at = now
             self._watch.ask_now()
-            for spare in self._spares.kept(now):
-                if spare.proved_at < since:
-                    self._ask(spare, now)
+            self._inquiry.ask_all(now, since)
 
     def _look_in_distress(self, now: float) -> None:
         if not self._watch.lost:
@@ -333,8 +380,7 @@ class PathKeeper:
             self._connection.path_stays_lost()
         if now >= self._asked_all_at + DISTRESS:
             self._asked_all_at = now
-            for spare in self._spares.kept(now):
-                self._ask(spare, now)
+            self._inquiry.ask_all(now)
 
     def _set_hedge(self, pair: CandidatePair | None) -> None:
         if pair is not self._hedged:
@@ -346,71 +392,61 @@ class PathKeeper:
     def _take_note(self, pair: CandidatePair, now: float) -> None:
         before = self._spares.selected
         self._announcement.stop()
-        self._doubt.move(now)
-        self._distressed = self._gone = False
+        self._distressed, self._gone_at = False, None
         self._set_hedge(None)
         spare = self._spares.select(pair, networks_of(pair), now)
-        spare.claimed = False
+        stopped = self._connection.reason not in {"peer", "preferred"}
+        self._doubt.move(now, None if stopped else 2 * spare.round_trip.timeout(TICK))
+        spare.claim(claimed=False)
         apart_of(pair).pop(pair.remote_addr, None)
         if before is not None and before is not spare:
-            before.fail(now)
+            self._leave(before, spare, now)
             apart_of(before.pair)[before.pair.remote_addr] = before
         if self._sync_at is None:
             self._sync_at = now + BEGINNING
 
+    def _leave(self, before: Spare[CandidatePair], spare: Spare[CandidatePair], now: float) -> None:
+        reason, reputation = self._connection.reason, self._connection.reputation
+        if reason == "preferred":
+            reputation.took(spare, before, now)
+            # The pair that we left still works.
+            before.worked_until(self._watch.answered_at)
+        else:
+            refused = reason == "peer" and not self._announcement.followed
+            reputation.left(spare, now, refused=refused)
+            before.fail(now)
+
     def _take_over(self, spare: Spare[CandidatePair], reason: Reason) -> None:
-        logger.debug("Sending on %s from now on: %s", spare.pair, reason)
+        self._connection.log.info("switched to %s: %s", spare.pair, reason)
         self._connection.use_pair(spare.pair, reason)
         self._announcement.start(spare.pair, spare.round_trip.timeout(0))
         self._watch.pair_changed()
-
-    def _find_others(self) -> None:
-        connection = self._connection
-        selected = connection.selected_pair
-        if selected is None:
-            return
-        listed = connection.check_list
-        self._spares.forget_others([*listed, selected])
-        others = [p for p in [*listed, *unknown_pairs(connection)] if p is not selected]
-        offered = [(p, networks_of(p)) for p in connection.schedule.in_order(others)]
-        listed_now = set(listed)
-        for pair in self._spares.offer(offered):
-            if pair not in listed_now:
-                connection.append_pair(pair)
-
-    def _ask_those_due(self, now: float) -> None:
-        if now < self._paced_until:
-            return
-        due = [s for s in self._spares.due(now) if not self._connection.is_dead(s.pair)]
-        if due:
-            self._paced_until = now + PACE
-            self._ask(due[0], now)
-
-    def _ask(self, spare: Spare[CandidatePair], now: float) -> None:
-        spare.ask(now, self._spares.interval(now))
-        if not self._connection.is_dead(spare.pair):
-            self._questions.ask(spare.pair, now, self._lifetime())
 
     def _take_answer(self, pair: CandidatePair, asked_at: float) -> None:
         now = asyncio.get_running_loop().time()
         spare = self._spares.get(pair)
         if spare is None or pair is self._connection.selected_pair:
             return
-        self._connection.found_to_work(pair, now - asked_at)
-        spare.answer(now, asked_at, self._spares.interval(now))
-        apart_of(pair)[pair.remote_addr] = spare
-        if spare.claimed and self.may_change(now):
+        self._inquiry.take_answer(pair, asked_at, now)
+        if spare.claimed and self._peer.may_change(now):
             self._take_over(spare, "peer")
-        elif self._watch.lost or self._gone:
-            self._take_over(spare, "gone" if self._gone else "silence")
+        elif self._watch.lost or self._gone_at is not None:
+            self._take_over(spare, "silence" if self._gone_at is None else "gone")
             self._connection.repeat_lost()
         elif self._doubt.since is not None:
             self._look_closer(now)
         elif not self._ready:
             self._get_ready(now)
+        elif self._preference.question_interval(spare) < math.inf:
+            self._look_in(0)
+        elif self._alarm is not None and self._alarm.when() > now + TICK:
+            # It was to repeat the question.
+            self._alarm.cancel()
+            self._alarm = None
+            self._set_alarm(now)
 
     def _get_ready(self, now: float) -> None:
-        # Nobody has looked at the traffic. Where the network has just come up, the pair in use may
+        # The traffic wasn't watched so far. If the network has just come up, the pair in use may
         # have failed at the same time.
         self._ready = True
         self._watch.note_traffic()
@@ -419,15 +455,3 @@ class PathKeeper:
             self._begin_doubt(now)
         self._expectant = False
         self._look_in(TICK)
-
-
-def apart_of(pair: CandidatePair) -> dict[tuple[str, int], Spare[CandidatePair]]:
-    """Return what a pair's socket knows of the paths beside the one in use."""
-    socket: Any = pair.protocol
-    apart: dict[tuple[str, int], Spare[CandidatePair]] = socket.apart
-    return apart
-
-
-def vary(interval: float) -> float:
-    """Vary an interval, so that many connections don't keep step."""
-    return interval * random.uniform(0.8, 1.2)  # noqa: S311  no secret

@@ -1,68 +1,74 @@
-"""What keeps paths asks of the connection, and of what watches its pair in use."""
+"""The interfaces that the path keeper uses: the connection, and the watch on its pair in use."""
 
 from typing import Protocol
 
+from ...logs import ObjectLogger
 from ...seam import CandidatePair
 from ...settings import IceSettings
 from ..checks.schedule import CheckSchedule
 from .announcement import Announcing
 from .networks import Pairing
+from .preference import Reputation
 from .round_trip import RoundTrip
 
 __all__ = ["Kept", "Reason", "Watch"]
 
-# Why a pair is taken into use: "silence", "gone" for certain, or the other "peer" sends there.
+# Why a pair is taken into use: the pair before was silent ("silence") or has certainly failed
+# ("gone"), the peer asked for it ("peer"), or its network is preferred ("preferred").
 Reason = str
 
 
 class Watch(Protocol):
-    """What watches the pair in use."""
+    """The watch on the pair in use."""
 
     heard_at: float
     answered_at: float
 
     @property
     def round_trip(self) -> RoundTrip:
-        """How long an answer takes."""
+        """The measured round trip."""
 
     @property
     def lost(self) -> bool:
-        """Whether nothing seems to get through."""
+        """Whether the pair seems lost."""
 
     def note_traffic(self) -> None:
-        """Take note of what has come in since the last look."""
+        """Note the traffic that came in since the last look."""
 
     def ask_now(self) -> None:
-        """Ask the other end for a sign of life."""
+        """Probe the peer."""
 
     def pair_changed(self) -> None:
-        """Take note that another pair is in use."""
+        """Note that another pair is in use."""
 
 
 class Kept(Announcing, Pairing, Protocol):
     """The connection whose paths are kept."""
 
     settings: IceSettings
+    log: ObjectLogger
     check_list: list[CandidatePair]
     schedule: CheckSchedule
+    reputation: Reputation
+    reason: Reason | None
 
     def is_dead(self, pair: CandidatePair) -> bool:
-        """Say if nothing will ever get through on a pair again."""
+        """Return whether a pair has failed for good."""
 
     def found_to_work(self, pair: CandidatePair, seconds: float) -> None:
-        """Take note that a pair has answered, and how long that took."""
+        """Note that a pair has answered, and after how many seconds."""
 
     def append_pair(self, pair: CandidatePair) -> None:
         """Add a pair to the check list."""
 
     def use_pair(self, pair: CandidatePair, reason: Reason) -> None:
-        """Send on a pair from now on."""
+        """Switch to a pair."""
 
     def hedge(self, pair: CandidatePair | None) -> None:
-        """Send on a second pair, too, or on none any more."""
+        """Send packets on a second pair, too; None ends that."""
 
     def repeat_lost(self) -> None:
-        """Send again what seems to have been lost."""
+        """Repeat the packets that seem lost."""
 
     def path_stays_lost(self) -> None:
-        """Report that the pair in use is lost, and that no other one works."""
+        """Report that the pair in use is lost and no spare works."""

@@ -1,4 +1,4 @@
-"""The networks that a pair leads between, and the pairs that there could be."""
+"""The networks of a pair, and the pairs missing from the check list."""
 
 import socket
 from collections.abc import Iterator
@@ -9,10 +9,11 @@ import aioice
 
 from ...seam import CandidatePair
 from .spares import Networks
+from .switched import PathEnds
 
-__all__ = ["can_send", "networks_of", "unknown_pairs"]
+__all__ = ["can_send", "ends_of", "networks_of", "sent_from", "unknown_pairs"]
 
-# How many pairs are looked at, of hosts with many addresses.
+# How many missing pairs are returned at most, on hosts with many addresses.
 MOST: Final = 512
 
 
@@ -27,15 +28,28 @@ class Pairing(Protocol):
 
 
 def networks_of(pair: CandidatePair) -> Networks:
-    """Return the networks of a pair: the address that it is sent from, and the one it is sent to.
+    """Return the networks of a pair: the local and the remote address of its packets.
 
-    What is sent by way of a relay comes from the relay.
+    For a relayed pair, the local address is the relay's.
     """
     return pair.local_candidate.host, pair.remote_addr[0]
 
 
+def sent_from(pair: CandidatePair) -> str:
+    """Return the address of this host that a pair is sent from, if need be to a relay."""
+    socket: Any = pair.protocol
+    base: str | None = socket.base
+    return base or pair.local_candidate.host
+
+
+def ends_of(pair: CandidatePair) -> PathEnds:
+    """Return the addresses and ports of a pair."""
+    local, remote = pair.local_candidate, pair.remote_addr
+    return PathEnds((local.host, local.port), (remote[0], remote[1]))
+
+
 def can_send(pair: CandidatePair) -> bool:
-    """Say if the system can send on a pair, from its local address. Nothing is sent."""
+    """Return whether the system can send from a pair's local address. Sends nothing."""
     if pair.local_candidate.type == "relay":
         return True
     host = pair.local_candidate.host
@@ -50,7 +64,7 @@ def can_send(pair: CandidatePair) -> bool:
 
 
 def unknown_pairs(connection: Pairing) -> list[CandidatePair]:
-    """Return pairs that the check list lacks, where aioice has left them out or removed them."""
+    """Return the pairs that aioice has left out of the check list, or removed from it."""
     return list(islice(_unknown(connection), MOST))
 
 

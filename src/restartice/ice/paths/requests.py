@@ -1,4 +1,4 @@
-"""Requests whose answers are waited for without a task of their own."""
+"""STUN requests on pairs, whose answers are received without a task for each."""
 
 from collections.abc import Callable
 from typing import Any, Protocol
@@ -8,6 +8,7 @@ from aioice import stun
 from ...seam import (
     CandidatePair,
     forget_transaction,
+    is_closing,
     is_role_conflict,
     is_signed,
     numbered,
@@ -18,7 +19,7 @@ __all__ = ["Asking", "PendingRequest", "Questions"]
 
 
 class PendingRequest:
-    """A request whose answer is accepted however late it is, if the right peer has signed it."""
+    """A request whose answer is accepted however late it comes, if the peer has signed it."""
 
     def __init__(
         self,
@@ -41,7 +42,7 @@ class PendingRequest:
 
 
 class Asking(Protocol):
-    """The connection whose other end is asked."""
+    """The connection whose peer is probed."""
 
     remote_password: str | None
 
@@ -53,11 +54,11 @@ class Asking(Protocol):
 
 
 class Questions:
-    """Asks the other end on pairs, once each time, and takes its answers however late they are.
+    """Sends single requests on pairs, and accepts their answers however late they come.
 
     Args:
         connection: The connection.
-        on_answer: Called with the pair of an answer, and when it was asked.
+        on_answer: Called with the pair that answered, and the time of the request.
     """
 
     def __init__(
@@ -75,11 +76,11 @@ class Questions:
         Args:
             pair: The pair.
             now: The time.
-            lifetime: For how long an answer is waited for.
-            nomination: The number of a nomination, or None if the request is none.
+            lifetime: How long to wait for an answer, in seconds.
+            nomination: The nomination number, or None for a plain check.
         """
         password = self._connection.remote_password
-        if password is None or pair.protocol.transport.is_closing():
+        if password is None or is_closing(pair.protocol):
             return
         for transaction_id, pending in list(self._pending.items()):
             if now - pending.asked_at > lifetime:
@@ -93,14 +94,14 @@ class Questions:
         send_request(pair, request, key, pending)
 
     def stop(self) -> None:
-        """Take no more answers."""
+        """Ignore all further answers."""
         for transaction_id in list(self._pending):
             self._forget(transaction_id)
 
     def _take_response(self, request: PendingRequest, response: stun.Message) -> None:
         self._forget(response.transaction_id)
         if response.message_class is stun.Class.RESPONSE:
-            # What comes from there is the other end's from now on.
+            # From now on, traffic from there is accepted as the peer's.
             socket: Any = request.pair.protocol
             socket.prove(request.pair.remote_addr)
             self._on_answer(request.pair, request.asked_at)

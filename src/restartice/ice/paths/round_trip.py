@@ -1,4 +1,4 @@
-"""How long an answer takes."""
+"""The measured round trip time of a pair."""
 
 __all__ = ["RoundTrip"]
 
@@ -11,7 +11,7 @@ class RoundTrip:
         self.variation = 0.0
 
     def measure(self, seconds: float) -> None:
-        """Take a measurement."""
+        """Add a measurement."""
         if self.smoothed is None:
             self.smoothed, self.variation = seconds, seconds / 2
         else:
@@ -19,7 +19,7 @@ class RoundTrip:
             self.smoothed += (seconds - self.smoothed) / 8
 
     def timeout(self, least: float) -> float:
-        """Return how long to wait for an answer; longer while nothing was measured."""
+        """Return how long to wait for an answer; three times `least` before the first one."""
         if self.smoothed is None:
             return 3 * least
         return max(least, self.smoothed + 4 * self.variation)

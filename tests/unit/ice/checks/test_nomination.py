@@ -1,7 +1,7 @@
 """Nominating after the other side's first check: what gets lost, dies, or changes meanwhile."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
@@ -12,11 +12,11 @@ from aioice.ice import CandidatePair
 
 from restartice import IceSettings
 from restartice.ice.checks import nomination
-from restartice.ice.checks.nomination import nominate_when_checked
+from restartice.ice.checks.nomination import nominate_at_once, nominate_when_checked
 from restartice.ice.connection import IceConnection
 
 LOOPBACK = "127.0.0.1"
-DEADLINE = 20.0
+DEADLINE = 60.0
 PASSWORD = "x" * 22
 
 
@@ -25,6 +25,8 @@ class FarEnd(asyncio.DatagramProtocol):
 
     def __init__(self) -> None:
         self.nominations: list[bytes] = []
+        # Of each check, whether it nominates.
+        self.checks: list[bool] = []
         # How many nominations get lost, and what the others are answered with.
         self.losing = 0
         self.refusal: tuple[int, str] | None = None
@@ -41,6 +43,7 @@ class FarEnd(asyncio.DatagramProtocol):
         request = stun.parse_message(data)
         if request.message_class is not stun.Class.REQUEST:
             return
+        self.checks.append("USE-CANDIDATE" in request.attributes)
         refused = None
         if "USE-CANDIDATE" in request.attributes:
             self.nominations.append(request.transaction_id)
@@ -92,20 +95,41 @@ async def valid_pairs(
     fars: list[FarEnd], settings: IceSettings | None = None
 ) -> AsyncIterator[IceConnection]:
     """Answer a restart, up to where the pair with each end works and the other side may check."""
+    async with checking(fars, nominate_when_checked, settings) as connection:
+        await until(lambda: [p.state for p in connection.check_list] == [SUCCEEDED] * len(fars))
+        yield connection
+
+
+@asynccontextmanager
+async def checking(
+    fars: list[FarEnd],
+    nominate: Callable[[IceConnection], Coroutine[Any, Any, None]],
+    settings: IceSettings | None = None,
+    in_use: str = LOOPBACK,
+) -> AsyncIterator[IceConnection]:
+    """Check the pairs with each end, as the side that controls, while a pair like them is in use.
+
+    Args:
+        fars: The ends.
+        nominate: How it nominates one.
+        settings: The settings.
+        in_use: The remote address of the pair that is in use.
+    """
     connection = IceConnection(ice_controlling=True)
     connection.settings = settings or IceSettings()
     connection.remote_is_lite = True
     connection.remote_username, connection.remote_password = "far", PASSWORD
     await connection.begin_gathering([])
+    (near,) = connection.local_candidates
+    connection.schedule.prefer((near.host, in_use))
     for far in fars:
         await connection.add_remote_candidate(
             aioice.Candidate("1", 1, "udp", 1, LOOPBACK, far.port, "host")
         )
     tasks = [
-        asyncio.ensure_future(nominate_when_checked(connection)),
+        asyncio.ensure_future(nominate(connection)),
         asyncio.ensure_future(connection.connect()),
     ]
-    await until(lambda: [p.state for p in connection.check_list] == [SUCCEEDED] * len(fars))
     try:
         yield connection
     finally:
@@ -181,4 +205,39 @@ async def test_in_a_conflict_of_roles_the_other_side_nominates() -> None:
         assert connection.selected_pair is None
         far.nominate(connection)
         assert await until_selected(connection) == far.port
+        assert len(far.nominations) == 1
+
+
+async def nominate_soon(connection: IceConnection) -> None:
+    await nominate_at_once(connection, 0.05)
+
+
+async def test_the_pair_like_the_one_in_use_is_nominated_with_its_first_check() -> None:
+    async with far_ends(2) as fars, checking(fars, nominate_soon) as connection:
+        port = await until_selected(connection)
+        chosen, other = sorted(fars, key=lambda far: far.port != port)
+        assert (len(chosen.nominations), len(other.nominations)) == (1, 0)
+        assert chosen.checks[0]
+
+
+async def test_if_it_does_not_answer_another_one_is_nominated() -> None:
+    async with far_ends(2) as fars:
+        for far in fars:
+            # Which of them is checked first isn't known, but the other one is nominated later.
+            far.losing = 1000
+        async with checking(fars, nominate_soon) as connection:
+            await until(lambda: any(far.nominations for far in fars))
+            dead, alive = sorted(fars, key=lambda far: not far.nominations)
+            alive.losing = 0
+            assert await until_selected(connection) == alive.port
+            assert len(set(dead.nominations)) == 1
+
+
+async def test_nothing_is_nominated_at_once_that_is_not_like_the_one_in_use() -> None:
+    async with (
+        far_ends(1) as (far,),
+        checking([far], nominate_soon, in_use="127.0.0.2") as connection,
+    ):
+        assert await until_selected(connection) == far.port
+        assert far.checks[:2] == [False, True]
         assert len(far.nominations) == 1

@@ -11,10 +11,11 @@ import pytest
 
 from restartice.ice.checks import schedule as checkschedule
 from restartice.ice.checks.schedule import FRESH, PACE, SOURCES, CheckPacer, way_to
-from restartice.ice.connection import IceConnection, make_ice_connection
+from restartice.ice.connection import IceConnection
+from restartice.ice.making import make_ice_connection
 
 LOOPBACK = "127.0.0.1"
-DEADLINE = 30.0
+DEADLINE = 60.0
 COUNT = 40
 
 

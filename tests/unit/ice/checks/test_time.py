@@ -5,7 +5,7 @@ import pytest
 from restartice.ice.checks import time as checktime
 from restartice.ice.checks.time import finish_checks
 
-DEADLINE = 20.0
+DEADLINE = 60.0
 
 
 @pytest.fixture(autouse=True)

@@ -9,14 +9,15 @@ import pytest
 from conftest import leave_nothing, open_sockets
 from loops import run_on
 from restartice import IceSettings
-from restartice.ice.connection import IceConnection, make_ice_connection
+from restartice.ice.connection import IceConnection
 from restartice.ice.gathering.endpoints import ports_to_try
 from restartice.ice.gathering.servers import TurnServer
 from restartice.ice.gathering.turn import allocate
 from restartice.ice.incoming.guarded_socket import guarded_protocol
+from restartice.ice.making import make_ice_connection
 from restartice.seam import hear_answers
 
-DEADLINE = 10
+DEADLINE = 60
 # How many turns of the loop the cancellation comes later than the socket.
 TURNS = range(5)
 
@@ -45,7 +46,7 @@ async def a_relayed_address(connection: IceConnection) -> None:
     discard = "127.0.0.1", 9
     server = TurnServer("turn:127.0.0.1:9", discard, "user", "pass", ssl=False, transport="udp")
     receiver = guarded_protocol(connection)
-    await allocate(server, discard, "127.0.0.1", IceSettings(), receiver)
+    await allocate(server, discard, "127.0.0.1", IceSettings(), receiver, log=connection.log)
 
 
 async def a_name(connection: IceConnection) -> None:

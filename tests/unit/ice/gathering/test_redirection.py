@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import logging
 import struct
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -13,8 +14,10 @@ from aioice import stun
 from restartice.ice.connection import IceConnection
 from restartice.ice.gathering.queries import ask_for_address, explain
 from restartice.ice.gathering.redirection import LIMIT, Trail
+from restartice.logs import ObjectLogger
 from restartice.seam import Redirected, hear_redirections
 
+LOG = ObjectLogger(logging.getLogger("restartice.test"), "RTCIceTransport(1/0)")
 LOOPBACK = "127.0.0.1"
 ERROR_CODE, ALTERNATE_DOMAIN, ALTERNATE_SERVER = 0x0009, 0x8003, 0x8023
 
@@ -86,7 +89,7 @@ async def test_the_server_that_is_named_is_asked(connection: IceConnection) -> N
     async with serving(3) as (first, second, third):
         first.send_to(second.address)
         second.send_to(third.address)
-        answer = await ask_for_address(protocol, first.address)
+        answer = await ask_for_address(protocol, first.address, LOG)
     assert answer.attributes["XOR-MAPPED-ADDRESS"] == protocol.transport.get_extra_info("sockname")
     assert (first.asked, second.asked, third.asked) == (1, 1, 1)
     # Nothing looks at datagrams twice from now on.
@@ -99,7 +102,7 @@ async def test_several_are_asked_at_once(connection: IceConnection) -> None:
         pairs = list(zip(servers[::2], servers[1::2], strict=True))
         for near, far in pairs:
             near.send_to(far.address)
-        await asyncio.gather(*(ask_for_address(protocol, near.address) for near, _ in pairs))
+        await asyncio.gather(*(ask_for_address(protocol, near.address, LOG) for near, _ in pairs))
     assert [server.asked for server in servers] == [1] * 8
     assert "datagram_received" not in vars(protocol)
 
@@ -110,12 +113,12 @@ async def test_a_chain_has_an_end(connection: IceConnection) -> None:
         for server, following in itertools.pairwise(servers):
             server.send_to(following.address)
         with pytest.raises(Redirected) as caught:
-            await ask_for_address(protocol, servers[0].address)
+            await ask_for_address(protocol, servers[0].address, LOG)
         assert [server.asked for server in servers] == [1] * LIMIT + [0, 0]
         # As has one that leads back.
         servers[1].send_to(servers[0].address)
         with pytest.raises(Redirected):
-            await ask_for_address(protocol, servers[0].address)
+            await ask_for_address(protocol, servers[0].address, LOG)
     assert explain(caught.value) == (300, "Try Alternate")
     assert "datagram_received" not in vars(protocol)
 
@@ -137,7 +140,7 @@ async def test_what_names_no_other_server_is_an_error(
     async with serving(1) as (server,):
         server.answer = lambda request: try_alternate(request, *attributes, code=code)
         with pytest.raises(stun.TransactionFailed) as caught:
-            await ask_for_address(protocol, server.address)
+            await ask_for_address(protocol, server.address, LOG)
     assert not isinstance(caught.value, Redirected)
     assert explain(caught.value) == (code, "Try Alternate")
 
@@ -151,13 +154,13 @@ async def test_the_name_in_the_certificate(connection: IceConnection) -> None:
         request = stun.Message(stun.Method.BINDING, stun.Class.REQUEST)
         with pytest.raises(Redirected) as caught, hear_redirections(protocol):
             await protocol.request(request, server.address)
-    trail = Trail(server.address)
+    trail = Trail(server.address, LOG)
     trail.follow(caught.value)
     assert (trail.address, trail.domain) == (other, "turn.example.org")
 
 
 def test_a_server_of_another_family_is_not_asked() -> None:
-    trail = Trail((LOOPBACK, 3478))
+    trail = Trail((LOOPBACK, 3478), LOG)
     response = stun.Message(stun.Method.BINDING, stun.Class.ERROR)
     with pytest.raises(Redirected):
         trail.follow(Redirected(response, ("::1", 3478), None))

@@ -17,6 +17,7 @@ from restartice.ice.incoming.guard import (
     shape_of,
     transaction_of,
 )
+from restartice.logs import ObjectLogger
 
 STRANGER = ("192.0.2.1", 9)
 
@@ -145,7 +146,7 @@ def test_only_so_many_transactions_are_remembered() -> None:
 
 
 def test_the_first_discard_is_told_and_all_are_counted(caplog: pytest.LogCaptureFixture) -> None:
-    discards = Discards()
+    discards = Discards(ObjectLogger(logging.getLogger("restartice.test"), "RTCIceTransport(1/0)"))
     with caplog.at_level(logging.INFO, "restartice"):
         discards.add("nothing was dropped", STRANGER, 0)
         assert not caplog.records
@@ -154,6 +155,7 @@ def test_the_first_discard_is_told_and_all_are_counted(caplog: pytest.LogCapture
         discards.add("it came too early", datagrams=5)
     assert discards.count == 105
     (line,) = caplog.records
+    assert line.getMessage().startswith("RTCIceTransport(1/0) ")
     assert "192.0.2.1" in line.getMessage()
     assert "it has no shape" in line.getMessage()
 

@@ -16,7 +16,7 @@ def flow(doubt: Doubt, now: float, seconds: float, gap: float = TICK) -> float:
         if now >= heard_at + gap - 1e-9:
             heard_at = now
             doubt.hear(now)
-        assert not doubt.look(now, 0.0)
+        assert not doubt.look(now)
     return now
 
 
@@ -25,7 +25,7 @@ def silence_until_doubt(doubt: Doubt, now: float, longest: float = 5.0) -> float
     began = now
     while now < began + longest:
         now += TICK
-        if doubt.look(now, 0.0):
+        if doubt.look(now):
             return now - began
     return math.inf
 
@@ -72,10 +72,13 @@ def test_a_pause_that_heals_makes_patient_for_a_while() -> None:
     assert silence_until_doubt(doubt, now) < 0.15
 
 
-def test_a_program_that_stood_still_blames_nobody() -> None:
+def test_a_program_that_stood_still_is_no_more_patient() -> None:
+    """What it has read only then is no sign of long gaps."""
     doubt = Doubt(0.0)
     now = flow(doubt, 0.0, 2.0)
-    assert not doubt.look(now + 0.5, late=0.48)
+    patience = doubt.patience
+    doubt.hear(now + 0.5, missed=0.48)
+    assert doubt.patience == pytest.approx(patience, abs=0.01)
     assert silence_until_doubt(doubt, now + 0.5) < 0.15
 
 
@@ -86,6 +89,16 @@ def test_the_path_answers() -> None:
     doubt.end()
     assert doubt.since is None
     assert silence_until_doubt(doubt, now + 0.2) == math.inf
+
+
+def test_traffic_that_had_not_stopped_is_missed_on_another_path() -> None:
+    """It has to come along first."""
+    doubt = Doubt(0.0)
+    now = flow(doubt, 0.0, 2.0)
+    doubt.move(now, traffic_in=0.5)
+    assert 0.5 <= silence_until_doubt(doubt, now) <= 0.5 + 2 * TICK
+    doubt.move(now + 1.0, traffic_in=0.0)
+    assert silence_until_doubt(doubt, now + 1.0) < 0.15
 
 
 def verdicts(doubt: Doubt, times: Iterable[float], proved_at: float | None) -> list[Verdict]:
@@ -132,3 +145,15 @@ def test_the_traffic_goes_on_over_another_path() -> None:
     assert doubt.since is None
     assert doubt.heard_at == now + 0.2
     assert silence_until_doubt(doubt, now + 0.2) == math.inf
+
+
+def test_what_was_justified_does_not_count_against_the_next_doubt() -> None:
+    """However often the path in use is cut, the call leaves it as soon as the first time."""
+    doubt = Doubt(0.0)
+    now = 0.0
+    for _ in range(20):
+        heard = flow(doubt, now, 1.0)
+        silence = silence_until_doubt(doubt, heard)
+        assert silence < 0.15
+        now = heard + silence + 0.1
+        doubt.move(now)

@@ -3,7 +3,18 @@
 import math
 from itertools import pairwise, product
 
-from restartice.ice.paths.spares import INTERVAL, PATIENCE, TRIALS, TRIES, Networks, Spares
+import pytest
+
+from restartice.ice.paths.spares import (
+    IDLE_INTERVAL,
+    INTERVAL,
+    PATIENCE,
+    REPETITION,
+    TRIALS,
+    TRIES,
+    Networks,
+    Spares,
+)
 
 
 def all_pairs(local: str, remote: str) -> list[tuple[str, Networks]]:
@@ -162,3 +173,61 @@ def test_pairs_that_are_gone_are_forgotten() -> None:
     spares.forget_others(["ax", "ay"])
     assert spares.get("by") is None
     assert names(spares, 0.0) == []
+
+
+def rest(spares: Spares[str], pair: str, now: float) -> float:
+    """Ask a spare in vain until it rests; return when it is asked next."""
+    spare = spares.get(pair)
+    assert spare is not None
+    spare.fail(now)
+    for _ in range(TRIES + 2):
+        now = spare.due_at()
+        spare.ask(now, spares.interval(now))
+    return spare.due_at()
+
+
+def test_one_that_rests_may_come_back() -> None:
+    spares = made("ab", "xy", limit=1)
+    assert not spares.hopeful()
+    answer(spares, "by", 1.0)
+    due_at = rest(spares, "by", 2.0)
+    now = due_at - 0.1
+    assert spares.best(now, 30.0) is None
+    assert spares.hopeful()
+
+
+def test_one_that_rests_is_asked_when_the_other_end_asks() -> None:
+    """Not more often than anything is repeated, as the other end may not hear the answers."""
+    spares = made("ab", "xy", limit=1)
+    answer(spares, "by", 1.0)
+    spare = spares.get("by")
+    assert spare is not None
+    before = spare.due_at()
+    spare.was_asked_for(1.5)
+    assert spare.due_at() == before
+    due_at = rest(spares, "by", 2.0)
+    assert due_at - spare.asked_at > INTERVAL
+    spare.was_asked_for(spare.asked_at + 0.1)
+    assert spare.due_at() - spare.asked_at == pytest.approx(REPETITION)
+    spare.ask(now := spare.due_at(), spares.interval(now))
+    assert spare.due_at() - now > INTERVAL
+    spare.was_asked_for(now + 3.0)
+    assert spare.due_at() == now + 3.0
+
+
+def test_without_traffic_there_are_fewer_questions() -> None:
+    """But enough for consent to last, also if some of them get lost."""
+    spares = made("ab", "xy")
+    for pair in ("ay", "by"):
+        answer(spares, pair, 1.0)
+    assert spares.interval(1.1) == 2 * INTERVAL
+    spares.idle = True
+    assert spares.interval(1.1) == IDLE_INTERVAL
+    answer(spares, "by", 1.1)
+    spare = spares.get("by")
+    assert spare is not None
+    now = spare.due_at()
+    for _ in range(TRIES - 1):
+        spare.ask(now, spares.interval(now))
+        now = spare.due_at()
+    assert now < 1.1 + 30.0

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from restartice_signaling.errors import BadMessage
 from restartice_signaling.protocol.decoding import decode, decode_with_ack
+from restartice_signaling.protocol.encoding import encode, relayed
 from restartice_signaling.protocol.fields import MAX_DEPTH
 from restartice_signaling.protocol.messages import (
     Bye,
@@ -25,8 +26,6 @@ from restartice_signaling.protocol.messages import (
     Pong,
     Signal,
     Welcome,
-    encode,
-    told,
 )
 
 CANDIDATE = {
@@ -111,6 +110,14 @@ def test_candidate_without_ufrag_or_empty_is_read() -> None:
 def test_what_is_no_message_is_refused(frame: str | bytes, complaint: str) -> None:
     with pytest.raises(BadMessage, match=complaint):
         decode(frame)
+
+
+@pytest.mark.parametrize("message", MESSAGES, ids=repr)
+def test_each_identifier_is_checked_for_its_characters(message: Message) -> None:
+    names = {"room", "peer", "session", "instance", "from"} & message.to_json().keys()
+    for name in names:
+        with pytest.raises(BadMessage, match=f"^{name} must be 1 to 64 of A-Z a-z 0-9"):
+            read(changed(message, **{name: "a/b"}))
 
 
 def test_nesting_up_to_the_limit_is_read() -> None:
@@ -220,7 +227,7 @@ def check_read_or_refused(frame: str | bytes) -> None:
 )
 def test_a_signal_is_told_as_it_would_be_encoded(data: Data) -> None:
     signal = Signal(0, data, sender="a.b", instance="0f")
-    assert json.loads(told(data, "a.b", "0f")) == json.loads(encode(signal))
+    assert json.loads(relayed(data, "a.b", "0f")) == json.loads(encode(signal))
 
 
 def test_nothing_that_is_not_json_is_sent() -> None:

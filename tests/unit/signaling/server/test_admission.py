@@ -67,12 +67,6 @@ def test_who_has_gone_is_not_waited_for() -> None:
     assert take_all(turns, 0.0) == ["third"]
 
 
-@pytest.mark.parametrize("rate", [0.0, -1.0, float("inf"), float("nan")])
-def test_a_rate_is_more_than_nothing(rate: float) -> None:
-    with pytest.raises(ValueError, match="newcomers"):
-        AdmissionQueue[str](rate)
-
-
 @pytest.mark.parametrize(
     ("name", "source"),
     [

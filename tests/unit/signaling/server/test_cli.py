@@ -1,16 +1,31 @@
 """The command line of the signaling server, and the variables that stand for it."""
 
+import dataclasses
+import re
+from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import pytest
 from websockets.datastructures import Headers
 
-from restartice_signaling import ServerSettings, SignalingServer, TurnSettings, make_token
+from restartice_signaling import (
+    BackendLimits,
+    Heartbeat,
+    Limits,
+    ServerSettings,
+    SignalingServer,
+    TurnSettings,
+    make_token,
+)
+from restartice_signaling.__main__ import main
 from restartice_signaling.client.reconnecting import OPEN_TIMEOUT
+from restartice_signaling.protocol.setting import Setting, meanings, numbers_of
 from restartice_signaling.server.cli import (
     ConfigurationError,
     make_settings,
     make_ssl,
+    option_of,
     parse_arguments,
     parse_token_arguments,
     read_secret,
@@ -18,6 +33,12 @@ from restartice_signaling.server.cli import (
 from restartice_signaling.server.local_access import comes_from_elsewhere, is_loopback
 
 SECRET = "0123456789" * 4
+TURN = ("--turn-url=stun:s", "--node=n")
+NUMBERS = [
+    (cls, number)
+    for cls in (ServerSettings, Limits, BackendLimits, Heartbeat, TurnSettings)
+    for number in numbers_of(cls)
+]
 ANYWHERE = "0.0.0.0"  # noqa: S104
 PREFIX = "RESTARTICE_SIGNALING_"
 
@@ -25,6 +46,14 @@ PREFIX = "RESTARTICE_SIGNALING_"
 def settings(*arguments: str, **environment: str) -> ServerSettings:
     variables = {PREFIX + name: value for name, value in environment.items()}
     return make_settings(parse_arguments(arguments, variables))
+
+
+def flat(made: ServerSettings) -> dict[tuple[type[Any], str], object]:
+    """Return the numbers of settings by class and name."""
+    parts = {
+        type(part): part for part in (made, made.limits, made.rooms, made.heartbeat, made.turn)
+    }
+    return {(cls, number.name): getattr(parts[cls], number.name) for cls, number in NUMBERS}
 
 
 def test_without_options_the_settings_are_those_of_a_program() -> None:
@@ -42,10 +71,37 @@ def test_options_and_variables_mean_the_same_and_the_command_line_wins() -> None
     assert settings("--max-peers=4", MAX_PEERS="3").rooms.max_peers == 4
 
 
-def test_limits_hold_for_clients_and_for_what_is_kept() -> None:
-    made = settings("--max-unacknowledged=10", "--max-buffered=1000")
-    assert (made.limits.max_unacknowledged, made.limits.max_buffered) == (10, 1000)
-    assert (made.rooms.max_unacknowledged, made.rooms.max_buffered) == (10, 1000)
+@pytest.mark.parametrize(("cls", "number"), NUMBERS, ids=lambda value: getattr(value, "name", ""))
+def test_each_number_has_an_option_of_its_own(cls: type[Any], number: Setting) -> None:
+    name = option_of(cls, number)
+    text = "0.5,7" if number.kind is tuple else "7"
+    before, after = (flat(settings(*given, *TURN)) for given in ([], [f"--{name}={text}"]))
+    assert before[cls, number.name] == number.default
+    assert after == {**before, (cls, number.name): number.read(text)} != before
+    assert flat(settings(*TURN, **{name.replace("-", "_").upper(): text})) == after
+
+
+def test_each_field_has_an_option() -> None:
+    others = {"secret", "origins", "turn", "limits", "rooms", "heartbeat", "node", "insecure"}
+    found = {number.name for cls, number in NUMBERS if cls is ServerSettings}
+    assert found | others == {field.name for field in dataclasses.fields(ServerSettings)}
+    for cls in (Limits, BackendLimits, Heartbeat):
+        found = {number.name for owner, number in NUMBERS if owner is cls}
+        assert found == {field.name for field in dataclasses.fields(cls)}
+
+
+def test_help_says_what_each_number_means(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "10000")
+    with pytest.raises(SystemExit):
+        parse_arguments(["--help"], {})
+    shown = capsys.readouterr().out
+    assert "How long a client may take to say hello (10.0 s)" in shown
+    assert "(0.0,2.0 s)" in shown
+    for cls, number in NUMBERS:
+        sentence = meanings(cls)[number.name].partition(". ")[0].rstrip(".")
+        assert re.search(rf"{re.escape(sentence)} \([\d.,]+ {number.unit}\)", shown), number.name
 
 
 def test_lists_are_given_several_times_or_with_commas() -> None:
@@ -85,6 +141,12 @@ def test_secrets_come_from_files_or_variables(tmp_path: Path) -> None:
         (["--log-format=xml"], {}, "json or text"),
         (["--log-level=loud"], {}, "debug, info, warning or error"),
         (["--port=x"], {}, "--port"),
+        (["--max-peers=0"], {}, "--max-peers: must be a positive integer (peers), not '0'"),
+        (["--max-peers=1.5"], {}, "--max-peers: must be a positive integer (peers), not '1.5'"),
+        (["--rate=nan"], {}, "--rate: must be a positive number (messages/s), not 'nan'"),
+        ([], {"RATE": "-1"}, "--rate: must be a positive number (messages/s), not '-1'"),
+        (["--reconnect-in=2,1"], {}, "--reconnect-in: must be two numbers from 0 on"),
+        (["--reconnect-in=2"], {}, "--reconnect-in: must be two numbers from 0 on"),
         ([], {"PORT": "x"}, "--port"),
         ([], {"SECRET": "short"}, "32"),
         (["--secret-file=/none/there"], {}, "No such file"),
@@ -121,7 +183,9 @@ def test_what_makes_no_sense_is_said_in_a_sentence(
     with pytest.raises(SystemExit) as ended:
         parse_arguments(arguments, {PREFIX + k: v for k, v in environment.items()})
     assert ended.value.code == 2
-    assert complaint in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert complaint in said
+    assert len(said.splitlines()) <= 3
 
 
 @pytest.mark.parametrize("content", ["", "\n", " \t\r\n"])
@@ -215,3 +279,23 @@ def test_a_token_needs_a_room_and_a_secret(
     options = parse_token_arguments(["--room=r", "--peer=p", "--right=custom", "--once"])
     assert (options.room, options.peer, options.right) == ("r", "p", ["custom"])
     assert (options.once, options.secret) == (True, SECRET)
+
+
+def test_a_token_that_can_t_be_made_is_an_error_of_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "secret").write_text(SECRET)
+    arguments = ["token", "--room=r", f"--secret-file={tmp_path / 'secret'}"]
+    assert main([*arguments, "--lifetime=nan"]) == main([*arguments, "--peer=a/b"]) == 2
+    first, second = capsys.readouterr().err.splitlines()
+    assert first.startswith("can't make a token: lifetime must be a number of seconds")
+    assert second == "can't make a token: peer must be 1 to 64 of A-Z a-z 0-9 . _ ~ -, not 'a/b'"
+    assert main(arguments) == 0
+    assert capsys.readouterr().out.count(".") == 2
+
+
+def test_the_version_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["--version"])
+    assert ended.value.code == 0
+    assert capsys.readouterr().out == f"restartice {version('restartice')}\n"

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from restartice_signaling import BackendLimits, BadMessage, MemoryBackend, ServerError
+from restartice_signaling import BackendLimits, BadMessage, Limits, MemoryBackend, ServerError
 from restartice_signaling.server.rooms.interface import (
     Claim,
     JoinRequest,
@@ -69,7 +69,7 @@ async def test_messages_are_numbered_kept_and_forgotten() -> None:
     assert [seq for seq, _ in await backend.waiting(second, 0, 2)] == [1, 2]
     await backend.acknowledge(second, 2)
     assert [seq for seq, _ in await backend.waiting(second, 0, 10)] == [3]
-    with pytest.raises(BadMessage, match="never sent"):
+    with pytest.raises(BadMessage, match="expected an acknowledgment up to"):
         await backend.acknowledge(second, 4)
 
 
@@ -103,7 +103,7 @@ async def test_what_is_not_there_any_more_or_never_was_cannot_be_resumed(last: i
 
 async def test_whose_session_cannot_be_resumed_gets_a_new_one_for_its_key() -> None:
     clock = Clock()
-    backend = MemoryBackend(BackendLimits(resume_window=10), clock)
+    backend = MemoryBackend(BackendLimits(resume_window=10), clock=clock)
     first, second = await join(backend, "a"), await join(backend, "b", Claim.ALWAYS)
     await send(backend, first, 1)
     await backend.acknowledge(second, 1)
@@ -161,7 +161,7 @@ async def test_the_keys_before_hold_until_the_newest_has_arrived() -> None:
 
 async def test_a_session_ends_when_its_window_is_over() -> None:
     clock = Clock()
-    backend = MemoryBackend(BackendLimits(resume_window=10), clock)
+    backend = MemoryBackend(BackendLimits(resume_window=10), clock=clock)
     first, second = await join(backend, "a"), await join(backend, "b")
     await backend.detach(second)
     clock.now = 9.9
@@ -174,7 +174,7 @@ async def test_a_session_ends_when_its_window_is_over() -> None:
 
 
 async def test_who_has_no_room_makes_wait_and_is_given_up_by_force() -> None:
-    backend = MemoryBackend(BackendLimits(max_unacknowledged=2))
+    backend = MemoryBackend(client_limits=Limits(max_unacknowledged=2))
     first, second = await join(backend, "a"), await join(backend, "b")
     assert [await send(backend, first, seq) for seq in (1, 2, 3)] == [
         Outcome.DONE,

@@ -114,7 +114,7 @@ def test_a_subject_is_the_id_of_a_peer(name: object) -> None:
 
 @pytest.mark.parametrize("name", [name for name in ODD_NAMES if isinstance(name, str)])
 def test_no_token_is_made_for_an_odd_id(name: str) -> None:
-    with pytest.raises(ValueError, match="id"):
+    with pytest.raises(ValueError, match="peer must be"):
         make_token(SECRET, "room", peer=name)
 
 
@@ -144,9 +144,9 @@ def test_numbers_that_are_none_are_refused() -> None:
     for value in (float("inf"), float("nan"), -float("inf")):
         for name in ("exp", "nbf", "iat"):
             refused(signed(**{name: value}))
-        with pytest.raises(ValueError, match="hold"):
+        with pytest.raises(ValueError, match="lifetime must be"):
             make_token(SECRET, "room", lifetime=value)
-    with pytest.raises(ValueError, match="hold"):
+    with pytest.raises(ValueError, match="lifetime must be"):
         make_token(SECRET, "room", lifetime=1e18)
 
 

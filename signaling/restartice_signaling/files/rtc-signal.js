@@ -7,7 +7,7 @@
 //
 // Events: signal {from, data}, peer {event, peer, …}, disconnected {reason},
 // reconnected {resumed, unacknowledged}, ice {iceServers, expire}, refused {code, message, ref},
-// closed {code, reason}.
+// closed {code, reason}. A message of any other type is an event of that type, with its fields.
 
 const SUBPROTOCOL = "rtc-signal.v1";
 const FINAL_CODES = new Set([4000, 4001, 4003, 4009]);
@@ -15,7 +15,7 @@ const ACK_AFTER_MESSAGES = 16;
 const ACK_AFTER_MS = 1000;
 const OPEN_TIMEOUT_MS = 10000;
 const REPLACED = 4001;
-const ENVELOPE = 64; // what the number takes in a frame
+const ENVELOPE = 64; // the size of `seq` and `ack` in a frame
 
 export class RtcSignal extends EventTarget {
   #urls;
@@ -23,30 +23,30 @@ export class RtcSignal extends EventTarget {
   #WebSocket;
   #socket = null;
   #session = null;
-  #outbox = []; // {seq, text}, not acknowledged
-  #lastSent = 0; // the newest number given
-  #sentOnSocket = 0; // the newest that this socket has been given
+  #outbox = []; // {seq, text}, not acknowledged yet
+  #lastSent = 0; // the newest number
+  #sentOnSocket = 0; // the newest number that was sent on this socket
   #lastSeen = 0;
-  #unacknowledged = 0; // seen and not yet acknowledged
+  #unacknowledged = 0; // seen and not acknowledged yet
   #ackTimer = null;
   #beatTimer = null;
   #retryTimer = null;
   #heard = 0;
   #attempt = 0;
   #notBefore = 0;
-  #connectedAt = 0; // when a session was resumed last
+  #connectedAt = 0; // when a session was last resumed
   #closed = false;
   #opening = null;
-  #room = []; // who waits for room in the outbox
+  #room = []; // callers that wait for room in the outbox
 
   peers = new Map();
   peer = null;
   iceServers = [];
 
   /**
-   * @param {string|string[]} url The server's, or those of several that share their rooms.
-   * @param {object} options room; peer?, meta?, token? (a string, or a function that gets it),
-   *   WebSocket? (a class, where there is no global one).
+   * @param {string|string[]} url The URL of the server, or the URLs of servers that share rooms.
+   * @param {object} options room; peer?, meta?, token? (a string, or a function that returns it),
+   *   WebSocket? (a class, if there is no global one).
    */
   constructor(url, options) {
     super();
@@ -57,7 +57,7 @@ export class RtcSignal extends EventTarget {
     globalThis.addEventListener?.("pagehide", () => this.close("page hidden"));
   }
 
-  /** Resolves when we are in the room; rejects if the server doesn't let us in. */
+  /** Connects and joins the room; rejects if the server refuses the client. */
   connect() {
     return new Promise((resolve, reject) => {
       this.#opening = { resolve, reject };
@@ -66,8 +66,8 @@ export class RtcSignal extends EventTarget {
   }
 
   /**
-   * Sends data to a peer, or to "*"; resolves when it is sure to be sent, rejects with a RangeError
-   * if it is larger than the server takes, and with a TypeError if there is half of a character.
+   * Sends data to a peer, or to "*". Resolves when the message is in the queue; rejects with a
+   * RangeError if it is larger than the server's limit, and with a TypeError if it has a lone surrogate.
    */
   async send(data, to = null) {
     while (!this.#closed && this.#outbox.length >= (this.#session?.limits?.maxUnacknowledged ?? 1)) {
@@ -83,9 +83,9 @@ export class RtcSignal extends EventTarget {
       fields.to = to;
     }
     const text = JSON.stringify(fields);
-    // JSON writes half of a character as an escape, which the server refuses.
+    // JSON writes a lone surrogate as an escape, which the server refuses.
     if (/(^|[^\\])(\\\\)*\\ud[89a-f]/i.test(text)) throw new TypeError("text must be well-formed");
-    // The server would end this connection, and each one on which it came again.
+    // The server would close this connection, and each one on which the message came again.
     const most = (this.#session.limits?.maxMessageSize ?? Infinity) - ENVELOPE;
     if (new TextEncoder().encode(text).length > most) throw new RangeError("the message is too large");
     this.#lastSent += 1;
@@ -93,7 +93,7 @@ export class RtcSignal extends EventTarget {
     this.#flush();
   }
 
-  /** Makes the connection anew, at once: a hint that the network has changed. */
+  /** Reconnects at once, for example when the network has changed. */
   reconnectNow() {
     if (this.#closed || !this.#session) return;
     this.#attempt = 0;
@@ -171,7 +171,7 @@ export class RtcSignal extends EventTarget {
       this.#drop(socket, code, reason);
     };
     socket.onerror = () => {
-      // A browser closes now, too; Node's WebSocket doesn't if the handshake was cut.
+      // A browser closes the socket, too; Node doesn't if the handshake was cut.
       if (socket.readyState === 1) return;
       clearTimeout(deadline);
       this.#drop(socket, 0, "the connection failed");
@@ -191,10 +191,10 @@ export class RtcSignal extends EventTarget {
     try {
       socket.close();
     } catch {
-      // It never was open.
+      // It was never open.
     }
     this.#quiet();
-    // An earlier attempt of ours may have reached the server late, and taken our own place.
+    // An earlier attempt may have reached the server late and replaced this connection.
     const byOurselves = code === REPLACED && Date.now() - this.#connectedAt < OPEN_TIMEOUT_MS;
     if ((FINAL_CODES.has(code) && !byOurselves) || this.#opening) {
       this.#end(code, reason || "the server can't be reached");
@@ -248,8 +248,10 @@ export class RtcSignal extends EventTarget {
         }
         if (message.code !== "resume-expired") this.#tell("refused", message);
         return undefined;
-      default:
+      case "pong":
         return undefined;
+      default:
+        return this.#tell(message.type, message);
     }
   }
 
@@ -297,7 +299,7 @@ export class RtcSignal extends EventTarget {
 
   #takeInOrder(message) {
     if (message.seq > this.#lastSeen + 1) {
-      // One is missing; the next connection brings it again.
+      // A message is missing; the server sends it again on the next connection.
       this.#lose("a message is missing");
       return;
     }

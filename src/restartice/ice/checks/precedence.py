@@ -1,0 +1,78 @@
+"""Lets the offerer of a restart send its checks first."""
+
+import asyncio
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager, suppress
+from typing import Any, Final, Protocol
+
+from .hole_punching import Punching, punch_holes
+from .nomination import Nominating, nominate_at_once, nominate_when_checked
+
+__all__ = ["connect_first", "connect_second"]
+
+# How many seconds the answerer of a restart waits for the offerer's first check.
+PRECEDENCE: Final = 0.5
+
+
+class Connecting(Nominating, Punching, Protocol):
+    """The connection of the generation."""
+
+    async def connect(self) -> None:
+        """Check the pairs, and return when one is nominated."""
+
+
+async def connect_first(connection: Connecting, patience: float | None) -> None:
+    """Check the pairs as the offerer of a restart, or as an answerer that needn't wait.
+
+    Args:
+        connection: The connection of the generation.
+        patience: The patience of `nominate_at_once()`; None to nominate a pair after its check.
+
+    Raises:
+        ConnectionError: All checks have failed.
+    """
+    if patience is None:
+        await connection.connect()
+        return
+    async with _meanwhile(nominate_at_once(connection, patience)):
+        await connection.connect()
+
+
+async def connect_second(
+    connection: Connecting, *, wait: bool, patience: float | None = None
+) -> None:
+    """Check the pairs as the answerer of a restart.
+
+    Args:
+        connection: The connection of the generation.
+        wait: Whether to let the offerer begin. Another generation must be in use.
+        patience: As in `connect_first()`.
+
+    Raises:
+        ConnectionError: All checks have failed.
+    """
+    # The peer's first check shows that it knows our candidates. A check that arrives before makes a
+    # peer-reflexive candidate, whose priority is lower than that of the pair in use. libwebrtc then
+    # prefers the old pair for good: it doesn't check the new one, and as the controlling side never
+    # nominates it. werift answers such a check, and then sends no checks of its own.
+    if wait:
+        async with _meanwhile(punch_holes(connection)):
+            with suppress(TimeoutError):
+                async with asyncio.timeout(PRECEDENCE):
+                    await connection.asked.wait()
+    if connection.asked.is_set():
+        await connect_first(connection, patience)
+        return
+    async with _meanwhile(nominate_when_checked(connection)):
+        await connection.connect()
+
+
+@asynccontextmanager
+async def _meanwhile(job: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """Run a job during a with statement; cancel it at the end."""
+    task = asyncio.ensure_future(job)
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)

@@ -1,0 +1,194 @@
+"""Carries out the effects of a description: restarts, stops, connections and events."""
+
+import asyncio
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Final
+
+import aiortc
+
+from ..ice.handover import IceTransportCore
+from ..logs import ObjectLogger
+from ..media.remote_tracks import RemoteMedia, RemoteTracks
+from ..media.transceiver import RTCRtpTransceiver
+from ..sdp import description as sdp
+from ..sdp.text import remote_streams, remote_track_id
+from ..seam import dissociate
+from ..transports.aggregate_states import AggregateStates
+from ..transports.background import BackgroundTasks
+from ..transports.bundle import Bundle, ice_transport, stop_transports
+from ..transports.connector import Connector
+from ..transports.data_channels import DataChannels
+from .needed import REVERSED
+from .needed_flag import NeededFlag
+from .restart import RestartRequest
+from .signaling_state import SignalingState
+from .state import State
+
+__all__ = ["Outcome"]
+
+# The states in which ICE may begin, because both sides' parameters are known.
+CONNECTING: Final = frozenset(
+    {
+        SignalingState.STABLE,
+        SignalingState.HAVE_LOCAL_PRANSWER,
+        SignalingState.HAVE_REMOTE_PRANSWER,
+    }
+)
+
+
+@dataclass(eq=False, repr=False)
+class Outcome:
+    """The effects of an applied description. They can't be rolled back."""
+
+    state: State
+    bundle: Bundle
+    states: AggregateStates
+    needed_flag: NeededFlag
+    restart: RestartRequest
+    data_channels: DataChannels
+    connector: Connector
+    background: BackgroundTasks
+    log: ObjectLogger
+    _remote_tracks: RemoteTracks = field(default_factory=RemoteTracks, init=False)
+    # Transceivers that a description removes, until it is applied.
+    _abandoned: list[RTCRtpTransceiver] = field(default_factory=list, init=False)
+
+    # The end of a negotiation.
+
+    def conclude(self) -> None:
+        """Conclude a negotiation: restart ICE on the transports where both sides agree."""
+        self.restart.conclude(self._negotiated_transports())
+        self.bundle.join()
+        # A transceiver that was stopped before it had a section needs none.
+        stopped = [t for t in self.state.transceivers if t._core.stopping and t.mid is None]
+        self._abandoned += stopped
+
+    def _negotiated_transports(self) -> list[IceTransportCore]:
+        """Return the ICE transports of the live sections."""
+        state = self.state
+        rejected = sdp.rejected_mids(state.current_local) | sdp.rejected_mids(state.current_remote)
+        users = [u for u in self.bundle.users() if u.mid is None or u.mid not in rejected]
+        return list(dict.fromkeys(map(ice_transport, users)))
+
+    def abandon(self, transceivers: Iterable[RTCRtpTransceiver]) -> None:
+        """Remove transceivers from the connection's set; enter() will stop them."""
+        for transceiver in transceivers:
+            if transceiver in self.state.transceivers:
+                self.state.transceivers.remove(transceiver)
+            self._abandoned.append(transceiver)
+
+    def keep_abandoned(self) -> None:
+        """Don't stop the abandoned transceivers: their description failed."""
+        self._abandoned.clear()
+
+    # States and events.
+
+    def enter_signaling_state(self, state: str) -> None:
+        """Follow aiortc's change to closed; enter() makes the other changes."""
+        if state == SignalingState.CLOSED != self.state.signaling_state:
+            self._change_signaling_state(state)
+
+    async def enter(self, state: SignalingState) -> None:
+        """Carry out a description's effects, and fire its events, signalingstatechange first."""
+        self.states.failure_timer.start_again()
+        stopped = self._stop_rejected(state)
+        if state in CONNECTING:
+            for transceiver in self.state.transceivers:
+                transceiver._core.note_negotiated()
+        changes = self._remote_tracks.process(self._remote_media(state, stopped))
+        if state is SignalingState.STABLE:
+            self.needed_flag.clear_and_update()
+        # If connection.[[SignalingState]] changed above, fire an event named signalingstatechange.
+        if state != self.state.signaling_state:
+            self._change_signaling_state(state)
+        changes.announce(lambda track: self.state.emit("track", track))
+        if state in CONNECTING:
+            await self._connect(state)
+
+    def _change_signaling_state(self, state: str) -> None:
+        self.log.debug("signalingState %s -> %s", self.state.signaling_state, state)
+        self.state.signaling_state = str(state)
+        self.needed_flag.reminders.offering(is_open=state == SignalingState.HAVE_LOCAL_OFFER)
+        if state == SignalingState.CLOSED:
+            self.needed_flag.reminders.stop()
+        self.state.emit("signalingstatechange")
+
+    async def _connect(self, state: SignalingState) -> None:
+        unneeded: set[aiortc.RTCDtlsTransport] = set()
+        if state is SignalingState.STABLE:
+            unneeded = self.bundle.take_unneeded()
+            self.states.update()
+        # Stop first, so that the operation ends before ICE connects. If it is cancelled meanwhile,
+        # start the negotiated transports anyway.
+        try:
+            await self.stop_unneeded(unneeded)
+        finally:
+            transports = self.bundle.transports_by_use()
+            for transport in transports:
+                await transport.start_checks(first=self.state.we_offered)
+            local, remote = self.state.local, self.state.remote
+            self.data_channels.agree(sdp.sctp_init(local), sdp.sctp_init(remote))
+            # Not after the rollback of a first offer, which leaves nothing to connect.
+            if any(transport.remote is not None for transport in transports):
+                self.connector.connect_soon()
+
+    async def stop_unneeded(self, transports: Iterable[aiortc.RTCDtlsTransport]) -> None:
+        """Stop transports. Cancelling the caller doesn't cancel that."""
+        await asyncio.shield(self.background.run(stop_transports(transports, quietly=True)))
+
+    # Rejected sections.
+
+    def _stop_rejected(self, state: SignalingState) -> list[RTCRtpTransceiver]:
+        """Stop the transceivers that a description rejects, for good; return them."""
+        stopped, self._abandoned = self._abandoned, []
+        counting = [self.state.remote]
+        if state is SignalingState.STABLE:
+            counting = [self.state.current_remote, self.state.current_local]
+        rejected = set[str]().union(*map(sdp.rejected_mids, counting))
+        for transceiver in self.state.transceivers:
+            is_rejected = transceiver.mid is not None and transceiver.mid in rejected
+            if is_rejected or transceiver._core.stopped:
+                stopped.append(transceiver)
+        for transceiver in stopped:
+            transceiver._core.stop_for_good(self.background.run)
+            # A transceiver rejected by a remote offer stays associated until the answer.
+            if state is SignalingState.STABLE or transceiver not in self.state.transceivers:
+                self._dissociate(transceiver)
+        if state is SignalingState.STABLE:
+            # Remove stopped transceivers from the connection's set.
+            self.state.transceivers[:] = [t for t in self.state.transceivers if not t._core.stopped]
+        self.data_channels.stop_rejected(rejected)
+        return stopped
+
+    def _dissociate(self, transceiver: RTCRtpTransceiver) -> None:
+        dissociate(transceiver)
+        self.state.remote_dtls.pop(transceiver, None)
+        self.state.remote_ice.pop(transceiver, None)
+
+    # Remote tracks.
+
+    def _remote_media(
+        self, state: SignalingState, stopped: Iterable[RTCRtpTransceiver]
+    ) -> list[RemoteMedia]:
+        remote = self.state.remote
+        sections = {m.rtp.muxId: m for _, m in sdp.live_sections(remote)}
+        described = [RemoteMedia(transceiver) for transceiver in stopped]
+        for transceiver in self.state.transceivers:
+            media = sections.get(transceiver.mid)
+            if media is None or transceiver._core.stopped:
+                described.append(RemoteMedia(transceiver))
+                continue
+            direction = transceiver._core.negotiated_direction or "inactive"
+            if state is SignalingState.HAVE_REMOTE_OFFER:
+                offered = media.direction or "sendrecv"
+                direction = REVERSED.get(offered, offered)
+            streams = remote_streams(media)
+            if streams is None:
+                # Tracks without an announced stream share a default one.
+                streams = (self._remote_tracks.default_stream,)
+            assert remote is not None
+            described.append(
+                RemoteMedia(transceiver, direction, streams, remote_track_id(remote, media))
+            )
+        return described

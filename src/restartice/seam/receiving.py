@@ -1,0 +1,172 @@
+"""Receives the messages of data channels, and acknowledges every second packet."""
+
+import asyncio
+from contextlib import suppress
+from typing import Final
+
+from aiortc import rtcsctptransport
+from aiortc.rtcsctptransport import (
+    SCTP_DATA_FIRST_FRAG,
+    SCTP_DATA_LAST_FRAG,
+    SCTP_DATA_UNORDERED,
+    DataChunk,
+    InboundStream,
+)
+from OpenSSL import SSL
+
+from .names import require
+from .outbound import HALF, IMMEDIATELY, MODULO
+
+__all__ = ["Receiving", "ReceivingSctpTransport", "receive_data"]
+
+_SCTP = rtcsctptransport.RTCSctpTransport
+_WHOLE: Final = SCTP_DATA_FIRST_FRAG | SCTP_DATA_LAST_FRAG
+# After how many packets an acknowledgement is sent, and for how many seconds one packet may wait
+# for it, of the 0.5 that the RFC allows. (RFC 9260 section 6.2)
+PACKETS: Final = 2
+LONGEST_DELAY: Final = 0.02
+
+for _name in (
+    "_advertised_rwnd",
+    "_data_channels",
+    "_inbound_streams",
+    "_last_received_tsn",
+    "_reconfig_deferred",
+    "_sack_duplicates",
+    "_sack_misordered",
+    "_sack_needed",
+):
+    require(_SCTP, _name)
+for _method in (
+    "_get_inbound_stream",
+    "_mark_received",
+    "_receive",
+    "_receive_data_chunk",
+    "_reset_deferred_streams",
+    "_send_sack",
+    "_set_state",
+):
+    require(_SCTP, _method)
+
+
+class Receiving:
+    """What is known of what comes in.
+
+    Attributes:
+        unacknowledged: How many packets came in since the last acknowledgement.
+    """
+
+    unacknowledged = 0
+    acknowledging: asyncio.TimerHandle | None = None
+    acknowledgement: asyncio.Task[None] | None = None
+
+
+class ReceivingSctpTransport(rtcsctptransport.RTCSctpTransport):
+    """aiortc's SCTP transport, which receives with less work."""
+
+    _core: Receiving
+    # It has a value as soon as something can be received.
+    _last_received_tsn: int
+
+    async def _receive_data_chunk(self, chunk: DataChunk) -> None:
+        self._sack_needed = True
+        if self._mark_received(chunk.tsn):
+            return
+        stream, flags, data = (
+            self._get_inbound_stream(chunk.stream_id),
+            chunk.flags,
+            chunk.user_data,
+        )
+        if flags & _WHOLE == _WHOLE and _is_next(stream, chunk):
+            await _hand_over(self, chunk.stream_id, chunk.protocol, data)
+        else:
+            stream.add_chunk(chunk)
+            self._advertised_rwnd -= len(data)
+            if flags & SCTP_DATA_LAST_FRAG or stream.reassembly[-1] is not chunk:
+                for number, protocol, message in stream.pop_messages():
+                    self._advertised_rwnd += len(message)
+                    await _hand_over(self, number, protocol, message)
+        if self._reconfig_deferred is not None:
+            await self._reset_deferred_streams()
+
+    def _mark_received(self, tsn: int) -> bool:
+        missing, last = self._sack_misordered, self._last_received_tsn
+        ahead = (tsn - last) % MODULO
+        if not 0 < ahead < HALF or tsn in missing:
+            self._sack_duplicates.append(tsn)
+            return True
+        if ahead > 1:
+            missing.add(tsn)
+            return False
+        if missing:
+            while (following := (tsn + 1) % MODULO) in missing:
+                missing.discard(following)
+                tsn = following
+        self._last_received_tsn = tsn
+        if self._sack_duplicates:
+            self._sack_duplicates = [
+                d for d in self._sack_duplicates if 0 < (d - tsn) % MODULO < HALF
+            ]
+        return False
+
+    async def _send_sack(self) -> None:
+        self._core.unacknowledged = 0
+        await super()._send_sack()
+
+    def _set_state(self, state: rtcsctptransport.RTCSctpTransport.State) -> None:
+        if state == self.State.CLOSED and self._core.acknowledging is not None:
+            self._core.acknowledging.cancel()
+            self._core.acknowledging = None
+        super()._set_state(state)
+
+
+async def receive_data(sctp: ReceivingSctpTransport, chunks: list[DataChunk]) -> None:
+    """Receive the data of a packet, and acknowledge it now or soon."""
+    now = bool(sctp._sack_misordered)
+    for chunk in chunks:
+        now |= bool(chunk.flags & IMMEDIATELY)
+        await sctp._receive_data_chunk(chunk)
+    core = sctp._core
+    core.unacknowledged += 1
+    now |= core.unacknowledged >= PACKETS
+    if now or sctp._sack_misordered or sctp._sack_duplicates:
+        await sctp._send_sack()
+    elif core.acknowledging is None:
+        core.acknowledging = asyncio.get_running_loop().call_later(
+            LONGEST_DELAY, _acknowledge_late, sctp
+        )
+
+
+async def _hand_over(
+    sctp: ReceivingSctpTransport, stream: int, protocol: int, message: bytes
+) -> None:
+    """Hand a message over to its channel."""
+    channel = sctp._data_channels.get(stream)
+    if protocol == rtcsctptransport.WEBRTC_BINARY and channel is not None:
+        channel.emit("message", message)
+    else:
+        await sctp._receive(stream, protocol, message)
+
+
+def _is_next(stream: InboundStream, chunk: DataChunk) -> bool:
+    """Return whether a message of one chunk can be handed over, and take note that it is."""
+    if chunk.flags & SCTP_DATA_UNORDERED:
+        return True
+    if stream.reassembly or chunk.stream_seq != stream.sequence_number:
+        return False
+    stream.sequence_number = (chunk.stream_seq + 1) & 0xFFFF
+    return True
+
+
+def _acknowledge_late(sctp: ReceivingSctpTransport) -> None:
+    """Acknowledge a packet that no second one has followed."""
+    core = sctp._core
+    core.acknowledging = None
+    if core.unacknowledged:
+        core.acknowledgement = asyncio.ensure_future(_acknowledge(sctp))
+
+
+async def _acknowledge(sctp: ReceivingSctpTransport) -> None:
+    # DTLS has ended, or is about to, and so is what runs on it.
+    with suppress(ConnectionError, SSL.Error):
+        await sctp._send_sack()

@@ -1,0 +1,258 @@
+"""Sends the messages of data channels: which ones are next, and in which packets."""
+
+import asyncio
+import time
+from typing import Any, Final
+
+import aiortc
+from aiortc import rtcdatachannel, rtcsctptransport
+from aiortc.rtcsctptransport import (
+    USERDATA_MAX_LENGTH,
+    Chunk,
+)
+
+from .acknowledged import AcknowledgedSctpTransport, Sending
+from .message_queue import MessageQueue, amount, content_of
+from .names import require
+from .outbound import IMMEDIATELY, OutboundChunk, Packets
+
+__all__ = ["SendingSctpTransport", "put", "register_channel"]
+
+_SCTP = rtcsctptransport.RTCSctpTransport
+_ESTABLISHED = rtcsctptransport.RTCSctpTransport.State.ESTABLISHED
+# How many packets may be in flight as long as they are small, and below how many bytes one is. The
+# congestion window counts the bytes of messages, but the buffer of a socket, of 208 KiB unless told
+# otherwise, counts 768 for the smallest packet on Linux. What doesn't fit is lost.
+MOST_IN_FLIGHT: Final = 256
+SMALL: Final = 512
+
+for _name in (
+    "_association_state",
+    "_cwnd",
+    "_data_channel_id",
+    "_data_channel_queue",
+    "_data_channels",
+    "_fast_recovery_exit",
+    "_fast_recovery_transmit",
+    "_flight_size",
+    "_forward_tsn_chunk",
+    "_forward_tsn_streams",
+    "_local_tsn",
+    "_outbound_queue",
+    "_outbound_stream_seq",
+    "_reconfig_queue",
+    "_remote_max_message_size",
+    "_sent_queue",
+    "_t3_handle",
+):
+    require(_SCTP, _name)
+for _method in (
+    "_data_channel_close",
+    "_data_channel_flush",
+    "_data_channel_send",
+    "_flight_size_decrease",
+    "_send",
+    "_send_chunk",
+    "_t3_restart",
+    "_t3_start",
+    "_transmit",
+    "_transmit_reconfig",
+):
+    require(_SCTP, _method)
+for _name in ("_addBufferedAmount", "_setId"):
+    require(rtcdatachannel.RTCDataChannel, _name)
+
+
+class SendingSctpTransport(AcknowledgedSctpTransport):
+    """aiortc's SCTP transport, which sends with less work, and several chunks in a packet."""
+
+    _core: Sending
+
+    def __init__(self, transport: aiortc.RTCDtlsTransport, port: int = 5000) -> None:
+        super().__init__(transport, port)
+        self._core.sent_bytes, self._core.opened = {}, []
+        self._data_channel_queue = MessageQueue()
+
+    def _data_channel_send(self, channel: aiortc.RTCDataChannel, data: bytes | str) -> None:
+        protocol, content = content_of(data)
+        most = self._remote_max_message_size
+        if most and len(content) > most:
+            raise ValueError(
+                f"Cannot send message of {len(content)} bytes, the remote party only supports "
+                f"messages up to {most} bytes"
+            )
+        channel._addBufferedAmount(amount(protocol, content))
+        self._data_channel_queue.append((channel, protocol, content))
+        _flush_soon(self)
+
+    async def _data_channel_flush(self) -> None:
+        if self._association_state is not _ESTABLISHED:
+            return
+        while _fill(self):
+            await self._transmit()
+        # A stream reset may have been waiting for these messages.
+        if self._reconfig_queue:
+            await self._transmit_reconfig()
+
+    def _data_channel_close(self, channel: aiortc.RTCDataChannel) -> None:
+        super()._data_channel_close(channel)
+        if not isinstance(self._data_channel_queue, MessageQueue):
+            self._data_channel_queue = MessageQueue(self._data_channel_queue)
+
+    async def _send(  # type: ignore[override]  # the others by their names
+        self, stream_id: int, pp_id: int, user_data: bytes, **kwargs: Any
+    ) -> None:
+        self._core.queue_message(stream_id, pp_id, user_data, **kwargs)
+        await self._transmit()
+
+    async def _transmit(self) -> None:
+        # All is decided before anything is sent, during which other tasks may run.
+        packets = _packets_to_send(self)
+        self._core.tell_sent()
+        for packet in packets:
+            await self._send_chunk(packet)
+        self._core.watch_tail()
+
+
+def _flush_soon(sctp: SendingSctpTransport) -> None:
+    """Flush in a later turn, once for all that is sent in this one."""
+    core = sctp._core
+    core.flush_again = True
+    if core.flushing is None or core.flushing.done():
+        core.flushing = asyncio.ensure_future(_flush(sctp))
+
+
+async def _flush(sctp: SendingSctpTransport) -> None:
+    """Flush for as long as there is something new."""
+    core = sctp._core
+    while core.flush_again:
+        core.flush_again = False
+        try:
+            await sctp._data_channel_flush()
+        except ConnectionError:
+            return  # DTLS has ended, and what runs on it is about to
+
+
+def _fill(sctp: SendingSctpTransport) -> bool:
+    """Divide messages into chunks, as many as can be sent now, and one; return if there were."""
+    queue, unsent = sctp._data_channel_queue, sctp._outbound_queue
+    if unsent or not queue:
+        return False
+    room = _limit(sctp) - sctp._flight_size + USERDATA_MAX_LENGTH
+    while queue:
+        channel, protocol, content = queue.popleft()
+        stream = channel.id
+        if stream is None:
+            stream = register_channel(sctp, channel)
+        if protocol == rtcsctptransport.WEBRTC_DCEP:
+            room -= sctp._core.queue_message(stream, protocol, content)
+        else:
+            lifetime = channel.maxPacketLifeTime
+            room -= sctp._core.queue_message(
+                stream,
+                protocol,
+                content,
+                expiry=time.time() + lifetime / 1000 if lifetime else None,
+                max_retransmits=channel.maxRetransmits,
+                ordered=channel.ordered,
+                channel=channel if amount(protocol, content) else None,
+            )
+        if room <= 0:
+            break
+    return True
+
+
+def register_channel(sctp: SendingSctpTransport, channel: aiortc.RTCDataChannel) -> int:
+    """Give a channel the next stream, and return that."""
+    stream = sctp._data_channel_id
+    assert stream is not None
+    while stream in sctp._data_channels:
+        stream += 2
+    sctp._data_channels[stream] = channel
+    channel._setId(stream)
+    return stream
+
+
+def _limit(sctp: SendingSctpTransport) -> int:
+    """Return how many bytes may be in flight when this turn ends. (RFC 9260 section 6.1, D)."""
+    burst = (2 if sctp._fast_recovery_exit is not None else 4) * USERDATA_MAX_LENGTH
+    return min(sctp._flight_size + burst, sctp._cwnd)
+
+
+def _packets_to_send(sctp: SendingSctpTransport) -> list[Chunk]:
+    """Return what is sent now, each in a packet of its own."""
+    first: list[Chunk] = []
+    if sctp._forward_tsn_chunk is not None:
+        first.append(sctp._forward_tsn_chunk)
+        sctp._forward_tsn_chunk = None
+        if sctp._t3_handle is None:
+            sctp._t3_start()
+    if not sctp._outbound_queue and not sctp._core.repeating:
+        return first
+    packets, limit = Packets(), _limit(sctp)
+    if not sctp._core.repeating or _repeat(sctp, packets, limit):
+        _send_new(sctp, packets, limit)
+    return first + packets.finish()
+
+
+def _repeat(sctp: SendingSctpTransport, packets: Packets, limit: int) -> bool:
+    """Repeat what was lost; return whether that is all, so that more can be sent."""
+    now = time.monotonic()
+    for chunk in sctp._sent_queue:
+        if not chunk._retransmit:
+            continue
+        if sctp._fast_recovery_transmit:
+            sctp._fast_recovery_transmit = False
+        elif sctp._flight_size >= limit and not packets.has_room(chunk):
+            return False
+        chunk._misses = 0
+        chunk._retransmit = False
+        put(sctp, packets, chunk, now)
+        if chunk is sctp._sent_queue[0]:
+            # The earliest one is sent again.
+            sctp._t3_restart()
+    sctp._core.repeating = False
+    return True
+
+
+def _send_new(sctp: SendingSctpTransport, packets: Packets, limit: int) -> None:
+    """Send what was never sent."""
+    core, sent, unsent = sctp._core, sctp._sent_queue, sctp._outbound_queue
+    now = time.monotonic()
+    while unsent:
+        chunk = unsent[0]
+        if chunk._abandoned:
+            sent.append(unsent.popleft())
+            core.note_sent(chunk)
+            continue
+        # A packet that has begun is filled: it may exceed the window. (RFC 9260 section 6.1, B)
+        if not packets.has_room(chunk) and (
+            sctp._flight_size >= limit
+            or (core.packets >= MOST_IN_FLIGHT and sctp._flight_size < MOST_IN_FLIGHT * SMALL)
+        ):
+            break
+        sent.append(unsent.popleft())
+        put(sctp, packets, chunk, now)
+        chunk._sent_time = now
+        if chunk.channel is not None:
+            core.note_sent(chunk)
+        elif chunk.opens:
+            core.opened.append(chunk.stream_id)
+    if sent and sctp._t3_handle is None:
+        sctp._t3_start()
+    if sent and not unsent and not sctp._data_channel_queue:
+        # Nothing follows for now that would let the other side acknowledge it.
+        sent[-1].flags |= IMMEDIATELY
+
+
+def put(sctp: SendingSctpTransport, packets: Packets, chunk: OutboundChunk, now: float) -> None:
+    """Put a chunk into a packet, so that it is in flight."""
+    core = sctp._core
+    sctp._flight_size_decrease(chunk)
+    chunk.leads = int(packets.add(chunk))
+    core.sequence += chunk.leads
+    core.packets += chunk.leads
+    sctp._flight_size += chunk._book_size
+    chunk._in_flight = True
+    chunk._sent_count += 1
+    chunk.order, chunk.sent_at = core.sequence, now

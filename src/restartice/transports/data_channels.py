@@ -1,0 +1,83 @@
+"""The data channels of a connection, and the SCTP transport below them."""
+
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import aiortc
+
+from ..event_loop import LoopAffinity
+from ..events import shield
+from ..seam import ConnectionView
+from .aggregate_states import AggregateStates
+from .background import BackgroundTasks
+from .data_channel import adopt
+from .sctp import RTCSctpTransport
+
+__all__ = ["DataChannels"]
+
+
+@dataclass(eq=False, repr=False)
+class DataChannels:
+    """Creates the SCTP transport, and keeps track of data channels."""
+
+    view: ConnectionView
+    states: AggregateStates
+    background: BackgroundTasks
+    # The event loop that channels belong to.
+    home: LoopAffinity
+    # The connection's number, for the log.
+    label: str
+    # Whether the application has created a channel since SCTP was last rejected.
+    created: bool = field(default=False, init=False)
+
+    def create_sctp_transport(self) -> None:
+        """Create the SCTP transport. Errors of its channels' listeners don't end the connection."""
+        self.view.place_sctp(self._make_sctp_transport)
+
+    def _make_sctp_transport(self, transport: aiortc.RTCDtlsTransport) -> RTCSctpTransport:
+        sctp = RTCSctpTransport(transport, label=self.label)
+
+        @sctp.on("datachannel")
+        def announce(channel: aiortc.RTCDataChannel) -> None:
+            self._take(channel)
+            self.view.emit("datachannel", channel)
+
+        return sctp
+
+    def agree(self, ours: str | None, theirs: str | None) -> None:
+        """Take note of the INITs of SCTP that are told in the descriptions of either side."""
+        sctp = self.view.sctp_transport
+        if isinstance(sctp, RTCSctpTransport):
+            sctp._core.agree(ours, theirs)
+
+    def add(self, channel: aiortc.RTCDataChannel) -> None:
+        """Add a channel that the application has created."""
+        self._take(channel)
+        self.created = True
+
+    def _take(self, channel: aiortc.RTCDataChannel) -> None:
+        """Protect a data channel from errors of listeners and from calls from other threads."""
+        shield(channel)
+        adopt(channel, self.home)
+
+    @contextmanager
+    def sctp_if_needed(self) -> Iterator[None]:
+        """Remove the SCTP transport created inside this statement if creating the channel fails."""
+        view = self.view
+        sctp, dtls, ice = view.sctp_transport, {*view.dtls_transports}, {*view.ice_transports}
+        try:
+            yield
+        except Exception:
+            view.sctp_transport = sctp
+            view.dtls_transports.intersection_update(dtls)
+            view.ice_transports.intersection_update(ice)
+            self.states.update()
+            raise
+
+    def stop_rejected(self, mids: Collection[str | None]) -> None:
+        """Stop SCTP if its media section is rejected."""
+        sctp = self.view.sctp_transport
+        if sctp is not None and sctp.mid in mids:
+            self.background.run(sctp.stop())
+            self.view.sctp_transport, self.created = None, False
