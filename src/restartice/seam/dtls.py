@@ -206,7 +206,11 @@ class AiortcDtlsTransport(rtcdtlstransport.RTCDtlsTransport):
         if self._state is not State.CONNECTED:
             raise ConnectionError("Cannot send encrypted data, not connected")
         assert self._ssl is not None
-        self._ssl.send(data)
+        try:
+            self._ssl.send(data)
+        except SSL.Error as error:
+            # stop() has told the other side that this is the end, and is about to enter "closed".
+            raise ConnectionError("Cannot send encrypted data, DTLS has ended") from error
         record = self._ssl.bio_read(LONGEST_RECORD)
         await self.transport._send(record)
         self._RTCDtlsTransport__tx_bytes += len(record)

@@ -1,7 +1,6 @@
 """Receives the messages of data channels, and acknowledges every second packet."""
 
 import asyncio
-from contextlib import suppress
 from typing import Final
 
 from aiortc import rtcsctptransport
@@ -12,7 +11,6 @@ from aiortc.rtcsctptransport import (
     DataChunk,
     InboundStream,
 )
-from OpenSSL import SSL
 
 from .names import require
 from .outbound import HALF, IMMEDIATELY, MODULO
@@ -163,10 +161,4 @@ def _acknowledge_late(sctp: ReceivingSctpTransport) -> None:
     core = sctp._core
     core.acknowledging = None
     if core.unacknowledged:
-        core.acknowledgement = asyncio.ensure_future(_acknowledge(sctp))
-
-
-async def _acknowledge(sctp: ReceivingSctpTransport) -> None:
-    # DTLS has ended, or is about to, and so is what runs on it.
-    with suppress(ConnectionError, SSL.Error):
-        await sctp._send_sack()
+        core.acknowledgement = asyncio.ensure_future(sctp._send_sack())

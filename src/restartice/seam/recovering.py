@@ -2,7 +2,6 @@
 
 import asyncio
 import time
-from contextlib import suppress
 from typing import Any, Final
 
 from aiortc import rtcsctptransport
@@ -191,6 +190,5 @@ def _can_repeat(chunk: OutboundChunk) -> bool:
 
 
 async def _send(sctp: Any, packets: list[Chunk]) -> None:
-    with suppress(ConnectionError):  # DTLS has ended, and what runs on it is about to
-        for packet in packets:
-            await sctp._send_chunk(packet)
+    for packet in packets:
+        await sctp._send_chunk(packet)

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Coroutine
+from contextlib import suppress
 from typing import Any, Final
 
 import aiortc
@@ -478,12 +479,10 @@ async def _send_setup(sctp: AiortcSctpTransport) -> None:
     tag has to be 0, and each other one is ignored. (RFC 9260 section 8.5.1)
     """
     chunk = sctp._t1_chunk
-    try:
-        if isinstance(chunk, InitChunk):
-            assert sctp._remote_port is not None
-            packet = serialize_packet(sctp._local_port, sctp._remote_port, 0, chunk)
+    if isinstance(chunk, InitChunk):
+        assert sctp._remote_port is not None
+        packet = serialize_packet(sctp._local_port, sctp._remote_port, 0, chunk)
+        with suppress(ConnectionError):  # DTLS has ended, and what runs on it is about to
             await sctp.transport._send_data(packet)
-        elif chunk is not None:
-            await sctp._send_chunk(chunk)
-    except ConnectionError:
-        pass  # DTLS has ended, and what runs on it is about to
+    elif chunk is not None:
+        await sctp._send_chunk(chunk)

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from contextlib import suppress
 from typing import Any, Final
 
 import aiortc
@@ -105,6 +106,11 @@ class SendingSctpTransport(AcknowledgedSctpTransport):
         self._core.queue_message(stream_id, pp_id, user_data, **kwargs)
         await self._transmit()
 
+    async def _send_chunk(self, chunk: Chunk) -> None:
+        # Timers send, too, in tasks that nothing waits for.
+        with suppress(ConnectionError):  # DTLS has ended, and what runs on it is about to
+            await super()._send_chunk(chunk)
+
     async def _transmit(self) -> None:
         # All is decided before anything is sent, during which other tasks may run.
         packets = _packets_to_send(self)
@@ -127,10 +133,7 @@ async def _flush(sctp: SendingSctpTransport) -> None:
     core = sctp._core
     while core.flush_again:
         core.flush_again = False
-        try:
-            await sctp._data_channel_flush()
-        except ConnectionError:
-            return  # DTLS has ended, and what runs on it is about to
+        await sctp._data_channel_flush()
 
 
 def _fill(sctp: SendingSctpTransport) -> bool:
