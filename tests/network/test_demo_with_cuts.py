@@ -52,9 +52,11 @@ async def test_holds() -> None:
     process = await start_demo("--seconds=20", "--json")
     async with asyncio.timeout(150):
         out, err = await process.communicate()
-    assert process.returncode == 0, (out, err)
+    assert out, err
     report = json.loads(out)
+    assert report["failures"] == []
     assert report["held"] is True
+    assert process.returncode == 0, err
     assert report["restarts"] == 0
     for peer in report["peers"]:
         assert peer["messages lost"] == peer["messages reordered"] == 0
