@@ -61,6 +61,10 @@ class Outcome:
         pairs = COUNT.findall(found[-1]) if found else []
         return Counter({kind.removesuffix("s"): int(count) for count, kind in pairs})
 
+    def failures(self) -> list[str]:
+        """Return the lines of pytest's summary that tell which tests failed, and why."""
+        return re.findall(r"(?m)^(?:FAILED|ERROR) tests/.*$", self.output)
+
 
 def pytest(name: str, *arguments: str) -> Lane:
     """Return a lane of tests."""
@@ -160,6 +164,8 @@ def conclude(outcomes: list[Outcome]) -> int:
     bad = [outcome.lane.name for outcome in outcomes if outcome.status or not outcome.counts()]
     if os.environ.get("CI", "").lower() in {"1", "true"} and counts["skipped"]:
         bad.append("nothing may be skipped in CI")
+    for outcome in outcomes:
+        print("".join(f"{line}\n" for line in outcome.failures()), end="")
     if bad:
         print(f"not well: {', '.join(bad)}")
     others = {kind: n for kind, n in counts.items() if kind not in {"passed", "failed"}}
