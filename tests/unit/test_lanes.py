@@ -49,9 +49,7 @@ def test_sum(
     assert found == (0 if status == 0 and "passed" in summary else 1)
 
 
-def test_the_end_repeats_what_failed(
-    lanes: ModuleType, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_end_repeats_what_failed(lanes: ModuleType, capsys: pytest.CaptureFixture[str]) -> None:
     bad = outcome(lanes, 1, "FAILED tests/a.py::test_it - assert 1 == 2\n1 failed in 1.00s")
     lanes.conclude([bad, outcome(lanes, 0, "2 passed in 1.00s")])
     assert capsys.readouterr().out.splitlines() == [
