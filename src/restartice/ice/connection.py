@@ -55,6 +55,8 @@ class IceConnection(GatheringConnection):
         self.revoked = False
         self.asked = asyncio.Event()
         self.answered = asyncio.Event()
+        # Set when a pair has succeeded, or the role has changed.
+        self.nominable = asyncio.Event()
         # Whether the pair that is like the one in use is nominated with its check, and that pair.
         self.promising = False
         self.promised: CandidatePair | None = None
@@ -369,11 +371,13 @@ class IceConnection(GatheringConnection):
         super().check_state(pair, state)
         if state is CandidatePair.State.SUCCEEDED:
             self.checks_of(pair).answered(asyncio.get_running_loop().time())
+            self.nominable.set()
 
     def switch_role(self, ice_controlling: bool) -> None:
         """Change the role, on all connections of the transport."""
         before = self.ice_controlling
         super().switch_role(ice_controlling)
+        self.nominable.set()
         observer = self.observer()
         if before != ice_controlling and observer is not None:
             observer.role_switched(controlling=ice_controlling)

@@ -350,11 +350,10 @@ class IceTransportCore(IceTransportView):
     async def _connect(self, generation: IceGeneration, *, first: bool) -> None:
         connection, remote = generation.connection, generation.remote
         restarting = generation is not self.carrier
-        if remote is None or remote.parameters.iceLite:
-            await connection.connect()
-            return
-        patience = self._patience if restarting and not self.path_lost else None
-        if first or (restarting and remote.takes_early_checks):
+        assert remote is not None  # from start_checks()
+        lite = remote.parameters.iceLite
+        patience = self._patience if restarting and not (lite or self.path_lost) else None
+        if first or lite or (restarting and remote.takes_early_checks):
             await connect_first(connection, patience)
         else:
             await connect_second(connection, wait=restarting, patience=patience)

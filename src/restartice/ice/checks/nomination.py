@@ -1,4 +1,7 @@
-"""Nominates a pair with its first check, or not before the peer has our answer to its restart.
+"""Nominates a pair: with its first check, after it, or when the peer has our answer to its restart.
+
+aioice nominates the first pair that works, and never another one. Here the others have their turn
+when nobody answers to that. (RFC 8445 section 8.1.1)
 
 The answerer of a restart can send checks before its answer arrives. Firefox accepts them, but if
 one of them nominates a pair after Firefox's ICE has failed, Firefox stays `checking` forever.
@@ -8,6 +11,7 @@ This is for the controlling side. The controlled side follows the peer's nominat
 """
 
 import asyncio
+from collections import Counter
 from contextlib import suppress
 from typing import Final, Protocol
 
@@ -15,15 +19,15 @@ from aioice import stun
 
 from ...seam import CandidatePair, is_role_conflict
 
-__all__ = ["nominate_at_once", "nominate_when_checked"]
+__all__ = ["nominate_at_once", "nominate_valid", "nominate_when_checked"]
 
 COMPONENT: Final = 1
 # How long to wait for the peer's first check, in seconds. It comes as soon as the peer has our
 # answer.
 PATIENCE: Final = 5.0
-# How often aioice repeats a nominating request, within 3.5 s, before the next pair is nominated,
-# which may have succeeded more recently.
-RETRANSMISSIONS: Final = 2
+# How often aioice repeats a nominating request, within 1.5 s, before the next pair that works is
+# nominated. It does so once more each time that it comes to the same pair again.
+RETRANSMISSIONS: Final = 1
 
 
 class Nominating(Protocol):
@@ -34,6 +38,7 @@ class Nominating(Protocol):
     check_list: list[CandidatePair]
     asked: asyncio.Event
     answered: asyncio.Event
+    nominable: asyncio.Event
     promising: bool
     promised: CandidatePair | None
     remote_password: str | None
@@ -67,7 +72,7 @@ async def nominate_when_checked(connection: Nominating) -> None:
     with suppress(TimeoutError):
         async with asyncio.timeout(PATIENCE):
             await connection.asked.wait()
-    await _nominate_valid(connection)
+    await nominate_valid(connection)
 
 
 async def nominate_at_once(connection: Nominating, patience: float) -> None:
@@ -88,25 +93,34 @@ async def nominate_at_once(connection: Nominating, patience: float) -> None:
     pair = connection.promised
     if pair is not None and pair.state is CandidatePair.State.IN_PROGRESS:
         await asyncio.sleep(patience)
-    if connection.selected_pair is None:
-        await _nominate_valid(connection)
+    await nominate_valid(connection)
 
 
-async def _nominate_valid(connection: Nominating) -> None:
-    while connection.ice_controlling and (pair := _next_valid(connection)) is not None:
-        await _nominate(connection, pair)
-        if connection.selected_pair is not None:
-            return
-    # The next pair that works is nominated.
-    connection.nominating.discard(COMPONENT)
+async def nominate_valid(connection: Nominating) -> None:
+    """Nominate a pair that works, and if nobody answers to that another one, until one is selected.
+
+    Has no effect on the controlled side, unless it becomes the controlling one.
+    """
+    connection.nominating.add(COMPONENT)
+    tries = Counter[CandidatePair]()
+    while connection.selected_pair is None:
+        connection.nominable.clear()
+        if (pair := _next_valid(connection, tries)) is None:
+            await connection.nominable.wait()
+        else:
+            await _nominate(connection, pair, RETRANSMISSIONS + tries[pair])
+            tries[pair] += 1
 
 
-def _next_valid(connection: Nominating) -> CandidatePair | None:
+def _next_valid(connection: Nominating, tries: Counter[CandidatePair]) -> CandidatePair | None:
+    """Return the pair that works which was nominated the fewest times, or None."""
+    if not connection.ice_controlling:
+        return None
     works = (p for p in connection.check_list if p.state is CandidatePair.State.SUCCEEDED)
-    return next(works, None)
+    return min(works, key=tries.__getitem__, default=None)
 
 
-async def _nominate(connection: Nominating, pair: CandidatePair) -> None:
+async def _nominate(connection: Nominating, pair: CandidatePair, retransmissions: int) -> None:
     request = connection.build_request(pair, nominate=True)
     assert connection.remote_password is not None
     # While in progress, it is repeated as often as other checks, and at each check of the peer.
@@ -118,7 +132,7 @@ async def _nominate(connection: Nominating, pair: CandidatePair) -> None:
             request,
             pair.remote_addr,
             integrity_key=connection.remote_password.encode(),
-            retransmissions=RETRANSMISSIONS,
+            retransmissions=retransmissions,
         )
     except stun.TransactionError as error:
         nominated = False

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager, suppress
 from typing import Any, Final, Protocol
 
 from .hole_punching import Punching, punch_holes
-from .nomination import Nominating, nominate_at_once, nominate_when_checked
+from .nomination import Nominating, nominate_at_once, nominate_valid, nominate_when_checked
 
 __all__ = ["connect_first", "connect_second"]
 
@@ -31,10 +31,10 @@ async def connect_first(connection: Connecting, patience: float | None) -> None:
     Raises:
         ConnectionError: All checks have failed.
     """
-    if patience is None:
-        await connection.connect()
-        return
-    async with _meanwhile(nominate_at_once(connection, patience)):
+    nominating = (
+        nominate_valid(connection) if patience is None else nominate_at_once(connection, patience)
+    )
+    async with _meanwhile(nominating):
         await connection.connect()
 
 
