@@ -8,12 +8,14 @@ from struct import pack
 
 import aiortc
 import pytest
+from aiortc import rtcsctptransport
 
 from conftest import Factory
 from connecting import DEADLINE, Echo, negotiate, without_init
 from losing import COOKIE_ACK, COOKIE_ECHO, DATA, INIT, INIT_ACK, Losses
 
 INIT_LINE = re.compile(r"a=sctp-init:(\S+)\r\n")
+ALL = 1 << 30
 HANDSHAKE = {INIT, INIT_ACK, COOKIE_ECHO, COOKIE_ACK}
 # Another one than ours, of Chromium's.
 ANOTHER = "a=sctp-init:AQAAHGVPFd8AEAAA/////9tAK2qACAAIgsBAwg==\r\n"
@@ -31,6 +33,10 @@ def unchanged(description: Description) -> Description:
 
 def with_nonsense(description: Description) -> Description:
     return Description(INIT_LINE.sub("a=sctp-init:x\r\n", description.sdp), description.type)
+
+
+def of_another_call(description: Description) -> Description:
+    return Description(INIT_LINE.sub(ANOTHER, description.sdp), description.type)
 
 
 def with_long_parameter(description: Description) -> Description:
@@ -108,6 +114,53 @@ async def test_otherwise_there_is_one(
     assert told(await near.createOffer()) == []
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [(of_another_call, unchanged), (unchanged, of_another_call), (of_another_call,) * 2],
+    ids=["offered", "answered", "both"],
+)
+@pytest.mark.parametrize("silent", [0, 1])
+async def test_that_of_another_call_is_replaced_by_a_handshake(
+    make_pc: Factory, changes: tuple[Callable[[Description], Description], ...], silent: int
+) -> None:
+    near, far = make_pc(), make_pc()
+    pair = near, far
+    echo = Echo(near, far)
+    await near.setLocalDescription()
+    await far.setRemoteDescription(changes[0](near.localDescription))
+    sent = Losses(near, {}), Losses(far, {})
+    # Either side finds out by itself that nothing arrives.
+    Losses(pair[silent], {INIT: ALL})
+    await far.setLocalDescription()
+    await near.setRemoteDescription(changes[1](far.localDescription))
+    await echo.check()
+    assert INIT in sent[1 - silent].sent
+    assert [pc.sctp and pc.sctp.state for pc in pair] == ["connected"] * 2
+    await echo.check("again")
+
+
+async def test_without_an_answer_to_that_the_channels_fail(
+    make_pc: Factory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rtcsctptransport, "SCTP_MAX_INIT_RETRANS", 0)
+    near, far = make_pc(), make_pc()
+    channel = near.createDataChannel("chat")
+    events: asyncio.Queue[str] = asyncio.Queue()
+    channel.on("error", lambda _: events.put_nowait("error"))
+    channel.on("close", lambda: events.put_nowait("close"))
+    await near.setLocalDescription()
+    await far.setRemoteDescription(of_another_call(near.localDescription))
+    for pc in (near, far):
+        Losses(pc, {INIT: ALL})
+    await far.setLocalDescription()
+    await near.setRemoteDescription(far.localDescription)
+    async with asyncio.timeout(DEADLINE):
+        assert [await events.get() for _ in range(2)] == ["error", "close"]
+    assert near.sctp is not None
+    assert (near.sctp.state, channel.readyState) == ("closed", "closed")
+    assert near.connectionState == "connected"
+
+
 @pytest.mark.parametrize("ours_offers", [True, False])
 async def test_plain_aiortc_does_without(make_pc: Factory, *, ours_offers: bool) -> None:
     ours, theirs = make_pc(), aiortc.RTCPeerConnection()
@@ -137,8 +190,7 @@ async def test_a_later_offer_does_not_change_it(make_pc: Factory) -> None:
     await call(near, far)
     await near.setLocalDescription()
     offer = near.localDescription
-    changed = Description(INIT_LINE.sub(ANOTHER, offer.sdp), "offer")
-    await far.setRemoteDescription(changed)
+    await far.setRemoteDescription(of_another_call(offer))
     await far.setLocalDescription()
     await near.setRemoteDescription(far.localDescription)
     await Echo(near, far).check()

@@ -51,6 +51,7 @@ for _name in (
     "_data_channels",
     "_forward_tsn_chunk",
     "_flight_size",
+    "_last_sacked_tsn",
     "_forward_tsn_streams",
     "_inbound_streams",
     "_inbound_streams_count",
@@ -155,6 +156,10 @@ class SctpView(Lifetimes, Receiving):
         """Return whether what sets the association up went unanswered too often."""
         raise NotImplementedError
 
+    def is_set_up(self) -> bool:
+        """Return whether an answer to what sets the association up isn't needed any more."""
+        raise NotImplementedError
+
     def setup_failed(self) -> None:
         """Take note that the other side answers nothing, before the association is closed."""
 
@@ -201,6 +206,28 @@ class SctpView(Lifetimes, Receiving):
     def last_sent_tsn(self) -> int:
         """The TSN that was given out last."""
         return (self.viewed._local_tsn - 1) % (1 << 32)
+
+    @property
+    def has_arrived(self) -> bool:
+        """Whether the other side has acknowledged data."""
+        first = self.first_packet.first_tsn
+        return first is not None and self.viewed._last_sacked_tsn != (first - 1) % (1 << 32)
+
+    @property
+    def is_asking(self) -> bool:
+        """Whether an established association awaits the answer to an INIT."""
+        established = self.viewed._association_state is _ESTABLISHED
+        return established and self.viewed._t1_handle is not None
+
+    def ask(self, init: bytes | None) -> None:
+        """Send an INIT with the numbers of ours, although the association is established."""
+        assert init is not None
+        self.viewed._t1_start(InitChunk(body=init[4:]))
+        self.setup_task = asyncio.ensure_future(_send_setup(self.viewed))
+
+    def await_cookie(self) -> None:
+        """Take the answer to an INIT next, although the association is established."""
+        self.viewed._set_state(_COOKIE_WAIT)
 
     def channel_on(self, stream: int) -> aiortc.RTCDataChannel | None:
         """Return the data channel of a stream, or None."""
@@ -416,6 +443,9 @@ class AiortcSctpTransport(ExpiringSctpTransport, ReceivingSctpTransport):
         self._core.await_answer()
 
     def _t1_expired(self) -> None:
+        if self._core.is_set_up():
+            self._t1_handle = self._t1_chunk = None
+            return
         if self._core.can_be_answered():
             self._t1_failures += 1
         if self._core.has_failed(self._t1_failures):

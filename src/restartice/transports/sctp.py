@@ -128,6 +128,32 @@ class SctpCore(SctpView):
             delay = self._early_delays[failures]
             self._insisting = self.loop.call_later(delay, self._repeat_first, failures)
 
+    @property
+    def is_unproven(self) -> bool:
+        """Whether the INITs of the descriptions may be wrong: nothing has come or arrived yet."""
+        nothing_came = self.last_received_tsn == self._silent_tsn
+        return self.remote_init is not None and nothing_came and not self.has_arrived
+
+    def begin_again(self) -> None:
+        """Begin the handshake that the descriptions saved, if they seem to be of another call.
+
+        Meanwhile the association stays established: what they say may be right, and packets lost.
+        """
+        if self.is_unproven and self.progress == "ESTABLISHED" and not self.is_asking:
+            self.log.info("repeats the INIT of its description, as nothing arrives")
+            self.ask(read_init(self.init))
+
+    def is_set_up(self) -> bool:
+        """Return whether an answer to what sets the association up isn't needed any more."""
+        return self.progress == "ESTABLISHED" and not self.is_unproven
+
+    def postpones(self, expired: asyncio.TimerHandle) -> bool:
+        """Return whether it is too early to repeat all, although the timer has expired."""
+        if super().postpones(expired):
+            return True
+        self.begin_again()
+        return False
+
     def closed(self) -> None:
         """Repeat nothing any more."""
         if self._insisting is not None:
@@ -213,6 +239,7 @@ class SctpCore(SctpView):
         found = read_packet(packet)
         # "If the tag isn't our own, discard the packet." That of an INIT, which is alone, is 0.
         if found.tag != (0 if found.begins else self.local_tag):
+            self.begin_again()
             return
         for kind, flags, body in found.chunks:
             chunk = make_chunk(kind, flags, body)
@@ -251,6 +278,8 @@ class SctpCore(SctpView):
             self.discard(chunk.tsn)
             return False
         ahead = (chunk.tsn - self.last_received_tsn - 1) % (1 << 32)
+        if ahead >= LARGEST_GAP:
+            self.begin_again()
         if ahead == 0 and self.window < -OVERFLOW:
             raise Violation("A message is larger than our a=max-message-size")
         # What isn't taken because something before it is missing will be sent again.
@@ -270,16 +299,19 @@ class SctpCore(SctpView):
 
     def _admits_init(self, chunk: rtcsctptransport.InitChunk) -> bool:
         # aiortc would take the numbers of a late one for those of the association. One of a side
-        # that lacks our description's INIT has those of its own, as long as nothing else has come.
-        lacks_ours = self.remote_init is not None and chunk.initial_tsn == (
-            (self.last_received_tsn + 1) % (1 << 32)
-        )
+        # that lacks our description's INIT, or has another call's, comes before anything else.
+        lacks_ours = self.is_unproven
+        if lacks_ours:
+            self._silent_tsn = (chunk.initial_tsn - 1) % (1 << 32)
         chunk.params, told = known_parameters(chunk.params)
         self.unknown_parameters = tuple(told)
         return lacks_ours or self.progress in BEFORE_OPEN
 
     def _admits_init_ack(self, chunk: rtcsctptransport.InitAckChunk) -> bool:
-        if self.progress != "COOKIE_WAIT":
+        if self.is_asking and self.is_unproven:
+            self._silent_tsn = (chunk.initial_tsn - 1) % (1 << 32)
+            self.await_cookie()
+        elif self.progress != "COOKIE_WAIT":
             return False
         chunk.params, told = known_parameters(chunk.params)
         self._errors += [(Cause.UNKNOWN_PARAMETER, parameter) for parameter in told]
