@@ -31,6 +31,13 @@ MISSES: Final = 3
 # How many seconds, at least, a later packet may arrive before an earlier one.
 REORDERING: Final = 0.02
 
+# Which part of the congestion window is left after a loss, and after one while hardly anything
+# waits on the path: a queue that overflows is seen before. (TCP Veno has it so)
+CONGESTED: Final = 0.5
+CALM: Final = 0.9
+# How many times the shortest round trip one takes at least if something waits.
+QUEUE: Final = 1.125
+
 for _name in (
     "_advanced_peer_ack_tsn",
     "_cwnd",
@@ -79,8 +86,11 @@ class Sending:
     premature = False
     # The shortest round trip on this path, in seconds; 0 before the first measurement.
     shortest_round_trip = 0.0
-    # The last round trip, in seconds.
+    # The last round trip, in seconds, and the shortest of the last few.
     latest = 0.0
+    recent = 0.0
+    # How many bytes in flight the other side takes, as it said last.
+    peer_window = 1 << 20
     # The task that takes messages from the queue of the channels, and whether it must run again.
     flushing: asyncio.Task[None] | None = None
     flush_again = False
@@ -210,6 +220,7 @@ class AcknowledgedSctpTransport(rtcsctptransport.RTCSctpTransport):
 def _take_acknowledgement(sctp: AcknowledgedSctpTransport, sack: SackChunk) -> None:
     """Forget acknowledged chunks, find lost ones, and adjust the congestion window."""
     sctp._last_sacked_tsn = sack.cumulative_tsn
+    sctp._core.peer_window = sack.advertised_rwnd
     was_full = sctp._flight_size >= sctp._cwnd
     done, done_bytes, newest = _forget_acknowledged(sctp)
     if done:
@@ -255,6 +266,8 @@ def _forget_acknowledged(sctp: AcknowledgedSctpTransport) -> tuple[int, int, Out
         round_trip = time.monotonic() - newest.sent_at
         core.shortest_round_trip = min(round_trip, core.shortest_round_trip or round_trip)
         core.latest = round_trip
+        before = core.recent or round_trip
+        core.recent = min(round_trip, before + (round_trip - before) / 8)
         sctp._update_rto(round_trip)
     return count, size, newest
 
@@ -321,6 +334,11 @@ def _overtaken_since(sctp: AcknowledgedSctpTransport, newest: OutboundChunk) -> 
     return newest.sent_at - max(REORDERING, min(sctp._srtt or 0.0, sctp._core.latest) / 4)
 
 
+def _is_calm(core: Sending) -> bool:
+    """Return whether hardly anything waits on the path, so that a loss isn't due to congestion."""
+    return core.recent < QUEUE * core.shortest_round_trip
+
+
 def _adjust_window(sctp: AcknowledgedSctpTransport, done_bytes: int, *, lost: bool) -> None:
     """Adjust the congestion window. (RFC 9260 section 7.2)."""
     if sctp._fast_recovery_exit is not None:
@@ -336,7 +354,8 @@ def _adjust_window(sctp: AcknowledgedSctpTransport, done_bytes: int, *, lost: bo
                 sctp._partial_bytes_acked -= sctp._cwnd
                 sctp._cwnd += USERDATA_MAX_LENGTH
     if lost:
-        sctp._cwnd = max(sctp._cwnd // 2, 4 * USERDATA_MAX_LENGTH)
+        kept = CALM if _is_calm(sctp._core) else CONGESTED
+        sctp._cwnd = max(int(sctp._cwnd * kept), 4 * USERDATA_MAX_LENGTH)
         vars(sctp)[THRESHOLD] = sctp._cwnd
         sctp._partial_bytes_acked = 0
         sctp._fast_recovery_exit = sctp._sent_queue[-1].tsn

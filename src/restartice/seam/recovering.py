@@ -90,7 +90,7 @@ class Recovering(Sending):
         """Begin anew on a path that works again, or is another one."""
         sctp = self.viewed
         self.before, self.graces, self.probed = None, 0, False
-        self.shortest_round_trip = 0.0
+        self.shortest_round_trip = self.recent = 0.0
         sctp._cwnd = FIRST_PACKETS * USERDATA_MAX_LENGTH
         vars(sctp)[THRESHOLD] = max(vars(sctp)[THRESHOLD], 1 << 20)
         sctp._fast_recovery_exit = None

@@ -177,9 +177,12 @@ def register_channel(sctp: SendingSctpTransport, channel: aiortc.RTCDataChannel)
 
 
 def _limit(sctp: SendingSctpTransport) -> int:
-    """Return how many bytes may be in flight when this turn ends. (RFC 9260 section 6.1, D)."""
+    """Return how many bytes may be in flight when this turn ends. (RFC 9260 section 6.1, D).
+
+    If the other side takes none, one packet finds out when it does again. (A)
+    """
     burst = (2 if sctp._fast_recovery_exit is not None else 4) * USERDATA_MAX_LENGTH
-    return min(sctp._flight_size + burst, sctp._cwnd)
+    return max(1, min(sctp._flight_size + burst, sctp._cwnd, sctp._core.peer_window))
 
 
 def _packets_to_send(sctp: SendingSctpTransport) -> list[Chunk]:
