@@ -1,9 +1,10 @@
-"""Set-up and restart over a distance: `distance.py STACK '{"round_trip": 0.1, "calls": 5}'`.
+"""Set-up, restart and data over a distance: `distance.py STACK '{"round_trip": 0.1, "calls": 5}'`.
 
 Two peers are in network namespaces, with a link between them that delays and loses. Descriptions
 are handed over at once, so that only what ICE, DTLS and SCTP need of the link counts: from when the
 other side is given the offer until the channels are open on both sides, or both sides send on the
-new pair. It prints JSON: seconds, and where nothing is lost round trips, too.
+new pair. It prints JSON: seconds, and where nothing is lost round trips, too; MB a second of bulk
+data; and the seconds that a small message takes which is sent behind a MB on another channel.
 """
 
 import asyncio
@@ -21,6 +22,8 @@ from network.processes import Event, Program
 
 PEER: Final = str(Path(__file__).with_name("distance_peer.py"))
 DEADLINE: Final = 30.0
+BULK: Final = 4_000_000
+MEGABYTE: Final = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -32,12 +35,16 @@ class Distance:
         loss: Which part of the packets gets lost, each way.
         calls: How many calls are set up.
         restarts: How many restarts each side asks for, in the last call.
+        transfers: How many times bulk data is sent, in the last call.
+        quick: How many times a small message is sent behind a MB, in the last call.
     """
 
     round_trip: float
     loss: float = 0.0
     calls: int = 5
     restarts: int = 0
+    transfers: int = 0
+    quick: int = 0
 
 
 async def measure(stack: str, distance: Distance) -> dict[str, list[float]]:
@@ -56,7 +63,13 @@ async def measure(stack: str, distance: Distance) -> dict[str, list[float]]:
             found[f"restart of the {name} side (s)"] = [
                 await restart(asking, other) for _ in range(distance.restarts)
             ]
-        return in_round_trips(found, distance)
+        found = in_round_trips(found, distance)
+        if distance.transfers:
+            taken = [await transfer(near, far, BULK) for _ in range(distance.transfers)]
+            found["throughput (MB/s)"] = [BULK / 1e6 / each for each in taken]
+        if distance.quick:
+            found["small message behind a MB (ms)"] = await overtake(near, far, distance.quick)
+        return found
     finally:
         for program in programs:
             await program.close()
@@ -99,6 +112,30 @@ async def negotiate(offering: Program, other: Program, offer: Event, event: str)
         for program in (offering, other)
     ]
     return max(float(found["at"]) for found in happened) - began
+
+
+async def transfer(near: Program, far: Program, size: int) -> float:
+    """Send so many bytes; return the seconds until they have arrived."""
+    await far.order(do="expect", size=size)
+    begun = float((await near.order(do="send", size=size))["begun"])
+    arrived = await far.wait(lambda e: e["event"] == "received", since=begun)
+    return float(arrived["at"]) - begun
+
+
+async def overtake(near: Program, far: Program, times: int) -> list[float]:
+    """Send a small message behind a MB on another channel; return how many ms it takes, each."""
+    await near.order(do="open", label="quick")
+    for program in (near, far):
+        await program.wait_for("open", label="quick")
+    taken = []
+    for _ in range(times):
+        begun = time.monotonic()
+        await far.order(do="expect", size=MEGABYTE)
+        sent = await near.order(do="send behind", size=MEGABYTE, label="quick")
+        arrived = await far.wait(lambda e: e["event"] == "small", since=begun)
+        await far.wait(lambda e: e["event"] == "received", since=begun)
+        taken.append(1000 * (float(arrived["at"]) - float(sent["sent"])))
+    return taken
 
 
 if __name__ == "__main__":

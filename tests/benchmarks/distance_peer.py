@@ -11,13 +11,18 @@ import logging
 import os
 import sys
 import time
+from collections.abc import Coroutine
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks.stacks import Stack, Switch, load
+
+PIECE: Final = 10_000
+HIGH_WATER: Final = 256 << 10
+LOW_WATER: Final = 64 << 10
 
 
 def tell(event: str, **values: Any) -> None:
@@ -31,8 +36,9 @@ class Peer:
     def __init__(self, stack: Stack) -> None:
         self._stack = stack
         self._pc: Any = None
-        self._channels: list[Any] = []
-        self._watching: set[asyncio.Task[None]] = set()
+        self._channels: dict[str, Any] = {}
+        self._missing = 0
+        self._tasks: set[asyncio.Task[None]] = set()
 
     async def act_on(self, order: dict[str, Any]) -> None:
         """Do as told, and say what there is to signal."""
@@ -50,13 +56,24 @@ class Peer:
                 self._pc.restartIce()
                 answer |= await self._describe()
             case "watch":
-                self._watching.add(asyncio.create_task(self._watch()))
+                self._begin_task(self._watch())
+            case "open":
+                self._use(self._pc.createDataChannel(order["label"]))
+            case "expect":
+                self._missing = order["size"]
+            case "send":
+                self._begin_task(self._send(order["size"]))
+            case "send behind":
+                answer["sent"] = self._send_behind(order["size"], order["label"])
         tell("answer", order=order["number"], **answer)
 
+    def _begin_task(self, work: Coroutine[Any, Any, None]) -> None:
+        self._tasks.add(asyncio.create_task(work))
+
     async def _begin(self) -> None:
-        for task in self._watching:
+        for task in self._tasks:
             task.cancel()
-        self._watching.clear()
+        self._tasks.clear()
         if self._pc is not None:
             with suppress(Exception):
                 await self._stack.close(self._pc)
@@ -80,12 +97,38 @@ class Peer:
         await Switch(self._stack, self._pc).wait()
         tell("switched")
 
+    async def _send(self, size: int) -> None:
+        channel, low = self._channels["benchmark"], asyncio.Event()
+        self._stack.on(channel, "bufferedamountlow", lambda _: low.set())
+        channel.bufferedAmountLowThreshold = LOW_WATER
+        for _ in range(size // PIECE):
+            channel.send(bytes(PIECE))
+            if channel.bufferedAmount > HIGH_WATER:
+                low.clear()
+                await low.wait()
+
+    def _send_behind(self, size: int, label: str) -> float:
+        for _ in range(size // PIECE):
+            self._channels["benchmark"].send(bytes(PIECE))
+        self._channels[label].send("small")
+        return time.monotonic()
+
     def _use(self, channel: Any) -> None:
-        self._channels.append(channel)
+        label = str(channel.label)
+        self._channels[label] = channel
+        self._stack.on(channel, "message", self._receive)
         if str(channel.readyState) == "open":
-            tell("open")
+            tell("open", label=label)
         else:
-            self._stack.on(channel, "open", lambda _: tell("open"))
+            self._stack.on(channel, "open", lambda _: tell("open", label=label))
+
+    def _receive(self, message: bytes | str) -> None:
+        if isinstance(message, str):
+            tell("small")
+            return
+        self._missing -= len(message)
+        if self._missing == 0:
+            tell("received")
 
 
 async def main() -> None:
