@@ -28,7 +28,7 @@ STRICT = "for each in rp_filter:1 arp_announce:2; do echo ${each#*:} > $0/${each
 HOLD = "echo ready; exec cat"
 # A server doesn't look at its standard input, so that the kernel has to end it.
 WITH_PARENT = ("setpriv", "--pdeathsig", "KILL")
-DEADLINE = 15.0
+DEADLINE = 60.0
 
 
 class NetworksError(Exception):
@@ -134,8 +134,11 @@ async def start(command: Sequence[str]) -> Process:
 async def first_line(process: Process) -> str:
     """Return the first line of a program, which says that it is ready."""
     assert process.stdout is not None
-    async with asyncio.timeout(DEADLINE):
-        line = await process.stdout.readline()
+    try:
+        async with asyncio.timeout(DEADLINE):
+            line = await process.stdout.readline()
+    except TimeoutError:
+        raise NetworksError(f"a program didn't start within {DEADLINE:g} seconds") from None
     if not line:
         raise NetworksError(f"a network can't be made (status {await process.wait()})")
     return line.decode()

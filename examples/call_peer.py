@@ -32,6 +32,13 @@ from restartice_signaling import Negotiator, SignalingError, WebSocketSignaling
 MESSAGE_INTERVAL = 0.005
 DONE = "done "
 COUNTED = "counted"
+THROUGH = "through "
+CUTS = 2
+# How long the other peer may take, in seconds: there may be much else to do on its machine.
+PATIENCE = 60.0
+POLL = 0.05
+# How long this program must have stood still for that to be noted, in seconds.
+STALL = 1.0
 
 Tell = Callable[[dict[str, Any]], None]
 
@@ -58,8 +65,13 @@ class CallOptions:
         """The time before the first restart, for comparison."""
         return self.seconds * 0.35
 
+    @property
+    def steps(self) -> int:
+        """How many restarts or cuts the call has to go through."""
+        return CUTS if self.cut else self.restarts
+
     def restart_times(self, turn: int) -> list[float]:
-        """Return when the peer whose turn comes first (0) or second (1) restarts ICE."""
+        """Return when the peer whose turn comes first (0) or second (1) restarts ICE, at least."""
         busy = self.seconds - self.quiet_seconds - 1
         step = busy / (self.restarts + 1)
         start = self.quiet_seconds + 0.5
@@ -88,6 +100,9 @@ class Call:
         self._tasks: list[asyncio.Task[None]] = []
         self._remote_done = asyncio.Event()
         self._remote_counted = asyncio.Event()
+        # How many restarts or cuts the other peer has gone through, and whether all is sent.
+        self._remote_steps = 0
+        self._sent_all = False
         self._video: CountedVideo | None = None
         self._audio_tracks = self._audio_tracks_before = 0
 
@@ -102,7 +117,9 @@ class Call:
         try:
             async with signaling, Negotiator(self._pc, signaling):
                 await self._set_up()
-                await self._wait(self._opened, "the other peer didn't connect within 30 seconds")
+                await self._wait(
+                    self._opened, f"the other peer didn't connect within {PATIENCE:g} seconds"
+                )
                 await self._talk()
         finally:
             await self._hang_up()
@@ -110,7 +127,7 @@ class Call:
 
     async def _wait(self, event: asyncio.Event, otherwise: str) -> None:
         try:
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(PATIENCE):
                 await event.wait()
         except TimeoutError:
             raise PeerGoneError(otherwise) from None
@@ -160,6 +177,8 @@ class Call:
             self._pc.addTrack(Tone())
             self._tell({"event": "track", "text": "adds an audio track"})
         await self._until(options.seconds)
+        await self._until_through(options.steps)
+        self._sent_all = True
         self._channel.send(f"{DONE}{self.report.messages_sent}")
         await self._wait(self._remote_done, "the other peer has gone silent in mid-call")
         await self._finish()
@@ -170,24 +189,45 @@ class Call:
 
     async def _until(self, seconds: float) -> None:
         while (left := self._start + seconds - time.monotonic()) > 0:
-            if self._is_alone():
-                raise PeerGoneError("the other peer has left in mid-call")
+            self._check_company()
             await asyncio.sleep(min(left, 0.5))
 
-    def _is_alone(self) -> bool:
+    async def _until_through(self, steps: int) -> None:
+        """Return when both peers have gone through so many restarts or cuts, or are too slow.
+
+        Else a restart would begin in the midst of another one, when the machine is busy, and the
+        call would end before the last.
+        """
+        deadline = time.monotonic() + PATIENCE
+        while min(self._steps, self._remote_steps) < steps and time.monotonic() < deadline:
+            self._check_company()
+            await asyncio.sleep(POLL)
+
+    @property
+    def _steps(self) -> int:
+        return self.report.moves if self._options.cut else self.report.generations - 1
+
+    def _check_company(self) -> None:
         has_left = self._pc.connectionState == "closed" or not self._signaling.peers
-        return has_left and not self._remote_done.is_set()
+        if has_left and not self._remote_done.is_set():
+            raise PeerGoneError("the other peer has left in mid-call")
 
     async def _send_messages(self) -> None:
         pace = Pace(MESSAGE_INTERVAL)
-        while time.monotonic() < self._start + self._options.seconds:
+        last = time.monotonic()
+        while not self._sent_all:
+            now = time.monotonic()
+            if now - last > STALL:
+                self.report.stalls.append((last, now))
+            last = now
             self._channel.send(str(self.report.messages_sent))
             self.report.messages_sent += 1
             await pace.wait()
 
     async def _restart(self) -> None:
-        for moment in self._options.restart_times(self._turn):
+        for place, moment in enumerate(self._options.restart_times(self._turn)):
             await self._until(moment)
+            await self._until_through(2 * place + self._turn)
             self.report.restarts.append(time.monotonic())
             self._tell({"event": "restart", "text": "restartIce()"})
             self._pc.restartIce()
@@ -220,6 +260,8 @@ class Call:
         if message.startswith(DONE):
             self.report.messages_announced = int(message.removeprefix(DONE))
             self._remote_done.set()
+        elif message.startswith(THROUGH):
+            self._remote_steps = int(message.removeprefix(THROUGH))
         elif message == COUNTED:
             self._remote_counted.set()
         else:
@@ -276,6 +318,8 @@ class Call:
             remote_port=pair.remote.port,
         )
         self.report.pair_changes.append(change)
+        if self._channel.readyState == "open":
+            self._channel.send(f"{THROUGH}{self._steps}")
         local, remote = pair.local, pair.remote
         self._tell(
             {
@@ -287,7 +331,8 @@ class Call:
         )
 
     def _count_losses(self) -> None:
-        self.report.losses += self._pc.iceConnectionState in {"disconnected", "failed"}
+        if self._pc.iceConnectionState in {"disconnected", "failed"}:
+            self.report.losses.append(time.monotonic())
 
     def _tell_states(self) -> None:
         pc = self._pc
