@@ -103,9 +103,25 @@ async def notify(peers: Peers, after: float) -> None:
 
 
 async def seconds_until(peers: Peers, event: str, since: float, **values: str) -> float:
-    """Return how long it took, at most, until either peer told of an event."""
-    told = [await peer.wait_for(event, since=since, **values) for peer in peers]
-    return max(float(event["at"]) for event in told) - since
+    """Return how long it took, at most, until either peer told of an event.
+
+    What it waited for a processor doesn't count.
+    """
+    told = [(peer, await peer.wait_for(event, since=since, **values)) for peer in peers]
+    return max(elapsed(peer, since, float(event["at"])) for peer, event in told)
+
+
+def elapsed(peer: Program, since: float, until: float) -> float:
+    """Return how long it is from one time to another, without what a peer waited for a processor.
+
+    The waiting is counted from the last event before the first time to the last before the other.
+    """
+
+    def waited(at: float) -> float:
+        told = (event["waited"] for event in reversed(peer.events) if event["at"] <= at)
+        return float(next(told, 0.0))
+
+    return until - since - waited(until) + waited(since)
 
 
 async def check_nothing_is_lost(peers: Peers) -> None:

@@ -33,8 +33,10 @@ PICTURES_LEFT_OUT = 2
 
 
 def tell(event: str, **values: Any) -> None:
-    """Print an event."""
-    print(json.dumps({"at": time.monotonic(), "event": event, **values}), flush=True)
+    """Print an event, with its time and how long this process has waited for a processor."""
+    now = time.monotonic()
+    times = {"at": now, "waited": now - own_time()}
+    print(json.dumps({**times, "event": event, **values}), flush=True)
 
 
 class Silence:
