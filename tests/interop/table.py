@@ -67,7 +67,7 @@ class Table:
         rows = [
             ["", *(stack.name for stack in STACKS)],
             ["---"] * (len(STACKS) + 1),
-            ["version", *(stack.version() for stack in STACKS)],
+            ["version", *("" if stack.missing() else stack.version() for stack in STACKS)],
         ]
         for scenario, title in TITLES.items():
             runs = [self._cells.get((scenario, stack.name), []) for stack in STACKS]
