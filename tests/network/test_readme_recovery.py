@@ -80,6 +80,7 @@ async def main():
 
 asyncio.run(main())
 """
+WHIP_CLIENT = HTTP_CLIENT.replace("http_signaling", "whip").replace("HttpSignaling", "WhipClient")
 HTTP_SERVER = """
 import asyncio
 import time
@@ -167,6 +168,8 @@ async def test_calls_of_the_readme_come_back(tmp_path: Path) -> None:
     beginning = found["WebSocket"].partition("async def main")[0]
     pairs = {name: (code, code) for name, code in found.items()}
     pairs["Http"] = (beginning + HTTP_CLIENT, HTTP_SERVER)
+    server = HTTP_SERVER.replace("http_signaling", "whip").replace("HttpAnswerer", "WhipEndpoint")
+    pairs["Whip"] = (beginning + WHIP_CLIENT, server)
     for name in pairs:
         (tmp_path / name).mkdir()
     # When one fails, the other one is ended as well.

@@ -7,7 +7,8 @@ from ..test_architecture import NO_IO, SIGNALING, imports
 # From top to bottom: a room imports rooms below it only, and none beside it.
 FLOORS = (
     ("__init__", "__main__"),
-    ("server", "negotiation", "http_signaling"),
+    ("server", "negotiation", "http_signaling", "whip"),
+    ("over_http",),
     ("client",),
     ("protocol",),
     ("errors", "sockets", "cancellation"),
@@ -18,7 +19,9 @@ ONLY = {
     "server": {"protocol", "errors", "sockets", "cancellation"},
     "client": {"protocol", "errors", "sockets", "cancellation"},
     "negotiation": {"client", "protocol", "errors", "cancellation"},
-    "http_signaling": {"client", "errors", "cancellation"},
+    "http_signaling": {"over_http", "client", "errors"},
+    "whip": {"over_http", "client", "errors"},
+    "over_http": {"client", "errors", "cancellation"},
     "protocol": {"errors"},
 }
 PURE = {

@@ -1,0 +1,1 @@
+"""What the signalings over HTTP have in common: requests, endpoints and fragments of SDP."""
