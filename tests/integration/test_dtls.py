@@ -1,6 +1,7 @@
 """DTLS with peers of all kinds, and what is told of a handshake that fails."""
 
 import asyncio
+import functools
 import hashlib
 import logging
 import re
@@ -15,7 +16,7 @@ from OpenSSL import SSL
 
 from certificates import rsa_certificate, use_certificate, with_suites
 from conftest import Factory
-from connecting import Echo, negotiate, wait_for_state, wait_until
+from connecting import DEADLINE, Echo, negotiate, wait_for_state, wait_until
 from restartice import RTCConfiguration
 from restartice.transports import dtls as dtlstransport
 
@@ -172,7 +173,8 @@ async def test_a_wrong_fingerprint_ends_both_sides(
     for pc in (near, far):
         await wait_for_state(pc, "connectionState", "failed")
         assert dtls(pc).state == "failed"
-        assert pc.iceConnectionState in {"connected", "completed"}
+        # DTLS may fail before a pair is nominated.
+        await wait_until(pc, "iceconnectionstatechange", functools.partial(has_path, pc))
     noticed = "client" if wrong == "server" else "server"
     assert sorted(text.partition(":")[0] for text in warnings(caplog)) == [
         "RTCDtlsTransport(N) handshake as client has failed",
@@ -180,6 +182,42 @@ async def test_a_wrong_fingerprint_ends_both_sides(
     ]
     (seen,) = [text for text in warnings(caplog) if f" as {noticed}" in text]
     assert seen.endswith("the peer's certificate has another fingerprint than its description")
+
+
+@pytest.mark.parametrize("wrong", ["server", "client"])
+async def test_a_wrong_fingerprint_closes_data_channels(make_pc: Factory, wrong: str) -> None:
+    near, far = make_pc(), make_pc()
+    channels = [
+        near.createDataChannel("told"),
+        near.createDataChannel("numbered", id=6),
+        *(pc.createDataChannel("negotiated", negotiated=True, id=8) for pc in (near, far)),
+    ]
+    happened: list[asyncio.Queue[str]] = []
+    for channel in channels:
+        happened.append(asyncio.Queue())
+        channel.on("error", happened[-1].put_nowait)
+        channel.on("close", functools.partial(happened[-1].put_nowait, "close"))
+    tampered = {"server": "offer", "client": "answer"}[wrong]
+    await hand_over(near, far, **{tampered: with_other_fingerprint})
+    async with asyncio.timeout(DEADLINE):
+        for events in happened:
+            assert str(await events.get()) == "DTLS has failed"
+            assert await events.get() == "close"
+    assert {channel.readyState for channel in channels} == {"closed"}
+    for pc in (near, far):
+        assert pc.sctp is not None
+        assert (pc.sctp.state, dtls(pc).state) == ("closed", "failed")
+        await wait_for_state(pc, "connectionState", "failed")
+        late = pc.createDataChannel("late")
+        await wait_until(late, "close", functools.partial(is_closed, late))
+
+
+def has_path(pc: aiortc.RTCPeerConnection) -> bool:
+    return pc.iceConnectionState in {"connected", "completed"}
+
+
+def is_closed(channel: aiortc.RTCDataChannel) -> bool:
+    return channel.readyState == "closed"
 
 
 @pytest.mark.parametrize("they_offer", [True, False])
@@ -244,6 +282,8 @@ async def test_an_alert_after_the_handshake(
     near, far = make_pc(), make_pc()
     echo = Echo(near, far)
     ended = asyncio.Event()
+    faults: list[Exception] = []
+    echo.channel.on("error", faults.append)
     echo.channel.on("close", ended.set)
     await negotiate(near, far)
     await echo.check()
@@ -259,8 +299,9 @@ async def test_an_alert_after_the_handshake(
         "RTCDtlsTransport(N) failed as client: alert 40 was sent",
         "RTCDtlsTransport(N) failed as server: the peer has sent alert 40",
     ]
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(DEADLINE):
         await ended.wait()
+    assert [str(fault) for fault in faults] == ["DTLS has failed"]
     for pc in (near, far):
         await pc.close()
         assert dtls(pc).state == "failed"

@@ -22,6 +22,7 @@ from OpenSSL import SSL
 from .aborting import abort_dtls
 from .names import OfViewed, require
 from .routing import StreamRouter
+from .sctp import AiortcSctpTransport
 
 __all__ = [
     "AiortcDtlsTransport",
@@ -176,7 +177,8 @@ class DtlsView:
         abort_dtls(transport)
         for receiver in list(transport._rtp_router.receivers):
             receiver._handle_disconnect()
-        if isinstance(transport._data_receiver, rtcsctptransport.RTCSctpTransport):
+        if isinstance(transport._data_receiver, AiortcSctpTransport):
+            transport._data_receiver._core.transport_failed()
             await transport._data_receiver.stop()
 
 

@@ -166,6 +166,10 @@ class SctpView(Lifetimes, Receiving):
     def closed(self) -> None:
         """Take note that the association is closed, or won't be set up."""
 
+    def transport_failed(self) -> None:
+        """End the association and its channels, as DTLS has failed."""
+        raise NotImplementedError
+
     def channel_refused(self, channel: aiortc.RTCDataChannel) -> None:
         """Take note of a new channel that can't open, because the association is closed."""
 

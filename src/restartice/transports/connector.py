@@ -9,6 +9,7 @@ from aiortc.rtcrtptransceiver import RTCRtpTransceiver
 
 from ..seam import ConnectionView
 from .dtls import RTCDtlsTransport
+from .sctp import RTCSctpTransport
 
 __all__ = ["Connector"]
 
@@ -58,6 +59,8 @@ class Connector:
         first = next(self._users_of(transport), None)
         if first is not None and transport.state == "new":
             await transport.start(remote[first])
+        if transport.state == "failed":
+            self._fail_data(transport)
         if transport.state != "connected":
             return
         # Listed again: users that were stopped during the handshake must not be started.
@@ -66,6 +69,11 @@ class Connector:
                 await self._start_media(user)
             else:
                 await self._start_data(user)
+
+    def _fail_data(self, transport: RTCDtlsTransport) -> None:
+        sctp = self._connection.sctp_transport
+        if isinstance(sctp, RTCSctpTransport) and sctp.transport is transport:
+            sctp._core.transport_failed()
 
     def _users_of(
         self, transport: RTCDtlsTransport

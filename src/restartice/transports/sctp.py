@@ -194,6 +194,16 @@ class SctpCore(SctpView):
         """Fail all channels: the other side doesn't answer."""
         self.tell_failure("The other side doesn't answer, so that SCTP can't be set up")
 
+    def transport_failed(self) -> None:
+        """Fail all channels, as DTLS has failed, which is in the log already.
+
+        Spec: https://w3c.github.io/webrtc-pc/#rtcsctptransport-interface
+        """
+        if self.viewed.state != "closed":
+            for channel in self.channels:
+                tell_error(channel, RTCError("DTLS has failed", "sctp-failure", None))
+            self.enter_closed()
+
     def channel_refused(self, channel: aiortc.RTCDataChannel) -> None:
         """Fail a new channel, which can't open."""
         self.tell_failure("The SCTP transport is closed", [channel])
