@@ -57,6 +57,7 @@ from .media.sender import RTCRtpSender
 from .media.streams import MediaStream
 from .media.transceiver import RTCRtpTransceiver
 from .peerconnection import RTCPeerConnection
+from .recording import Recorder
 from .recovery import (
     AutomaticRestart,
     NetworkChange,
@@ -137,6 +138,7 @@ __all__ = [
     "RTCSessionDescription",
     "RTCStatsReport",
     "RTCTransportStats",
+    "Recorder",
     "RecoverySettings",
     "RestartEvent",
     "RestartFailed",

@@ -1,22 +1,34 @@
-"""The command line: `python -m restartice check` finds out why calls don't connect."""
+"""The command line: `check` finds out why calls don't connect, `record` what happens to them."""
 
 import argparse
 import asyncio
 import dataclasses
 import json
+import runpy
+import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from importlib.metadata import version
+from importlib.util import find_spec
+from pathlib import Path
 
 from aiortc import RTCIceServer
 
 from .doctor import diagnose, look_around
 from .doctor.report import lines_of
+from .recording import Recorder
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Check this machine; return 0 if no problem was found, 1 if one was."""
+    """Run a command, and return the exit status."""
     options = _parse(arguments)
+    run: Callable[[argparse.Namespace], int] = options.run
+    return run(options)
+
+
+def _check(options: argparse.Namespace) -> int:
+    """Check this machine; return 0 if no problem was found, 1 if one was."""
     try:
         servers = [_server(url, options.username, options.credential) for url in options.server]
         facts = asyncio.run(look_around(servers, timeout=options.timeout))
@@ -30,6 +42,42 @@ def main(arguments: Sequence[str] | None = None) -> int:
     else:
         print(*lines_of(facts, problems), sep="\n")
     return 1 if problems else 0
+
+
+def _record(options: argparse.Namespace) -> int:
+    """Run a program, and record its connections; its exit status is passed on."""
+    path = Path.cwd() if options.module else Path(options.program).resolve().parent
+    sys.path.insert(0, str(path))
+    try:
+        _check_program(options)
+        recorder = Recorder(options.to, interval=options.interval)
+    except (OSError, ValueError) as error:
+        print(f"python -m restartice record: error: {error}", file=sys.stderr)
+        return 2
+    # So that the file is written, unless the program ends in its own way.
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+    sys.argv = [options.program, *options.arguments]
+    try:
+        with recorder:
+            recorder.add_new()
+            if options.module:
+                runpy.run_module(options.program, run_name="__main__", alter_sys=True)
+            else:
+                runpy.run_path(options.program, run_name="__main__")
+    finally:
+        print(f"recorded {recorder.count} connections in {options.to}", file=sys.stderr)
+        if not recorder.count:
+            print("only connections of restartice.RTCPeerConnection are", file=sys.stderr)
+    return 0
+
+
+def _check_program(options: argparse.Namespace) -> None:
+    found = not options.module and Path(options.program).exists()
+    with suppress(ImportError):
+        found = found or (options.module and find_spec(options.program) is not None)
+    if not found:
+        kind = "module" if options.module else "file"
+        raise ValueError(f"there is no {kind} {options.program}")
 
 
 def _server(url: str, username: str | None, credential: str | None) -> RTCIceServer:
@@ -68,6 +116,32 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         help="how long each answer may take (%(default)s s)",
     )
     check.add_argument("--json", action="store_true", help="print what was found as JSON")
+    check.set_defaults(run=_check)
+    record = commands.add_parser(
+        "record",
+        help="run a program, and record what happens to its connections",
+        description="Run a Python program, and record what happens to its connections, in the "
+        "format of Chromium's webrtc-internals dump. The program needs no change.",
+    )
+    record.add_argument(
+        "--to",
+        default="webrtc_internals_dump.txt",
+        metavar="FILE",
+        help="the file to write (%(default)s)",
+    )
+    record.add_argument(
+        "--interval",
+        type=float,
+        default=1.0,
+        metavar="SECONDS",
+        help="the time between two requests for the statistics (%(default)s s)",
+    )
+    record.add_argument(
+        "-m", dest="module", action="store_true", help="PROGRAM is the name of a module"
+    )
+    record.add_argument("program", metavar="PROGRAM", help="the file of the program")
+    record.add_argument("arguments", nargs=argparse.REMAINDER, metavar="…", help="its arguments")
+    record.set_defaults(run=_record)
     return parser.parse_args(arguments)
 
 

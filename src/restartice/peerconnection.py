@@ -15,6 +15,7 @@ from .media.sender import RTCRtpSender
 from .media.streams import MediaStream
 from .media.transceiver import RTCRtpTransceiver
 from .negotiation.core import Core
+from .observation import NEW, entry
 from .sdp import description as sdp
 from .seam import HookedPeerConnection
 from .settings import IceSettings
@@ -60,6 +61,8 @@ class RTCPeerConnection(Emitter, HookedPeerConnection):
     ) -> None:
         super().__init__(validated(configuration))
         self._core = Core(self, iceSettings or IceSettings())
+        for observe in tuple(NEW):
+            observe(self)
 
     def __repr__(self) -> str:
         """Return its name in the log."""
@@ -137,6 +140,7 @@ class RTCPeerConnection(Emitter, HookedPeerConnection):
         """
         return self._core.configuration_in_force()
 
+    @entry
     def setConfiguration(self, configuration: aiortc.RTCConfiguration | None = None) -> None:
         """Change the ICE servers and the ICE transport policy, from the next gathering.
 
@@ -156,11 +160,11 @@ class RTCPeerConnection(Emitter, HookedPeerConnection):
 
         Spec: https://w3c.github.io/webrtc-pc/#dom-rtcpeerconnection-setconfiguration
         """
-        self._core.home.check("setConfiguration()")
         self._core.set_configuration(configuration)
 
     # Negotiation.
 
+    @entry
     def restartIce(self) -> None:
         """Request an ICE restart; returns at once.
 
@@ -170,9 +174,9 @@ class RTCPeerConnection(Emitter, HookedPeerConnection):
 
         Spec: https://w3c.github.io/webrtc-pc/#dom-rtcpeerconnection-restartice
         """
-        self._core.home.check("restartIce()")
         self._core.restart.make()
 
+    @entry
     async def createOffer(self, *, iceRestart: bool = False) -> RTCSessionDescription:
         """Create an offer.
 
@@ -184,12 +188,12 @@ class RTCPeerConnection(Emitter, HookedPeerConnection):
 
         Spec: https://w3c.github.io/webrtc-pc/#dom-rtcpeerconnection-createoffer
         """
-        self._core.home.check("createOffer()")
         core = self._core
         return await core.operations.run(
             lambda: core.offers.create_offer(ice_restart=iceRestart), core.offers.check_offering
         )
 
+    @entry
     async def createAnswer(self) -> RTCSessionDescription:
         """Create an answer to the remote offer; it restarts ICE if the offer does.
 
@@ -198,10 +202,10 @@ class RTCPeerConnection(Emitter, HookedPeerConnection):
 
         Spec: https://w3c.github.io/webrtc-pc/#dom-rtcpeerconnection-createanswer
         """
-        self._core.home.check("createAnswer()")
         core = self._core
         return await core.operations.run(core.offers.create_answer, core.offers.check_answering)
 
+    @entry
     async def setLocalDescription(
         self, sessionDescription: RTCSessionDescription | None = None
     ) -> None:
@@ -224,18 +228,17 @@ class RTCPeerConnection(Emitter, HookedPeerConnection):
 
         Spec: https://w3c.github.io/webrtc-pc/#dom-peerconnection-setlocaldescription
         """
-        self._core.home.check("setLocalDescription()")
         core = self._core
         core.local_candidates.hold()
         try:
-            with core.log.refusal("setLocalDescription()"):
-                await core.operations.run(
-                    lambda: core.local_description.set(sessionDescription),
-                    lambda: core.local_description.check(sessionDescription),
-                )
+            await core.operations.run(
+                lambda: core.local_description.set(sessionDescription),
+                lambda: core.local_description.check(sessionDescription),
+            )
         finally:
             core.local_candidates.release_soon()
 
+    @entry
     async def setRemoteDescription(self, sessionDescription: RTCSessionDescription) -> None:
         """Apply a description of the remote side. An offer rolls back a pending local offer.
 
@@ -255,14 +258,13 @@ class RTCPeerConnection(Emitter, HookedPeerConnection):
 
         Spec: https://w3c.github.io/webrtc-pc/#dom-peerconnection-setremotedescription
         """
-        self._core.home.check("setRemoteDescription()")
         core = self._core
-        with core.log.refusal("setRemoteDescription()"):
-            await core.operations.run(
-                lambda: core.remote_description.set(sessionDescription),
-                lambda: core.remote_description.check(sessionDescription),
-            )
+        await core.operations.run(
+            lambda: core.remote_description.set(sessionDescription),
+            lambda: core.remote_description.check(sessionDescription),
+        )
 
+    @entry
     async def addIceCandidate(
         self, candidate: aiortc.RTCIceCandidate | Mapping[str, Any] | None
     ) -> None:
@@ -284,17 +286,16 @@ class RTCPeerConnection(Emitter, HookedPeerConnection):
 
         Spec: https://w3c.github.io/webrtc-pc/#dom-peerconnection-addicecandidate
         """
-        self._core.home.check("addIceCandidate()")
         added = checked(candidate)
         core = self._core
-        with core.log.refusal("addIceCandidate()"):
-            await core.operations.run(
-                lambda: core.remote_candidates.add(added),
-                lambda: core.remote_candidates.check(added),
-            )
+        await core.operations.run(
+            lambda: core.remote_candidates.add(added),
+            lambda: core.remote_candidates.check(added),
+        )
 
     # Tracks and channels.
 
+    @entry
     def addTrack(self, track: aiortc.MediaStreamTrack, *streams: MediaStream | str) -> RTCRtpSender:
         """Add a track to send to the remote peer.
 
@@ -312,9 +313,9 @@ class RTCPeerConnection(Emitter, HookedPeerConnection):
 
         Spec: https://w3c.github.io/webrtc-pc/#dom-rtcpeerconnection-addtrack
         """
-        self._core.home.check("addTrack()")
         return self._core.local_tracks.add_track(track, streams)
 
+    @entry
     def removeTrack(self, sender: aiortc.RTCRtpSender) -> None:
         """Stop sending a sender's track; its transceiver stays, and can still receive.
 
@@ -327,9 +328,9 @@ class RTCPeerConnection(Emitter, HookedPeerConnection):
 
         Spec: https://w3c.github.io/webrtc-pc/#dom-rtcpeerconnection-removetrack
         """
-        self._core.home.check("removeTrack()")
         self._core.local_tracks.remove_track(sender)
 
+    @entry
     def addTransceiver(
         self,
         trackOrKind: aiortc.MediaStreamTrack | str,
@@ -353,7 +354,6 @@ class RTCPeerConnection(Emitter, HookedPeerConnection):
 
         Spec: https://w3c.github.io/webrtc-pc/#dom-rtcpeerconnection-addtransceiver
         """
-        self._core.home.check("addTransceiver()")
         encodings = usable_encodings(sendEncodings)
         transceiver = self._core.local_tracks.add_transceiver(trackOrKind, direction, streams)
         transceiver.sender._core.encodings = encodings
@@ -380,6 +380,7 @@ class RTCPeerConnection(Emitter, HookedPeerConnection):
         """
         return [t.receiver for t in self._core.mask.transceivers if not t._core.stopped]
 
+    @entry
     def createDataChannel(  # noqa: PLR0917  aiortc's signature
         self,
         label: str,
@@ -410,7 +411,6 @@ class RTCPeerConnection(Emitter, HookedPeerConnection):
 
         Spec: https://w3c.github.io/webrtc-pc/#dom-peerconnection-createdatachannel
         """
-        self._core.home.check("createDataChannel()")
         core = self._core
         core.raise_if_closed()
         with core.data_channels.sctp_if_needed():
@@ -441,6 +441,7 @@ class RTCPeerConnection(Emitter, HookedPeerConnection):
             return with_transport_statistics(report, self._core.state.dtls_transports)
         return await track_statistics(selector, [*self.getSenders(), *self.getReceivers()])
 
+    @entry
     async def close(self) -> None:
         """End ICE, tracks and channels. A running operation has no effect.
 
@@ -451,5 +452,4 @@ class RTCPeerConnection(Emitter, HookedPeerConnection):
 
         Spec: https://w3c.github.io/webrtc-pc/#dom-rtcpeerconnection-close
         """
-        self._core.home.check("close()")
         await self._core.closing.run()

@@ -19,6 +19,7 @@ import connecting
 from conftest import leave_nothing, open_sockets
 from docs import running
 from docs.markdown import PAGES, READMES, ROOT, Block, blocks
+from dumps import read_dump
 from restartice import RTCPeerConnection, RTCSessionDescription
 from signalingnode import node
 
@@ -48,7 +49,10 @@ def is_program(block: Block) -> bool:
 
 
 @pytest.mark.parametrize("path", FILES, ids=name_of)
-async def test_blocks_of_a_page_run_one_after_the_other(path: Path) -> None:
+async def test_blocks_of_a_page_run_one_after_the_other(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)  # one writes a file
     sockets = open_sockets()
     setting = SETTINGS.get(name_of(path), running.nothing)
     async with setting() as names:
@@ -110,6 +114,9 @@ async def check(name: str, page: dict[str, Any]) -> None:
             assert pc.sctp is not None
     elif name.endswith("servers.md"):
         await check_server(page)
+    elif name.endswith("diagnosing.md"):
+        (connection,) = read_dump(Path("call.txt"))
+        assert connection.details("restartIce") == [None]
 
 
 async def check_server(page: dict[str, Any]) -> None:

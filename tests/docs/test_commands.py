@@ -16,7 +16,7 @@ OPTION = re.compile(r"--[a-z][\w-]*")
 FILES = [path for path in (*READMES, *PAGES) if commands(path)]
 # Programs of others, which the documentation of this one needn't explain.
 OTHERS = {"redis-server", "mkdocs", "pytest"}
-SUBCOMMANDS = {"check", "files", "token"}
+SUBCOMMANDS = {"check", "files", "record", "token"}
 # What scripts start that make a virtual environment first.
 STARTED = {
     "./examples/demo": "examples/two_peers.py",

@@ -10,14 +10,14 @@ SIGNALING = ROOT / "signaling" / "restartice_signaling"
 # room imports rooms below it only, those within one pair of brackets do not import each other.
 ROOMS = (
     ("__init__", "__main__"),
-    ("doctor", "recovery"),
+    ("doctor", "recording", "recovery"),
     ("peerconnection",),
     ("negotiation",),
     ("media", "stats"),
     ("transports",),
     ("configuration", "sdp"),
     ("ice",),
-    ("settings", "exceptions", "events", "event_loop"),
+    ("settings", "exceptions", "events", "event_loop", "observation"),
     ("seam",),
     ("logs",),
 )
@@ -40,6 +40,7 @@ PURE = {
     "ice.paths.switched",
     "negotiation.needed",
     "negotiation.signaling_state",
+    "recording.dump",
     "recovery.policy",
     "transports.dcep",
     "transports.sctp_chunks",

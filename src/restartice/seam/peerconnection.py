@@ -136,6 +136,7 @@ class ConnectionView:
 
     Attributes:
         viewed: The connection, which is the program's object.
+        observers: Functions that are told of calls and events, see `observation.Observer`.
     """
 
     certificates = OfViewed[list[aiortc.RTCCertificate]](_PC, "__certificates")
@@ -165,6 +166,7 @@ class ConnectionView:
 
     def __init__(self, pc: HookedPeerConnection) -> None:
         self.viewed = pc
+        self.observers: list[Callable[[str, str, Any], None]] = []
 
     @property
     def base(self) -> rtcpeerconnection.RTCPeerConnection:
@@ -173,7 +175,13 @@ class ConnectionView:
 
     def emit(self, event: str, *args: object) -> None:
         """Fire an event of the connection."""
+        self.tell("event", event, args)
         self.viewed.emit(event, *args)
+
+    def tell(self, what: str, name: str, value: Any) -> None:
+        """Tell the observers of a call, of its result or error, or of an event."""
+        for observer in tuple(self.observers):
+            observer(what, name, value)
 
     def place_sctp(
         self, make: Callable[[aiortc.RTCDtlsTransport], aiortc.RTCSctpTransport]
