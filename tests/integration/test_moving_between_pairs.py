@@ -26,7 +26,7 @@ from restartice import (
 )
 from restartice.ice.paths import spares
 from restartice.ice.paths.inquiry import EARLY
-from restartice.seam import CandidatePair, numbered
+from restartice.seam import CandidatePair, address_of, numbered
 
 ADDRESSES = ["127.0.0.1", "127.0.0.2"]
 # How many calls there are in one process.
@@ -297,6 +297,33 @@ async def test_closing_in_the_middle_of_a_move(
             await pc.close()
         assert pc.connectionState == "closed"
     assert not [r for r in caplog.records if r.levelno >= logging.ERROR]
+
+
+@pytest.mark.parametrize("role", ["controlling", "controlled"])
+async def test_a_peer_that_has_pruned_the_spare(make_pc: Factory, role: str) -> None:
+    """It answers there, but neither checks nor sends, as libwebrtc; a new port makes a new pair."""
+    near, far = make_pc(), make_pc(iceSettings=IceSettings(spares=0))
+    await connect(*((near, far) if role == "controlling" else (far, near)))
+    await until(lambda: working(near))
+    theirs = ice_connection(far)
+    pruned = {address_of(candidate) for candidate in theirs.all_remote_candidates}
+    check_incoming = theirs.check_incoming
+
+    def check_new(message: stun.Message, addr: tuple[str, int], protocol: Any) -> None:
+        if addr not in pruned:
+            check_incoming(message, addr, protocol)
+
+    theirs.check_incoming = check_new  # type: ignore[method-assign]
+    async with Flow(near, far) as flow:
+        cut_in_use(near, far)
+        await until(lambda: selected(far).remote_addr not in pruned)
+        await flow.goes_on()
+    assert selected(far).remote_candidate.priority == 2**31 - 1
+    assert selected(near).local_candidate.type == "prflx"
+    assert ice_connection(near).ice_controlling
+    _, pairs = await statistics(near)
+    candidates = await near.getStats()
+    assert all(pair.localCandidateId in candidates for pair in pairs.values())
 
 
 async def test_a_busy_event_loop_moves_calls_too(make_pc: Factory) -> None:

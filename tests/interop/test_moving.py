@@ -19,6 +19,8 @@ from requiring import require
 
 # A fifth of the 5.8 s that libwebrtc takes by itself, in milliseconds, as the machine may be busy.
 SOON = 1200
+# After how long without a packet libwebrtc looks at pruned pairs, in milliseconds; we don't wait.
+RECEIVING = 2500
 # Other programs on a shared machine make it longer, but not each time.
 TRIES = 3
 # How much longer a silence may be than before, as the machine may be busy. A cut takes 220 or more.
@@ -130,6 +132,32 @@ async def test_the_cable_in_use_is_cut(cables: Cable, case: tuple[Stack, str]) -
             return
         assert len(silences) < TRIES, f"silences of {silences} ms"
     pytest.fail("the other side has never checked both pairs")
+
+
+@pytest.mark.parametrize(
+    "case", [("wrtc", "we"), ("wrtc", "they")], ids="-offer-".join, indirect=True
+)
+async def test_another_network_comes_up_with_the_cut(
+    cables: Cable, case: tuple[Stack, str]
+) -> None:
+    """A port that nobody has told moves libwebrtc, which has pruned the pairs of the address."""
+    cables.take_address("we", SPARE)
+    cables.take_address("they", SPARE)
+    cables.give_address("they", SPARE)
+    silences: list[float] = []
+    while not silences or silences[-1] >= RECEIVING:
+        assert len(silences) < TRIES, f"silences of {silences} ms"
+        async with flowing_call(cables, case) as call:
+            await until_received(call.we, 4 / INTERVAL)
+            before = await flowed(call.we)
+            cables.cut()
+            cables.give_address("we", SPARE)
+            silences.append(await until_received(call.we, before["received"] + 3 / INTERVAL))
+            state = await call.we.do("state")
+            assert state["sendingTo"] == address("they", SPARE)
+            assert state["role"] == "controlling"
+        cables.mend()
+        cables.take_address("we", SPARE)
 
 
 @pytest.mark.parametrize(

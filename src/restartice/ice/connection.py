@@ -345,6 +345,10 @@ class IceConnection(GatheringConnection):
         told = (c for c in self.all_remote_candidates if c.type != "prflx")
         return any(address_of(candidate) == address for candidate in told)
 
+    def is_checked(self, pair: CandidatePair) -> bool:
+        """Return whether the peer has ever checked a pair."""
+        return self.checks_of(pair).requests_received > 0
+
     def checks_of(self, pair: CandidatePair) -> CheckCounter:
         """Return the counter of a pair's checks."""
         return self._checks.setdefault(pair, CheckCounter())
@@ -352,11 +356,17 @@ class IceConnection(GatheringConnection):
     def build_request(self, pair: CandidatePair, nominate: bool) -> stun.Message:
         """Make and count a binding request."""
         self.checks_of(pair).asked(asyncio.get_running_loop().time())
-        return super().build_request(pair, nominate)
+        return self._with_priority(super().build_request(pair, nominate), pair)
 
     def build_question(self, pair: CandidatePair) -> stun.Message:
         """Make a binding request outside the pair's checks."""
-        return super().build_request(pair, nominate=False)
+        return self._with_priority(super().build_request(pair, nominate=False), pair)
+
+    def _with_priority(self, request: stun.Message, pair: CandidatePair) -> stun.Message:
+        # aioice's priority is the same for all candidates. This one's was chosen.
+        if pair.local_candidate.type == "prflx":
+            request.attributes["PRIORITY"] = pair.local_candidate.priority
+        return request
 
     async def check_start(self, pair: CandidatePair) -> None:
         """Check a pair, and nominate it with that if it is the one to nominate at once."""

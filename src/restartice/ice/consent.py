@@ -1,6 +1,7 @@
 """Sends requests for consent on the selected pair, and reports the state of its path."""
 
 import asyncio
+import math
 import random
 from collections.abc import Callable
 from typing import Protocol
@@ -54,7 +55,8 @@ class PathWatch:
         on_question: Called when the other end was asked for consent.
 
     Attributes:
-        heard_at: When traffic was last seen on the pair.
+        heard_at: When traffic or a check was last seen on the pair.
+        traffic_at: When traffic was last seen on the pair.
         answered_at: When the last request was answered.
     """
 
@@ -78,6 +80,7 @@ class PathWatch:
         self._expired: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._pending: dict[bytes, PendingRequest] = {}
         self.heard_at = self.answered_at = asyncio.get_running_loop().time()
+        self.traffic_at = -math.inf
         self._liveness = self._fresh_liveness()
 
     @property
@@ -136,7 +139,7 @@ class PathWatch:
     def note_traffic(self) -> None:
         """Note the traffic that came in since the last look."""
         if self._connection.take_heard():
-            self.heard_at = asyncio.get_running_loop().time()
+            self.heard_at = self.traffic_at = asyncio.get_running_loop().time()
             self._liveness.hear(self.heard_at)
 
     def ask_now(self) -> None:

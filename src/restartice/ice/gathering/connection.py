@@ -146,6 +146,18 @@ class GatheringConnection(AioiceConnection):
             self.add_local_candidate(candidate)
             self._on_candidate(candidate)
 
+    async def open_port(self, address: str) -> Any:
+        """Open one more socket on an address of the host, whose candidate isn't reported.
+
+        Raises:
+            OperationError: No port in the range of the settings is free.
+            OSError: The host doesn't have the address.
+        """
+        if self.relay_only or self.ended:
+            return None
+        candidates = await self.get_component_candidates(COMPONENT, [address])
+        return next((p for p in self.protocols if p.local_candidate in candidates), None)
+
     async def close(self) -> None:
         """Close the sockets. `releases` releases TURN allocations in the background."""
         self._stop_reporting()

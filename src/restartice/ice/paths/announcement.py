@@ -1,7 +1,9 @@
 """Tells the peer that we switched to another pair, until it switches too."""
 
 import asyncio
+import math
 import secrets
+from collections.abc import Callable
 from typing import Final, Protocol
 
 from ...seam import CandidatePair
@@ -43,10 +45,17 @@ class Announcement:
     nomination number, which only restartice understands as an announcement. If the peer doesn't
     follow, the controlled side takes the controlling role by a larger tie-breaker, and nominates
     the pair. (RFC 8445 section 7.3.1.1)
+
+    Args:
+        connection: The connection.
+        on_ignored: Called with the pair if the peer answers the nomination, but neither sends nor
+            checks there.
     """
 
-    def __init__(self, connection: Announcing) -> None:
+    def __init__(self, connection: Announcing, on_ignored: Callable[[CandidatePair], None]) -> None:
         self._connection = connection
+        self._on_ignored = on_ignored
+        self._patience = math.inf
         self._number = FIRST_NUMBER - 1
         self._pair: CandidatePair | None = None
         # When the announcement began, and when it began in the current role.
@@ -55,6 +64,7 @@ class Announcement:
         self._tries = 0
         self._answered = False
         self._followed = False
+        self._checked = False
         self._timer: asyncio.TimerHandle | None = None
         self._questions = Questions(connection, self._take_answer)
 
@@ -63,19 +73,21 @@ class Announcement:
         """Whether the peer sends on the announced pair, too."""
         return self._followed
 
-    def start(self, pair: CandidatePair, round_trip: float) -> None:
+    def start(self, pair: CandidatePair, round_trip: float, patience: float = math.inf) -> None:
         """Announce a pair.
 
         Args:
             pair: The pair.
             round_trip: The longest time to expect until an answer, in seconds.
+            patience: How long the peer's traffic may pause, in seconds; infinite if there is none.
         """
         self.stop()
         self._pair = pair
         self._began_at = self._told_at = asyncio.get_running_loop().time()
         self._round_trip = round_trip
         self._tries = 0
-        self._answered = self._followed = False
+        self._patience = max(DEFERENCE, patience) + round_trip
+        self._answered = self._followed = self._checked = False
         self._number += 1
         self._announce()
 
@@ -87,9 +99,13 @@ class Announcement:
             self._timer = None
         self._questions.stop()
 
-    def heard(self) -> None:
-        """Note that the peer sends on the announced pair, too."""
-        self._followed = True
+    def heard(self, at: float) -> None:
+        """Note that the peer sent on the pair in use, or nominated it, at that time."""
+        self._followed = self._followed or at >= self._began_at
+
+    def checked(self) -> None:
+        """Note that the peer checks the announced pair."""
+        self._checked = True
 
     def _announce(self) -> None:
         pair = self._pair
@@ -97,10 +113,10 @@ class Announcement:
             self.stop()
             return
         controlling = self._connection.ice_controlling
-        if self._answered and (controlling or self._followed):
-            self.stop()
-            return
         loop = asyncio.get_running_loop()
+        if self._answered and (controlling or self._followed):
+            self._look_after(pair, loop.time())
+            return
         patience = DEFERENCE + 2 * self._round_trip
         if not controlling and not self._followed and loop.time() >= self._began_at + patience:
             self._take_role()
@@ -111,6 +127,17 @@ class Announcement:
             if not controlling and self._tries == 1:
                 delay = patience
             self._timer = loop.call_later(delay, self._announce)
+
+    def _look_after(self, pair: CandidatePair, now: float) -> None:
+        """See that the peer follows."""
+        remaining = self._told_at + self._patience - now
+        if self._followed or self._checked or remaining == math.inf:
+            self.stop()
+        elif remaining > 0:
+            self._timer = asyncio.get_running_loop().call_later(remaining, self._announce)
+        else:
+            self.stop()
+            self._on_ignored(pair)
 
     def _take_role(self) -> None:
         connection = self._connection

@@ -11,7 +11,7 @@ import math
 from enum import Enum, auto
 from typing import Final
 
-__all__ = ["TICK", "Doubt", "Verdict"]
+__all__ = ["DURATION", "TICK", "Doubt", "Verdict"]
 
 # How often to look while there is traffic, in seconds.
 TICK: Final = 0.02

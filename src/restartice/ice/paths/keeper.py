@@ -7,7 +7,8 @@ from typing import Final
 
 from ...seam import CandidatePair
 from .announcement import Announcement
-from .doubt import TICK, Doubt, Verdict
+from .doubt import DURATION, TICK, Doubt, Verdict
+from .fresh_port import FreshPort
 from .inquiry import EARLY, PACE, Inquiry, apart_of
 from .kept import Kept, Reason, Watch
 from .networks import networks_of
@@ -25,6 +26,9 @@ DISTRESS: Final = 0.25
 # loop reads its sockets.
 LATE: Final = 2 * TICK
 REREADING: Final = 0.001
+# How long the peer's traffic may pause after a switch if it is unknown how long it usually does, in
+# seconds.
+RESUMPTION: Final = 0.2
 # How long to wait for a spare's answer before the pair in use is reported lost, in seconds.
 GRACE: Final = 0.3
 
@@ -53,7 +57,8 @@ class PathKeeper:
         # When we last told the peer that we prefer the pair in use to the one it wants.
         self._refused_at = -math.inf
         self._doubt = Doubt(now)
-        self._announcement = Announcement(connection)
+        self._fresh = FreshPort(connection, self._ask_afresh)
+        self._announcement = Announcement(connection, self._fresh.open)
         self._alarm: asyncio.TimerHandle | None = None
         self._due_at = now
         # How long the program was too busy to look, since traffic came in last, in seconds.
@@ -95,6 +100,7 @@ class PathKeeper:
         """Stop keeping spares."""
         self._running = False
         self._announcement.stop()
+        self._fresh.stop()
         if self._alarm is not None:
             self._alarm.cancel()
             self._alarm = None
@@ -201,9 +207,10 @@ class PathKeeper:
         now = asyncio.get_running_loop().time()
         selected = self._connection.selected_pair
         if pair is selected:
-            # Checks alone say nothing: other stacks also check pairs that they don't use.
+            # Checks alone say little: other stacks also check pairs that they don't use.
+            self._announcement.checked()
             if nominates:
-                self._announcement.heard()
+                self._announcement.heard(now)
         elif (asked := self._spares.get(pair)) is None:
             self.pairs_changed()
         elif asked.was_asked_for(now):
@@ -278,7 +285,7 @@ class PathKeeper:
         if self._watch.heard_at > self._doubt.heard_at:
             self._doubt.hear(self._watch.heard_at, self._missed)
             self._missed = 0.0
-            self._announcement.heard()
+            self._announcement.heard(self._watch.traffic_at)
         if self._gone_at is not None and self._watch.answered_at > self._gone_at:
             # The address is back, or the relay has followed.
             self._gone_at = None
@@ -392,6 +399,7 @@ class PathKeeper:
     def _take_note(self, pair: CandidatePair, now: float) -> None:
         before = self._spares.selected
         self._announcement.stop()
+        self._fresh.stop()
         self._distressed, self._gone_at = False, None
         self._set_hedge(None)
         spare = self._spares.select(pair, networks_of(pair), now)
@@ -417,10 +425,26 @@ class PathKeeper:
             before.fail(now)
 
     def _take_over(self, spare: Spare[CandidatePair], reason: Reason) -> None:
+        now = asyncio.get_running_loop().time()
+        patience = math.inf if reason == "peer" else self._patience(now)
         self._connection.log.info("switched to %s: %s", spare.pair, reason)
         self._connection.use_pair(spare.pair, reason)
-        self._announcement.start(spare.pair, spare.round_trip.timeout(0))
+        self._announcement.start(spare.pair, spare.round_trip.timeout(0), patience)
+        if reason != "peer" and not self._connection.is_checked(spare.pair):
+            # A peer checks each pair that it is asked on, unless it has pruned it.
+            self._fresh.open(spare.pair)
         self._watch.pair_changed()
+
+    def _patience(self, now: float) -> float:
+        """Return how long the peer's traffic may pause, in seconds; infinite if there is none."""
+        patience = self._doubt.patience
+        recent = now - self._watch.traffic_at < DURATION
+        return RESUMPTION if patience == math.inf and recent else patience
+
+    def _ask_afresh(self, pair: CandidatePair) -> None:
+        now = asyncio.get_running_loop().time()
+        self._inquiry.ask(self._spares.add(pair, networks_of(pair)), now)
+        self._look_in(PACE)
 
     def _take_answer(self, pair: CandidatePair, asked_at: float) -> None:
         now = asyncio.get_running_loop().time()
@@ -428,7 +452,9 @@ class PathKeeper:
         if spare is None or pair is self._connection.selected_pair:
             return
         self._inquiry.take_answer(pair, asked_at, now)
-        if spare.claimed and self._peer.may_change(now):
+        if pair is self._fresh.pair:
+            self._take_over(spare, self._connection.reason or "silence")
+        elif spare.claimed and self._peer.may_change(now):
             self._take_over(spare, "peer")
         elif self._watch.lost or self._gone_at is not None:
             self._take_over(spare, "silence" if self._gone_at is None else "gone")

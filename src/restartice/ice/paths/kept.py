@@ -2,11 +2,11 @@
 
 from typing import Protocol
 
-from ...logs import ObjectLogger
 from ...seam import CandidatePair
 from ...settings import IceSettings
 from ..checks.schedule import CheckSchedule
 from .announcement import Announcing
+from .fresh_port import Opening
 from .networks import Pairing
 from .preference import Reputation
 from .round_trip import RoundTrip
@@ -22,6 +22,8 @@ class Watch(Protocol):
     """The watch on the pair in use."""
 
     heard_at: float
+    # When traffic came in last; checks don't count.
+    traffic_at: float
     answered_at: float
 
     @property
@@ -42,11 +44,10 @@ class Watch(Protocol):
         """Note that another pair is in use."""
 
 
-class Kept(Announcing, Pairing, Protocol):
+class Kept(Announcing, Opening, Pairing, Protocol):
     """The connection whose paths are kept."""
 
     settings: IceSettings
-    log: ObjectLogger
     check_list: list[CandidatePair]
     schedule: CheckSchedule
     reputation: Reputation
@@ -55,11 +56,11 @@ class Kept(Announcing, Pairing, Protocol):
     def is_dead(self, pair: CandidatePair) -> bool:
         """Return whether a pair has failed for good."""
 
+    def is_checked(self, pair: CandidatePair) -> bool:
+        """Return whether the peer has ever checked a pair."""
+
     def found_to_work(self, pair: CandidatePair, seconds: float) -> None:
         """Note that a pair has answered, and after how many seconds."""
-
-    def append_pair(self, pair: CandidatePair) -> None:
-        """Add a pair to the check list."""
 
     def use_pair(self, pair: CandidatePair, reason: Reason) -> None:
         """Switch to a pair."""
