@@ -31,12 +31,9 @@ MISSES: Final = 3
 # How many seconds, at least, a later packet may arrive before an earlier one.
 REORDERING: Final = 0.02
 
-# Which part of the congestion window is left after a loss, and after one while hardly anything
-# waits on the path: a queue that overflows is seen before. (TCP Veno has it so)
-CONGESTED: Final = 0.5
-CALM: Final = 0.9
-# How many times the shortest round trip one takes at least if something waits.
-QUEUE: Final = 1.125
+# Which part of the congestion window is left after a loss, at least, and at most.
+LEAST_KEPT: Final = 0.5
+MOST_KEPT: Final = 0.9
 
 for _name in (
     "_advanced_peer_ack_tsn",
@@ -142,6 +139,11 @@ class Sending:
             sctp._outbound_stream_seq[stream] = (sequence + 1) & 0xFFFF
         return size
 
+    def take_window(self, sack: SackChunk) -> None:
+        """Note how many bytes the other side takes, unless it has acknowledged more already."""
+        if (sack.cumulative_tsn - self.viewed._last_sacked_tsn) % MODULO < HALF:
+            self.peer_window = sack.advertised_rwnd
+
     def take_progress(self) -> None:
         """Note that chunks were acknowledged."""
 
@@ -220,7 +222,6 @@ class AcknowledgedSctpTransport(rtcsctptransport.RTCSctpTransport):
 def _take_acknowledgement(sctp: AcknowledgedSctpTransport, sack: SackChunk) -> None:
     """Forget acknowledged chunks, find lost ones, and adjust the congestion window."""
     sctp._last_sacked_tsn = sack.cumulative_tsn
-    sctp._core.peer_window = sack.advertised_rwnd
     was_full = sctp._flight_size >= sctp._cwnd
     done, done_bytes, newest = _forget_acknowledged(sctp)
     if done:
@@ -267,7 +268,7 @@ def _forget_acknowledged(sctp: AcknowledgedSctpTransport) -> tuple[int, int, Out
         core.shortest_round_trip = min(round_trip, core.shortest_round_trip or round_trip)
         core.latest = round_trip
         before = core.recent or round_trip
-        core.recent = min(round_trip, before + (round_trip - before) / 8)
+        core.recent = min(round_trip, before + (round_trip - before) / 16)
         sctp._update_rto(round_trip)
     return count, size, newest
 
@@ -334,9 +335,13 @@ def _overtaken_since(sctp: AcknowledgedSctpTransport, newest: OutboundChunk) -> 
     return newest.sent_at - max(REORDERING, min(sctp._srtt or 0.0, sctp._core.latest) / 4)
 
 
-def _is_calm(core: Sending) -> bool:
-    """Return whether hardly anything waits on the path, so that a loss isn't due to congestion."""
-    return core.recent < QUEUE * core.shortest_round_trip
+def _kept(core: Sending) -> float:
+    """Return which part of the window is left after a loss: what is under way, but in no queue.
+
+    The window divided by the last round trips is the rate of the path, as in TCP Westwood. While
+    nothing waits on the path, a loss isn't due to congestion.
+    """
+    return max(LEAST_KEPT, min(MOST_KEPT, core.shortest_round_trip / (core.recent or 1.0)))
 
 
 def _adjust_window(sctp: AcknowledgedSctpTransport, done_bytes: int, *, lost: bool) -> None:
@@ -354,8 +359,7 @@ def _adjust_window(sctp: AcknowledgedSctpTransport, done_bytes: int, *, lost: bo
                 sctp._partial_bytes_acked -= sctp._cwnd
                 sctp._cwnd += USERDATA_MAX_LENGTH
     if lost:
-        kept = CALM if _is_calm(sctp._core) else CONGESTED
-        sctp._cwnd = max(int(sctp._cwnd * kept), 4 * USERDATA_MAX_LENGTH)
+        sctp._cwnd = max(int(sctp._cwnd * _kept(sctp._core)), 4 * USERDATA_MAX_LENGTH)
         vars(sctp)[THRESHOLD] = sctp._cwnd
         sctp._partial_bytes_acked = 0
         sctp._fast_recovery_exit = sctp._sent_queue[-1].tsn

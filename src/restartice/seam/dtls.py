@@ -21,6 +21,7 @@ from OpenSSL import SSL
 
 from .aborting import abort_dtls
 from .names import OfViewed, require
+from .records import Records
 from .routing import StreamRouter
 from .sctp import AiortcSctpTransport
 
@@ -122,8 +123,6 @@ for _name in ("_recv", "_send"):
 require(rtcrtpreceiver.RTCRtpReceiver, "_handle_disconnect")
 require(rtcsctptransport.RTCSctpTransport, "_handle_data")
 FAILED: Final = State.FAILED
-# How many bytes a datagram has at most.
-LONGEST_RECORD: Final = 1500
 
 
 class DtlsView:
@@ -138,6 +137,7 @@ class DtlsView:
 
     def __init__(self, transport: "AiortcDtlsTransport") -> None:
         self.viewed = transport
+        self.records: Records | None = None
 
     # What a subclass overrides.
 
@@ -208,12 +208,14 @@ class AiortcDtlsTransport(rtcdtlstransport.RTCDtlsTransport):
         if self._state is not State.CONNECTED:
             raise ConnectionError("Cannot send encrypted data, not connected")
         assert self._ssl is not None
+        records = self._core.records
+        if records is None:
+            records = self._core.records = Records(self._ssl)
         try:
-            self._ssl.send(data)
+            record = records.encrypt(data)
         except SSL.Error as error:
             # stop() has told the other side that this is the end, and is about to enter "closed".
             raise ConnectionError("Cannot send encrypted data, DTLS has ended") from error
-        record = self._ssl.bio_read(LONGEST_RECORD)
         await self.transport._send(record)
         self._RTCDtlsTransport__tx_bytes += len(record)
         self._RTCDtlsTransport__tx_packets += 1
@@ -265,26 +267,25 @@ async def _receive_packets(transport: AiortcDtlsTransport) -> None:
     Raises:
         ConnectionError: The other side, or this one, has ended DTLS.
     """
-    receive, tls = transport.transport._recv, transport._ssl
-    assert tls is not None
+    assert transport._ssl is not None
+    receive, records = transport.transport._recv, Records(transport._ssl)
     while True:
         datagram = await receive()
         transport._RTCDtlsTransport__rx_bytes += len(datagram)
         transport._RTCDtlsTransport__rx_packets += 1
         first = datagram[0]
         if 19 < first < 64:
-            data = await _decrypt(transport, tls, datagram)
+            data = await _decrypt(transport, records, datagram)
             if data and transport._data_receiver is not None:
                 await transport._data_receiver._handle_data(data)
         elif 127 < first < 192 and transport._rx_srtp:
             await _receive_media(transport, datagram)
 
 
-async def _decrypt(transport: AiortcDtlsTransport, tls: SSL.Connection, datagram: bytes) -> bytes:
+async def _decrypt(transport: AiortcDtlsTransport, records: Records, datagram: bytes) -> bytes:
     """Return the data of a datagram of DTLS, if it has some."""
-    tls.bio_write(datagram)
     try:
-        return tls.recv(LONGEST_RECORD)
+        return records.decrypt(datagram)
     except SSL.ZeroReturnError:
         await transport._write_ssl()
         raise ConnectionError("the other side has ended DTLS") from None

@@ -376,6 +376,7 @@ class AiortcSctpTransport(ExpiringSctpTransport, ReceivingSctpTransport):
             elif isinstance(found, list):
                 await receive_data(self, found)
             else:
+                self._core.take_window(found)
                 await self._receive_sack_chunk(found)
         except ConnectionError:
             raise

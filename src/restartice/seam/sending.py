@@ -1,8 +1,8 @@
 """Sends the messages of data channels: which ones are next, and in which packets."""
 
 import asyncio
+import logging
 import time
-from contextlib import suppress
 from typing import Any, Final
 
 import aiortc
@@ -10,6 +10,7 @@ from aiortc import rtcdatachannel, rtcsctptransport
 from aiortc.rtcsctptransport import (
     USERDATA_MAX_LENGTH,
     Chunk,
+    serialize_packet,
 )
 
 from .acknowledged import AcknowledgedSctpTransport, Sending
@@ -19,6 +20,7 @@ from .outbound import IMMEDIATELY, OutboundChunk, Packets
 
 __all__ = ["SendingSctpTransport", "put", "register_channel"]
 
+_logger = logging.getLogger(rtcsctptransport.__name__)
 _SCTP = rtcsctptransport.RTCSctpTransport
 _ESTABLISHED = rtcsctptransport.RTCSctpTransport.State.ESTABLISHED
 # How many packets may be in flight as long as they are small, and below how many bytes one is. The
@@ -38,11 +40,14 @@ for _name in (
     "_flight_size",
     "_forward_tsn_chunk",
     "_forward_tsn_streams",
+    "_local_port",
     "_local_tsn",
     "_outbound_queue",
     "_outbound_stream_seq",
     "_reconfig_queue",
     "_remote_max_message_size",
+    "_remote_port",
+    "_remote_verification_tag",
     "_sent_queue",
     "_t3_handle",
 ):
@@ -108,8 +113,15 @@ class SendingSctpTransport(AcknowledgedSctpTransport):
 
     async def _send_chunk(self, chunk: Chunk) -> None:
         # Timers send, too, in tasks that nothing waits for.
-        with suppress(ConnectionError):  # DTLS has ended, and what runs on it is about to
-            await super()._send_chunk(chunk)
+        try:
+            if _logger.isEnabledFor(logging.DEBUG):
+                await super()._send_chunk(chunk)
+                return
+            ports, tag = (self._local_port, self._remote_port), self._remote_verification_tag
+            packet = serialize_packet(*ports, tag, chunk)  # type: ignore[arg-type]
+            await self.transport._send_data(packet)
+        except ConnectionError:
+            pass  # DTLS has ended, and what runs on it is about to
 
     async def _transmit(self) -> None:
         # All is decided before anything is sent, during which other tasks may run.

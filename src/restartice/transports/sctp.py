@@ -302,6 +302,7 @@ class SctpCore(SctpView):
             return False
         if not gaps_fit(chunk.gaps, outstanding):
             chunk.gaps = []
+        self.take_window(chunk)
         return True
 
     def _admits_when_open(self, _: rtcsctptransport.Chunk) -> bool:
