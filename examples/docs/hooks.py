@@ -20,6 +20,8 @@ INCLUDE: Final = re.compile(r'^--8<-- "([^":]+)(?::(\w+))?"$', re.MULTILINE)
 FENCED: Final = re.compile(r"(^```.*?^```$)", re.MULTILINE | re.DOTALL)
 HEADING: Final = re.compile(r"^#+ ", re.MULTILINE)
 LINK: Final = re.compile(r"\[([^\]]+)\]\((?!https?:|#)([^)]+)\)")
+# What the pages show of the example in the browser.
+PICTURES: Final = ("desktop.png", "icon.svg")
 # Files that are pages of the documentation.
 SHOWN: Final = {
     "CHANGELOG.md": "changes.md",
@@ -98,6 +100,9 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Add the pages that are made from the code."""
     for name, content in generated_pages():
         files.append(File.generated(config, name, content=content))
+    for name in PICTURES:
+        path = specification_page.ROOT / "examples" / "browser" / name
+        files.append(File.generated(config, name, abs_src_path=str(path)))
     return files
 
 

@@ -289,9 +289,12 @@ class WebSocketSignaling(BaseSignaling):
         await self._enqueue(self._session.address(text, EVERYONE))
 
     async def wait_for_peer(self, peer: str | None = None) -> PeerInfo:
-        """Return the other peer, or the peer with the given id, as soon as it is in the room.
+        """Return the other peer as soon as it is in the room.
 
         A peer that is away counts only if no other peer is in the room.
+
+        Args:
+            peer: The id of the peer; None if there is only one.
 
         Raises:
             SignalingClosed: The signaling is closed, or was never connected.

@@ -56,11 +56,19 @@ class CallableChannel:
         return self._polite
 
     async def send_description(self, description: aiortc.RTCSessionDescription) -> None:
-        """Send a description."""
+        """Send a description.
+
+        Args:
+            description: The offer or answer.
+        """
         await self._pass({"description": {"type": description.type, "sdp": description.sdp}})
 
     async def send_candidate(self, candidate: aiortc.RTCIceCandidate | None) -> None:
-        """Send a candidate, or None for the end of candidates."""
+        """Send a candidate.
+
+        Args:
+            candidate: The candidate, or None for the end of candidates.
+        """
         init = None if candidate is None else RTCIceCandidate(**vars(candidate)).toJSON()
         await self._pass({"candidate": init})
 

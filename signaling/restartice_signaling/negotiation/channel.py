@@ -32,6 +32,9 @@ class SignalingChannel(Protocol):
     async def send_description(self, description: aiortc.RTCSessionDescription) -> None:
         """Send a description to the other side.
 
+        Args:
+            description: The offer or answer.
+
         Raises:
             SignalingClosed: The channel is closed.
         """

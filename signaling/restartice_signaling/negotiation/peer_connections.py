@@ -28,7 +28,7 @@ LOST: Final = "lost"
 
 
 class Room(Protocol):
-    """What is used of a `WebSocketSignaling`."""
+    """The methods of a `WebSocketSignaling` that are used."""
 
     @property
     def peers(self) -> Mapping[str, PeerInfo]:

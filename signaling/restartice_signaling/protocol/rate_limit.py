@@ -34,7 +34,7 @@ class RateLimit:
         return self._level
 
     def take(self, now: float, cost: float = 1.0) -> float:
-        """Take one; return how many seconds to wait before it is due. 0 means now."""
+        """Count one; return how many seconds to wait before it is due. 0 means now."""
         self._level = self.level(now) - cost
         if self._lowest is not None:
             self._level = max(self._level, self._lowest)
@@ -61,7 +61,7 @@ class Throttle:
         self._now = 0.0
 
     def take(self, now: float) -> float:
-        """Take one; return how many seconds to wait before it is due. 0 means now."""
+        """Count one; return how many seconds to wait before it is due. 0 means now."""
         self._now = now
         delay = self._limit.take(now)
         # A delay of 0 alone is no pause: this machine may have been busy for a moment.

@@ -38,7 +38,7 @@ class Setting:
 
     @property
     def rule(self) -> str:
-        """What a value must be, with its unit."""
+        """The requirement for a value, with its unit."""
         return f"must be {RULES[self.kind]} ({self.unit})"
 
     def allows(self, value: Any) -> bool:

@@ -27,7 +27,7 @@ MAX_TIME: Final = 253_402_300_800
 
 @dataclass(frozen=True)
 class Grant:
-    """What a token allows in one room.
+    """The permissions that a token gives in one room.
 
     Attributes:
         peer: The only peer id that may use it, or None for any.

@@ -1,4 +1,4 @@
-"""What is seen of this machine and its network."""
+"""The observed facts of this machine and its network."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ __all__ = ["Facts", "ServerAnswer"]
 
 @dataclass(frozen=True)
 class ServerAnswer:
-    """What a STUN or TURN server answered.
+    """The answer of a STUN or TURN server.
 
     Attributes:
         url: Its URL, as it was given.
@@ -38,7 +38,7 @@ class ServerAnswer:
 
 @dataclass(frozen=True)
 class Facts:
-    """What is seen of this machine and its network.
+    """The observed facts of this machine and its network.
 
     Attributes:
         addresses: Each address that ICE would use, with the name of its interface.

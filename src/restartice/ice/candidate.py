@@ -107,6 +107,9 @@ class RTCIceCandidate(AiortcCandidate, metaclass=_AnyCandidate):
     def fromJSON(cls, init: Mapping[str, Any]) -> Self | None:
         """Read the browser's form, `{candidate, sdpMid, sdpMLineIndex, usernameFragment}`.
 
+        Args:
+            init: The browser's form; each field may be missing or None.
+
         Returns:
             The candidate. If `candidate` is empty, it is the end of candidates of its generation,
             or None without any field that identifies the generation.

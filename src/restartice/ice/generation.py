@@ -67,7 +67,7 @@ class IceGeneration:
         return gathering and self.connection.gathered and not self.found
 
     def next_found(self) -> RTCIceCandidate:
-        """Take the next candidate to announce."""
+        """Remove and return the next candidate to announce."""
         candidate = self.found.pop(0)
         self._known.append(candidate)
         return candidate

@@ -16,7 +16,7 @@ KEPT: Final = 2
 
 
 class Phase(Enum):
-    """How far a generation has come."""
+    """The progress of a generation."""
 
     NEW = auto()
     CHECKING = auto()

@@ -179,7 +179,7 @@ class IceTransportCore(IceTransportView):
             self.gatherer.tell_news()
 
     async def receive_remote(self, remote: RemoteIce) -> None:
-        """Take the parameters and candidates of a remote description.
+        """Apply the parameters and candidates of a remote description.
 
         With the credentials in use, only candidates are added. Other credentials request a restart,
         or answer ours; they and their candidates wait for commit().
@@ -360,7 +360,7 @@ class IceTransportCore(IceTransportView):
 
     @property
     def _patience(self) -> float:
-        """How many seconds an answer on the pair in use may take."""
+        """The number of seconds that an answer on the pair in use may take."""
         round_trip = self.round_trip_time
         if round_trip is None:
             return LONGEST_PATIENCE

@@ -146,6 +146,9 @@ class RTCIceTransport(Emitter, rtcicetransport.RTCIceTransport):
 
         Only the first call has an effect; an RTCPeerConnection calls it by itself.
 
+        Args:
+            remoteParameters: The username fragment and the password of the remote side.
+
         Raises:
             InvalidStateError: The transport is closed.
         """
@@ -162,7 +165,8 @@ class RTCIceTransport(Emitter, rtcicetransport.RTCIceTransport):
     async def addRemoteCandidate(self, candidate: aiortc.RTCIceCandidate | None) -> None:
         """Add a remote candidate, or the end of candidates.
 
-        None means the end of candidates of the newest generation.
+        Args:
+            candidate: The candidate. None is the end of candidates of the newest generation.
 
         Departure: candidates are still added after the end, because some peers send the end too
         early. (RFC 8838 section 14)

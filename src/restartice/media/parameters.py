@@ -23,7 +23,7 @@ RID: Final = re.compile(r"[A-Za-z0-9]{1,16}")
 
 @dataclass
 class RTCRtpEncodingParameters:
-    """How a track is encoded.
+    """The encoding of a track.
 
     Attributes:
         active: Whether it is encoded and sent.

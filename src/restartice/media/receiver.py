@@ -151,6 +151,10 @@ class RTCRtpReceiver(AiortcRtpReceiver):
         return self._core.with_each_source(report)
 
     async def receive(self, parameters: RTCRtpReceiveParameters) -> None:
-        """Begin to receive what is negotiated."""
+        """Begin to receive what is negotiated; a connection calls it.
+
+        Args:
+            parameters: The negotiated codecs and encodings.
+        """
         self._core.negotiated = common_parameters(parameters)
         await super().receive(parameters)

@@ -60,7 +60,7 @@ class SenderCore(SenderView):
         self._holding = False
 
     def join(self, transceiver: "RTCRtpTransceiver") -> None:
-        """Take note of the transceiver, which is made after its sender."""
+        """Note the transceiver, which is made after its sender."""
         self.transceiver = transceiver
 
     def set_streams(self, ids: tuple[str, ...]) -> None:
@@ -144,7 +144,10 @@ class RTCRtpSender(AiortcRtpSender):
         super().__init__(trackOrKind, transport)
 
     def setStreams(self, *streams: MediaStream | str) -> None:
-        """Announce the track in other streams.
+        """Announce the track in other streams, from the next offer or answer on.
+
+        Args:
+            streams: The streams, or their ids; none of them to announce no stream.
 
         Raises:
             InvalidStateError: The connection is closed.
@@ -160,6 +163,9 @@ class RTCRtpSender(AiortcRtpSender):
 
         The track is replaced when this returns, as in aiortc, or after the operations of the
         connection that are under way.
+
+        Args:
+            track: A track of the same kind; None to send nothing.
 
         Returns:
             An awaitable, which is done when the track is replaced.
@@ -200,6 +206,9 @@ class RTCRtpSender(AiortcRtpSender):
     async def setParameters(self, parameters: RTCRtpSendParameters) -> None:
         """Change how the track is sent, without negotiation.
 
+        Args:
+            parameters: The result of getParameters(), with changes in `encodings` only.
+
         Raises:
             InvalidStateError: getParameters() wasn't called since the last change, or the
                 transceiver is stopped.
@@ -218,7 +227,11 @@ class RTCRtpSender(AiortcRtpSender):
         core.encodings = copy.deepcopy(parameters.encodings)
 
     async def send(self, parameters: NegotiatedParameters) -> None:
-        """Begin to send with the negotiated parameters."""
+        """Begin to send what is negotiated; a connection calls it.
+
+        Args:
+            parameters: The negotiated codecs and header extensions.
+        """
         self._core.negotiated = common_parameters(parameters)
         self._core.last_returned = None
         await super().send(parameters)

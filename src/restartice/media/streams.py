@@ -60,6 +60,9 @@ class MediaStream(Emitter):
     def addTrack(self, track: aiortc.MediaStreamTrack) -> None:
         """Add a track; no event is fired.
 
+        Args:
+            track: The track. It has no effect if the stream has it already.
+
         Spec: https://w3c.github.io/mediacapture-main/#dom-mediastream-addtrack
         """
         if track not in self._tracks:
@@ -67,6 +70,9 @@ class MediaStream(Emitter):
 
     def removeTrack(self, track: aiortc.MediaStreamTrack) -> None:
         """Remove a track; no event is fired.
+
+        Args:
+            track: The track. It has no effect if the stream doesn't have it.
 
         Spec: https://w3c.github.io/mediacapture-main/#dom-mediastream-removetrack
         """

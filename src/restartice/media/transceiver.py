@@ -76,15 +76,15 @@ class TransceiverCore(TransceiverView):
         self.wanted_direction = WITHOUT_SENDING.get(self.wanted_direction, self.wanted_direction)
 
     def show(self, *, shown: bool) -> None:
-        """Take note whether aiortc works on it."""
+        """Note whether aiortc works on it."""
         self.shown = shown
 
     def note_fired(self, direction: str) -> None:
-        """Take note of the direction that a remote description has."""
+        """Note the direction that a remote description has."""
         self.fired_direction = direction
 
     def note_negotiated(self) -> None:
-        """Take note of the negotiated direction."""
+        """Note the negotiated direction."""
         self.has_sent |= self.negotiated_direction in SENDING
 
     def forget_owner(self) -> None:

@@ -107,7 +107,7 @@ class Closing:
             await self._take(transport.transport.stop)
 
     async def _take(self, step: Callable[[], Awaitable[object]], *, more_time: float = 0.0) -> None:
-        """Take a step, and take it again if it was cancelled, as at the end of asyncio.run()."""
+        """Run a step, and run it again if it was cancelled, as at the end of asyncio.run()."""
         for _ in range(2):
             try:
                 async with asyncio.timeout(LIMIT + more_time):

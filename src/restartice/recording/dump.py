@@ -70,7 +70,7 @@ class _Entry:
 
 
 class Record:
-    """What happened to a connection. It doesn't grow without limit: the oldest is dropped.
+    """The history of a connection. It doesn't grow without limit: the oldest is dropped.
 
     Args:
         url: What stands for the page's URL: the name of the program.

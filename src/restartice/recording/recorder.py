@@ -205,7 +205,7 @@ class _Recording:
             self._timer.cancel()
 
     def observe(self, what: str, name: str, value: Any) -> None:
-        """Take note of a call, its result, or an event."""
+        """Note a call, its result, or an event."""
         pc = self._pc()
         if pc is None:
             return
@@ -223,7 +223,7 @@ class _Recording:
             self._log.exception("%s %s isn't recorded", name, what)
 
     def _look_at_transceivers(self, pc: RTCPeerConnection, reason: str, now: float) -> None:
-        """Take note of transceivers that are new or have changed."""
+        """Note transceivers that are new or have changed."""
         for index, transceiver in enumerate(pc.getTransceivers()):
             seen = transceiver_of(transceiver)
             is_new = index >= len(self._transceivers)

@@ -37,7 +37,7 @@ class IndexedConnection(Connection):
         self.pair_index: dict[tuple[StunProtocol, aioice.Candidate], CandidatePair] = {}
 
     def pairs_changed(self) -> None:
-        """Take note that the list isn't sorted any more."""
+        """Note that the list isn't sorted any more."""
 
     # What aioice calls.
 
@@ -64,7 +64,7 @@ class IndexedConnection(Connection):
         self.index_pairs()
 
     def index_pairs(self) -> None:
-        """Take note of the pairs that have been appended."""
+        """Note the pairs that have been appended."""
         # aioice appends a pair only where it hasn't found it, and removes some only when one is
         # nominated, so that the list is longer than the index, or shorter.
         pairs, index = self.check_list, self.pair_index

@@ -158,11 +158,11 @@ class DtlsView:
         raise NotImplementedError
 
     def handling_failed(self, error: Exception) -> None:
-        """Take note that a packet couldn't be handled."""
+        """Note that a packet couldn't be handled."""
         raise NotImplementedError
 
     def decrypting_failed(self, error: Exception) -> None:
-        """Take note that a packet of RTP couldn't be decrypted, or came twice."""
+        """Note that a packet of RTP couldn't be decrypted, or came twice."""
         raise NotImplementedError
 
     # What a subclass calls.

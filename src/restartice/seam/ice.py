@@ -164,7 +164,7 @@ class Transaction(Protocol):
     """What aioice hands the response to a request to."""
 
     def response_received(self, message: stun.Message, address: tuple[str, int], /) -> None:
-        """Take a response that nobody has verified yet."""
+        """Handle a response that nobody has verified yet."""
 
 
 def send_request(
@@ -231,7 +231,7 @@ def is_role_conflict(response: stun.Message) -> bool:
 
 
 def forget_transaction(pair: CandidatePair, transaction_id: bytes) -> None:
-    """Take no more responses to a request."""
+    """Ignore further responses to a request."""
     pair.protocol.transactions.pop(transaction_id, None)
 
 
@@ -329,6 +329,6 @@ async def hear_answers(connection: AioiceConnection, prepare: Callable[[bytes], 
 
 
 def _note_failure(opening: asyncio.Future[Any]) -> None:
-    """Take note of an error that nobody waits for any more."""
+    """Note an error that nobody waits for any more."""
     if not opening.cancelled():
         opening.exception()

@@ -43,7 +43,7 @@ class _Message(bytes):
 
 
 class Lifetimes(Recovering):
-    """What is known of the lifetimes of messages.
+    """The lifetimes of messages.
 
     Attributes:
         has_lifetimes: Whether some have one.

@@ -237,7 +237,7 @@ class ReceiverView:
         return buffer
 
     def source_left(self) -> None:
-        """Take note of an RTCP BYE, by which the other side says that a source sends no more."""
+        """Note an RTCP BYE, by which the other side says that a source sends no more."""
 
     def call_at_next_packet(self, callback: Callable[[], object]) -> None:
         """Call something, once, when an RTP packet comes; the packets after it cost nothing."""

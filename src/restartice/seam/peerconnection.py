@@ -73,7 +73,7 @@ for _method in (
 
 @dataclass(frozen=True)
 class Hooks:
-    """What is done in place of aiortc's private methods of these names."""
+    """Replacements for aiortc's private methods of these names."""
 
     create_dtls_transport: Callable[[], aiortc.RTCDtlsTransport]
     create_sctp_transport: Callable[[], None]
@@ -86,11 +86,11 @@ class Hooks:
 
 
 class Hooked(Protocol):
-    """What has hooks."""
+    """An object that has hooks."""
 
     @property
     def hooks(self) -> Hooks:
-        """What is done in place of aiortc's private methods."""
+        """The replacements for aiortc's private methods."""
 
 
 class HookedPeerConnection(rtcpeerconnection.RTCPeerConnection):

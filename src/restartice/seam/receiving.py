@@ -48,7 +48,7 @@ for _method in (
 
 
 class Receiving:
-    """What is known of what comes in.
+    """The state of what comes in.
 
     Attributes:
         unacknowledged: How many packets came in since the last acknowledgement.

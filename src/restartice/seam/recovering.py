@@ -56,7 +56,7 @@ for _method in (
 
 
 class Recovering(Sending):
-    """What is known of losses."""
+    """The known losses."""
 
     # How often in a row the timer has waited for what wasn't read.
     graces = 0
@@ -73,7 +73,7 @@ class Recovering(Sending):
         raise NotImplementedError
 
     def take_progress(self) -> None:
-        """Take note that something has arrived."""
+        """Note that something has arrived."""
         self.graces, self.probed = 0, False
         if self.premature and self.before is not None:
             # The timer has expired too early. (RFC 5682)

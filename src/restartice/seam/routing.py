@@ -86,7 +86,7 @@ class StreamRouter(RtpRouter):
         self.routes: dict[int, _Section] = {}
 
     def register(self, receiver: Any, parameters: RTCRtpReceiveParameters) -> None:
-        """Take a receiver for what a section's latest description says.
+        """Use a receiver for what a section's latest description says.
 
         It may be one of aiortc's or the program's, of which a new source takes the place at once.
         """

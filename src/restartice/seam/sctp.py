@@ -161,17 +161,17 @@ class SctpView(Lifetimes, Receiving):
         raise NotImplementedError
 
     def setup_failed(self) -> None:
-        """Take note that the other side answers nothing, before the association is closed."""
+        """Note that the other side answers nothing, before the association is closed."""
 
     def closed(self) -> None:
-        """Take note that the association is closed, or won't be set up."""
+        """Note that the association is closed, or won't be set up."""
 
     def transport_failed(self) -> None:
         """End the association and its channels, as DTLS has failed."""
         raise NotImplementedError
 
     def channel_refused(self, channel: aiortc.RTCDataChannel) -> None:
-        """Take note of a new channel that can't open, because the association is closed."""
+        """Note a new channel that can't open, because the association is closed."""
 
     async def handle_packet(self, packet: bytes) -> None:
         """Handle what has come in."""
@@ -182,7 +182,7 @@ class SctpView(Lifetimes, Receiving):
         raise NotImplementedError
 
     async def receive_message(self, stream: int, protocol: int, message: bytes) -> None:
-        """Take a message that is complete."""
+        """Handle a message that is complete."""
         raise NotImplementedError
 
     def prepare_parameters(self, chunk: InitAckChunk) -> None:
@@ -203,7 +203,7 @@ class SctpView(Lifetimes, Receiving):
 
     @property
     def progress(self) -> str:
-        """How far the association has come, as RFC 9260 calls it, with underscores."""
+        """The state of the association, named as in RFC 9260, with underscores."""
         return str(self.viewed._association_state.name)
 
     @property
@@ -230,7 +230,7 @@ class SctpView(Lifetimes, Receiving):
         self.setup_task = asyncio.ensure_future(_send_setup(self.viewed))
 
     def await_cookie(self) -> None:
-        """Take the answer to an INIT next, although the association is established."""
+        """Accept the answer to an INIT next, although the association is established."""
         self.viewed._set_state(_COOKIE_WAIT)
 
     def channel_on(self, stream: int) -> aiortc.RTCDataChannel | None:
@@ -238,7 +238,7 @@ class SctpView(Lifetimes, Receiving):
         return self.viewed._data_channels.get(stream)
 
     def confirm(self, stream: int) -> None:
-        """Take note that the other side has opened the channel of a stream."""
+        """Note that the other side has opened the channel of a stream."""
         self.unconfirmed -= {stream}
 
     def discard(self, tsn: int) -> None:

@@ -33,7 +33,7 @@ for _owner, _names in (
 
 
 class Sources:
-    """What one receiver hears.
+    """The sources that one receiver hears.
 
     Attributes:
         current: The source whose media it takes.
@@ -67,7 +67,7 @@ class Sources:
         return (number - counted.max_seq + distance) % (1 << 16) < 2 * distance
 
     def take(self, packet: RtpPacket) -> None:
-        """Take the media of another source from a packet on, without a jump in time.
+        """Play the media of another source from a packet on, without a jump in time.
 
         What is kept of the former one would make the new one's packets look late, or lost. Its
         first picture may need others before it, so a whole one is asked for.

@@ -54,7 +54,7 @@ class PatientClient:
         self.log = log
 
     def datagram_received(self, data: bytes, addr: Any) -> None:
-        """Take what comes from the server, or in its name."""
+        """Handle what comes from the server, or in its name."""
         try:
             super().datagram_received(data, addr)  # type: ignore[misc]
         except Exception as error:  # noqa: BLE001  whatever is in there

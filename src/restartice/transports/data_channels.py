@@ -46,7 +46,7 @@ class DataChannels:
         return sctp
 
     def agree(self, ours: str | None, theirs: str | None) -> None:
-        """Take note of the INITs of SCTP that are told in the descriptions of either side."""
+        """Note the INITs of SCTP that are told in the descriptions of either side."""
         sctp = self.view.sctp_transport
         if isinstance(sctp, RTCSctpTransport):
             sctp._core.agree(ours, theirs)

@@ -125,13 +125,13 @@ class Flight:
         self._due_at: float | None = None
 
     def began(self, datagrams: list[bytes]) -> None:
-        """Take note of a flight that was sent, other than the one before."""
+        """Note a flight that was sent, other than the one before."""
         self.datagrams = datagrams
         self._pause = self._first
         self._due_at = _now() + self._pause
 
     def repeated(self) -> None:
-        """Take note that it was sent again."""
+        """Note that it was sent again."""
         self._pause = min(2 * self._pause, LONGEST_PAUSE)
         self._due_at = _now() + self._pause
 

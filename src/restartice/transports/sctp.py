@@ -91,7 +91,7 @@ class SctpCore(SctpView):
 
     @property
     def init(self) -> str:
-        """What descriptions say of our INIT."""
+        """The form of our INIT for descriptions."""
         if self._init is None:
             self._init = write_init(self.make_init())
         return self._init
@@ -103,7 +103,7 @@ class SctpCore(SctpView):
         return told is not None and told != self.init and read_init(told) is not None
 
     def agree(self, ours: str | None, theirs: str | None) -> None:
-        """Take note of the INITs of both descriptions, before SCTP begins.
+        """Note the INITs of both descriptions, before SCTP begins.
 
         libdatachannel repeats in its answer what it doesn't know in an offer, such as our INIT.
         """
@@ -346,7 +346,7 @@ class SctpCore(SctpView):
     # Messages.
 
     async def receive_message(self, stream: int, protocol: int, message: bytes) -> None:
-        """Take a message that is complete; one that can't be closes its channel, and no other.
+        """Handle a message that is complete; one that can't be closes its channel, and no other.
 
         (RFC 8831 section 6.6)
         """
@@ -364,7 +364,7 @@ class SctpCore(SctpView):
     async def _receive_control(
         self, stream: int, channel: aiortc.RTCDataChannel | None, message: bytes
     ) -> None:
-        """Take a message of DCEP. (RFC 8832 section 6)."""
+        """Handle a message of DCEP. (RFC 8832 section 6)."""
         kind = message[0] if message else None
         if kind == dcep.OPEN and channel is not None:
             self._fail(channel, "The other side has opened the data channel once more")

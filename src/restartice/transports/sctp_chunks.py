@@ -117,7 +117,7 @@ class RawPacket:
 
 
 def read_packet(packet: bytes) -> RawPacket:
-    """Take a packet apart that has a header.
+    """Split a packet that has a header.
 
     The two upper bits of an unknown type decide whether to handle the chunks behind it, and whether
     to report it. (RFC 9260 section 3.2)

@@ -46,7 +46,7 @@ class Pair:
 
 @dataclass(frozen=True, slots=True)
 class Hints:
-    """What is known besides the candidates.
+    """The facts known besides the candidates.
 
     Attributes:
         in_use: The local and the remote address of the pair that was in use before, or None.
@@ -58,7 +58,7 @@ class Hints:
 
 
 class Tier(IntEnum):
-    """How likely a pair is to work."""
+    """The likelihood that a pair works."""
 
     DEFAULT_ROUTE = 0
     ROUTED = 1  # the system would use this local address, too
@@ -68,7 +68,7 @@ class Tier(IntEnum):
 
 
 class Scope(IntEnum):
-    """How far an address reaches."""
+    """The scope of an address."""
 
     LOOPBACK = 0
     LINK = 1

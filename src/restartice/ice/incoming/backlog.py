@@ -22,7 +22,7 @@ class Reader(Protocol):
     transport: Any
 
     def take_datagram(self, data: bytes, addr: tuple[Any, ...]) -> None:
-        """Take a datagram."""
+        """Handle a datagram."""
 
     def error_received(self, exc: Exception) -> None:
         """Note an error of the socket."""

@@ -82,7 +82,7 @@ class Gate:
         return early + late
 
     def take_proof(self, source: Address, datagram: bytes) -> bool:
-        """Take a response; return whether it answers the probe of a new port."""
+        """Handle a response; return whether it answers the probe of a new port."""
         return self.new_ports is not None and self.new_ports.take_response(source, datagram)
 
     def end_holding(self) -> None:
@@ -124,17 +124,17 @@ class GuardedProtocol(StunProtocol):
         self._backlog = Backlog()
 
     def datagram_received(self, data: Any, addr: tuple[Any, ...]) -> None:
-        """Take a datagram from any sender, and those that wait behind it."""
+        """Handle a datagram from any sender, and those that wait behind it."""
         self.take_datagram(data, addr)
         self._backlog.drain(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Take note that the socket is closed."""
+        """Note that the socket is closed."""
         self._backlog.close()
         super().connection_lost(exc)
 
     def take_datagram(self, data: Any, addr: tuple[Any, ...]) -> None:
-        """Take a datagram from any sender."""
+        """Handle a datagram from any sender."""
         if len(addr) != 2:
             addr = addr[:2]  # of IPv6
         shape = shape_of(data)

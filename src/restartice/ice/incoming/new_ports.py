@@ -103,7 +103,7 @@ class NewPorts:
         return held
 
     def take_response(self, source: Address, datagram: bytes) -> bool:
-        """Take a STUN response; return whether it answers a probe."""
+        """Handle a STUN response; return whether it answers a probe."""
         transaction_id = transaction_of(datagram)
         for question in self._questions.values():
             if question.request.transaction_id == transaction_id:

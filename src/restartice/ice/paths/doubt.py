@@ -38,7 +38,7 @@ RECOVERY: Final = 4.0
 
 
 class Verdict(Enum):
-    """What to do about a doubt."""
+    """The action that follows a doubt."""
 
     WAIT = auto()
     SWITCH = auto()
@@ -69,7 +69,7 @@ class Doubt:
 
     @property
     def patience(self) -> float:
-        """How long a silence may last before doubt begins; infinite where silence says nothing."""
+        """The seconds of silence before doubt begins; infinite where silence says nothing."""
         if self._gaps < ENOUGH:
             return math.inf
         patience = max(SHORTEST, 2 * self._usual + TICK)

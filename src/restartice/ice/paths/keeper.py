@@ -183,7 +183,7 @@ class PathKeeper:
             self._look_in(TICK)
 
     def pairs_died(self, pairs: list[CandidatePair]) -> None:
-        """Take note that nothing will ever get through on some pairs again."""
+        """Note that nothing will ever get through on some pairs again."""
         for pair in pairs:
             self._spares.forget(pair)
         if self._connection.selected_pair in pairs:

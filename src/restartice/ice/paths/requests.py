@@ -36,7 +36,7 @@ class PendingRequest:
         self._on_response = on_response
 
     def response_received(self, message: stun.Message, address: tuple[str, int]) -> None:
-        """Take a response; called by aioice."""
+        """Handle a response; called by aioice."""
         if address == self.pair.remote_addr and is_signed(message, self._key):
             self._on_response(self, message)
 
