@@ -18,6 +18,7 @@ from aiortc.rtp import AnyRtcpPacket, RtcpByePacket, RtcpRrPacket, RtpPacket
 from ..logs import ObjectLogger
 from .h264 import SingleNalEncoder, is_single_nal
 from .names import OfViewed, require
+from .rate import sparse
 from .sources import Sources
 
 __all__ = [
@@ -266,6 +267,7 @@ class AiortcRtpReceiver(rtcrtpreceiver.RTCRtpReceiver):
         core.statistics = Recent(SOURCES, lambda stream: stream._last_arrival)
         if core.estimator is not None:
             core.estimator.ssrcs = Recent(ESTIMATED_SOURCES, lambda heard: heard)
+            core.estimator.incoming_bitrate = sparse(core.estimator.incoming_bitrate)
 
     async def receive(self, parameters: RTCRtpReceiveParameters) -> None:
         """Begin to receive, or go on by what another description says."""
