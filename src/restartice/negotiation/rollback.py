@@ -1,6 +1,5 @@
 """Saves the negotiated state of a connection, and restores it in a rollback."""
 
-import copy
 from collections.abc import Iterator
 from typing import Any
 
@@ -90,4 +89,4 @@ def _names(thing: object) -> tuple[str, ...]:
 
 
 def _copy(value: Any) -> Any:
-    return copy.copy(value) if isinstance(value, list | dict | set) else value
+    return value.copy() if isinstance(value, list | dict | set) else value

@@ -54,8 +54,9 @@ def _unusable(description: Description) -> Iterator[int]:
             continue
         if section.is_rtp:
             # Where it is all there is: a frame of ours has more packets then.
-            section.single_nal = not has_common_codec(section.kind, section.rtp.codecs)
-            usable = has_common_codec(section.kind, section.readable_codecs)
+            usable = has_common_codec(section.kind, section.rtp.codecs)
+            section.single_nal = not usable
+            usable = usable or has_common_codec(section.kind, section.readable_codecs)
         else:
             # There is one SCTP association at most. (RFC 9429 section 5.2.1)
             usable, has_data = section.is_data and not has_data, has_data or section.is_data

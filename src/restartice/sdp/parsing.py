@@ -30,13 +30,16 @@ if TYPE_CHECKING:
 
 __all__ = ["parse"]
 
-LINE: Final = re.compile(r"[a-z]=")
+# A line, other than an empty one, that doesn't begin like one of SDP.
+MALFORMED: Final = re.compile(r"^(?!$|[a-z]=)", re.MULTILINE)
 NO_ORIGIN: Final = f"- 0 0 IN IP4 {DISCARD_HOST}"
 VERSION: Final = re.compile(r"v=\d+\s*")
 MEDIA: Final = re.compile(r"m=(\S+)\s+(\d{1,5})(?:/\d+)?\s+(\S+)\s*(.*)")
+DIRECTIONS: Final = frozenset({"sendrecv", "sendonly", "recvonly", "inactive"})
+# The attributes that most lines are.
+USUAL_NAMES: Final = DIRECTIONS | {"candidate", "extmap", "fmtp", "rtcp-fb", "rtpmap", "ssrc"}
 # A number that may be a payload type. Python refuses numbers of thousands of digits.
 FORMAT: Final = re.compile(r"[0-9]{1,5}")
-DIRECTIONS: Final = frozenset({"sendrecv", "sendonly", "recvonly", "inactive"})
 PORTS: Final = range(1 << 16)
 # Without 72 to 76, which look like RTCP on the same port. (RFC 5761 section 4)
 PAYLOAD_TYPES: Final = frozenset(range(128)) - frozenset(range(72, 77))
@@ -81,25 +84,27 @@ def parse(description: RTCSessionDescription) -> Description:
     parsed = Description()
     parsed.type = description.type
     reader = _Reader(parsed)
-    for number, line in enumerate(_lines(description.sdp), 1):
-        reader.read(number, line)
-    reader.end()
+    reader.read(_lines(description.sdp))
     parsed.origin = parsed.origin or NO_ORIGIN
     return parsed
 
 
 def _lines(text: str) -> list[str]:
-    lines = [line.removesuffix("\r") for line in text.split("\n")]
-    if "\r" in "".join(lines):
+    text = text.replace("\r\n", "\n").removesuffix("\r")
+    lines = text.split("\n")
+    if "\r" in text:
         number = next(number for number, line in enumerate(lines, 1) if "\r" in line)
         message = f"SDP syntax error in line {number}: lines must end with CR and LF"
         raise SdpSyntaxError(message, number)
     if not VERSION.fullmatch(lines[0]):
         raise _error(1, lines[0], "v=0")
-    readable = is_unicode(text)
-    for number, line in enumerate(lines, 1):
-        if line and not (LINE.match(line) and (readable or is_unicode(line))):
-            raise _error(number, line, "a letter, '=' and Unicode text")
+    if MALFORMED.search(text) or not is_unicode(text):
+        number, line = next(
+            (number, line)
+            for number, line in enumerate(lines, 1)
+            if MALFORMED.match(line) or not is_unicode(line)
+        )
+        raise _error(number, line, "a letter, '=' and Unicode text")
     # aiortc splits lines at other characters, too, such as U+2028.
     if len(text.splitlines()) == len(lines) - (not lines[-1]):
         return lines
@@ -112,32 +117,35 @@ def _error(number: int, line: str, expected: str) -> SdpSyntaxError:
 
 
 class _Reader:
-    """Reads one line after the other."""
+    """Reads the lines of a description."""
 
     def __init__(self, description: Description) -> None:
         self._description = description
-        self._section: _SectionReader | None = None
         self._for_all: list[tuple[int, str]] = []
 
-    def read(self, number: int, line: str) -> None:
+    def read(self, lines: list[str]) -> None:
+        section: _SectionReader | None = None
+        for number, line in enumerate(lines, 1):
+            if line[:1] == "m":
+                if section is not None:
+                    section.end()
+                section = _SectionReader(_begin(number, line), self._for_all)
+                self._description.media.append(section.section)
+            elif section is not None:
+                section.read(number, line)
+            else:
+                self._read_session(number, line)
+        if section is not None:
+            section.end()
+
+    def _read_session(self, number: int, line: str) -> None:
         kind = line[:1]
-        if kind == "m":
-            self.end()
-            self._section = _SectionReader(_begin(number, line), self._for_all)
-            self._description.media.append(self._section.section)
-        elif self._section is not None:
-            self._section.read(number, line)
-        elif kind == "a":
+        if kind == "a":
             self._read_attribute(number, line)
         elif kind == "c":
             self._description.host = _host(line[2:])
         elif kind in FIELDS:
             setattr(self._description, FIELDS[kind], line[2:].strip())
-
-    def end(self) -> None:
-        """End the section under way."""
-        if self._section is not None:
-            self._section.end()
 
     def _read_attribute(self, number: int, line: str) -> None:
         name, value = _attribute(line)
@@ -156,7 +164,9 @@ class _Reader:
 
 def _attribute(line: str) -> tuple[str, str]:
     name, _, value = line[2:].partition(":")
-    return name.strip().lower(), value.strip()
+    if name not in USUAL_NAMES:
+        name = name.strip().lower()
+    return name, value.strip()
 
 
 def _begin(number: int, line: str) -> Section:
@@ -214,9 +224,10 @@ class _SectionReader:
         self._inherited_fingerprints, self._fingerprints = self._fingerprints, []
 
     def read(self, number: int, line: str) -> None:
-        if line.startswith("c="):
+        kind = line[:1]
+        if kind == "c":
             self.section.host = _host(line[2:])
-        elif line.startswith("a="):
+        elif kind == "a":
             name, value = _attribute(line)
             if name in DIRECTIONS:
                 self.section.direction = name
@@ -235,7 +246,8 @@ class _SectionReader:
                 error = _error(number, line, DECISIVE.get(name, "another value"))
                 self._errors.setdefault(name, error)
         else:
-            self._override(number, name)
+            if self._errors:
+                self._override(number, name)
 
     def _is_listed(self, value: str) -> bool:
         """Return whether an a=rtpmap line is about a format of the section, as far as it tells."""

@@ -105,12 +105,14 @@ class Section(MediaDescription):
         return section
 
     def __str__(self) -> str:
-        section = copy.copy(self)
-        if section.rtcp_mux and section.rtcp_port is None:
+        section = self
+        if self.rtcp_mux and self.rtcp_port is None:
             # aiortc writes a=rtcp-mux only together with a=rtcp.
+            section = copy.copy(section)
             section.rtcp_host, section.rtcp_port = DISCARD_HOST, DISCARD_PORT
-        if section.dtls is not None and not section.dtls.role:
+        if self.dtls is not None and not self.dtls.role:
             # The role is missing only in unused sections.
+            section = copy.copy(section)
             section.dtls = None
         text = MediaDescription.__str__(section)
         if self.sctp_init is None:

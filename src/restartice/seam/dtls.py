@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from typing import Any, Final
+from weakref import WeakKeyDictionary
 
 import aiortc
 import pylibsrtp
@@ -37,6 +38,10 @@ for _name in ("_cert", "_create_ssl_context", "_key"):
     require(_CERTIFICATE, _name)
 
 
+# Those of certificates in use.
+_fingerprints = WeakKeyDictionary[rtcdtlstransport.RTCCertificate, list[RTCDtlsFingerprint]]()
+
+
 class PreparedCertificate(rtcdtlstransport.RTCCertificate):
     """A certificate of the program's, whose contexts for OpenSSL are prepared further.
 
@@ -56,8 +61,10 @@ class PreparedCertificate(rtcdtlstransport.RTCCertificate):
         self.prepare = prepare
 
     def getFingerprints(self) -> list[RTCDtlsFingerprint]:
-        """Return the digests of the certificate."""
-        return self.original.getFingerprints()
+        """Return the digests of the certificate, which are computed once."""
+        if self.original not in _fingerprints:
+            _fingerprints[self.original] = self.original.getFingerprints()
+        return [*_fingerprints[self.original]]
 
     def _create_ssl_context(self, srtp_profiles: list[SRTPProtectionProfile]) -> SSL.Context:
         enabled = _enabled_suites(self.original, srtp_profiles)

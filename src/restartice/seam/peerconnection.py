@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, Final, Protocol, cast
 
 import aiortc
@@ -307,7 +308,7 @@ def mark_bundled(
     user._bundled = bundled
 
 
-for _function in ("find_common_codecs", "filter_preferred_codecs"):
+for _function in ("is_codec_compatible", "filter_preferred_codecs"):
     require(rtcpeerconnection, _function)
 
 
@@ -320,11 +321,12 @@ def has_common_codec(
     preferred = [] if transceiver is None else transceiver._preferred_codecs
 
     def is_common(codec: aiortc.RTCRtpCodecParameters) -> bool:
-        common = rtcpeerconnection.find_common_codecs(CODECS[kind], [codec])
+        # aiortc's find_common_codecs() makes a deep copy of each.
+        alike = (c for c in CODECS[kind] if rtcpeerconnection.is_codec_compatible(c, codec))
+        common = [*islice(alike, 1)]
         return bool(rtcpeerconnection.filter_preferred_codecs(common, preferred))
 
-    # One after the other: aiortc copies each that it finds, and the first one mostly does.
-    return any(map(is_common, codecs))
+    return any(is_common(codec) for codec in codecs if not is_rtx(codec))
 
 
 def add_header_extensions(
