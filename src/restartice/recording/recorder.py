@@ -72,7 +72,7 @@ class Recorder:
         self._recordings: dict[int, _Recording] = {}
         self._count = 0
         self._saved = time.monotonic()
-        self.save()
+        self._write({})
         self._writer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="recorder")
 
     @property
@@ -109,7 +109,14 @@ class Recorder:
         Raises:
             OSError: It can't be written.
         """
-        self._write(self._copy())
+        copied = self._copy()
+        try:
+            # After what is being written, which is older.
+            written = self._writer.submit(self._write, copied)
+        except RuntimeError:  # it is closed
+            self._write(copied)
+        else:
+            written.result()
 
     def close(self) -> None:
         """Stop recording, and write the file.
