@@ -28,6 +28,7 @@ class Node:
     async def start(cls, *options: str, environment: Mapping[str, str] | None = None) -> Self:
         process = await asyncio.create_subprocess_exec(
             *PROGRAM,
+            "--port=0",  # unless the options have another one
             *options,
             "--log-level=error",
             stdout=asyncio.subprocess.PIPE,
