@@ -34,7 +34,7 @@ DONE = "done "
 COUNTED = "counted"
 THROUGH = "through "
 CUTS = 2
-# How long the other peer may take, in seconds: there may be much else to do on its machine.
+# How long each step may take, in seconds: there may be much else to do on the machine.
 PATIENCE = 60.0
 POLL = 0.05
 # How long this program must have stood still for that to be noted, in seconds.
@@ -198,8 +198,12 @@ class Call:
         Else a restart would begin in the midst of another one, when the machine is busy, and the
         call would end before the last.
         """
-        deadline = time.monotonic() + PATIENCE
-        while min(self._steps, self._remote_steps) < steps and time.monotonic() < deadline:
+        reached, deadline = -1, 0.0
+        while (done := min(self._steps, self._remote_steps)) < steps:
+            if done > reached:
+                reached, deadline = done, time.monotonic() + PATIENCE
+            elif time.monotonic() > deadline:
+                return
             self._check_company()
             await asyncio.sleep(POLL)
 
