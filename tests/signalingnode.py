@@ -2,9 +2,10 @@
 
 import asyncio
 import os
+import signal
 import sys
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Self
 
@@ -48,6 +49,15 @@ class Node:
     def descriptors(self) -> int:
         """Return how many files and sockets it has open."""
         return len(list(Path("/proc", str(self.process.pid), "fd").iterdir()))
+
+    @contextmanager
+    def suspended(self) -> Iterator[None]:
+        """Let it do nothing for a while."""
+        self.process.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self.process.send_signal(signal.SIGCONT)
 
     async def kill(self) -> None:
         if self.process.returncode is None:

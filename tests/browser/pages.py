@@ -14,7 +14,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Self
 
-from devtools import Chromium
+from devtools import Browser, Chromium
 
 PROGRAM = Path(__file__).parents[2] / "examples" / "browser" / "serve.py"
 DEADLINE = 60.0
@@ -63,21 +63,7 @@ class Page(Chromium):
 
     async def wait_for(self, condition: str) -> None:
         """Return when an expression of the page is true."""
-        # No event tells that: texts, attributes and counters are looked at.
-        await self.evaluate(f"""new Promise((resolve, reject) => {{
-            const look = () => {{
-                let met = false;
-                try {{ met = {condition}; }} catch {{ /* Not there yet. */ }}
-                if (met) {{ clearInterval(timer); clearTimeout(deadline); resolve(); }}
-            }};
-            const deadline = setTimeout(() => {{
-                clearInterval(timer);
-                const seen = document.body.innerText;
-                reject(new Error({json.dumps(condition)} + " isn't so: " + seen));
-            }}, {1000 * DEADLINE});
-            const timer = setInterval(look, 20);
-            look();
-        }})""")
+        await wait_for(self, condition)
 
     async def wait_connected(self) -> None:
         """Return when the call is up, and the picture moves."""
@@ -125,6 +111,25 @@ class Page(Chromium):
         """Save what is seen as PNG."""
         picture = base64.b64decode(await self.screenshot())
         await asyncio.to_thread(path.write_bytes, picture)
+
+
+async def wait_for(browser: Browser, condition: str) -> None:
+    """Return when an expression of a page is true."""
+    # No event tells that: texts, attributes and counters are looked at.
+    await browser.evaluate(f"""new Promise((resolve, reject) => {{
+        const look = () => {{
+            let met = false;
+            try {{ met = {condition}; }} catch {{ /* Not there yet. */ }}
+            if (met) {{ clearInterval(timer); clearTimeout(deadline); resolve(); }}
+        }};
+        const deadline = setTimeout(() => {{
+            clearInterval(timer);
+            const seen = document.body.innerText;
+            reject(new Error({json.dumps(condition)} + " isn't so: " + seen));
+        }}, {1000 * DEADLINE});
+        const timer = setInterval(look, 20);
+        look();
+    }})""")
 
 
 def text(name: str) -> str:

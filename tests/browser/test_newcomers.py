@@ -8,6 +8,7 @@ import asyncio
 import json
 import tempfile
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Self
 
@@ -17,7 +18,7 @@ from devtools import Browser, Chromium, Firefox
 
 from browser.pages import FLAGS
 from connecting import wait_connected, wait_for_state
-from interop.stacks import STACKS
+from interop.stacks import STACKS, Stack
 from requiring import require
 from restartice import (
     AudioStreamTrack,
@@ -62,26 +63,33 @@ COUNTED = 3.0
 PATIENCE = 90.0
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module", params=BROWSERS, ids=lambda s: s.name)
-async def browser(request: pytest.FixtureRequest) -> AsyncIterator[Browser]:
-    """Run a browser."""
-    require(not request.param.missing(), request.param.missing())
+@asynccontextmanager
+async def started(stack: Stack) -> AsyncIterator[Browser]:
+    """Run a browser that calls programs on this machine."""
+    require(not stack.missing(), stack.missing())
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         profile = Path(folder)
         made: Browser
-        if request.param.name == "chromium":
+        if stack.name == "chromium":
             made = await Chromium.start(profile, *FLAGS)
         else:
             made = await Firefox.start(profile, **FIREFOX_ON_LOOPBACK)
-        source = RTC_SIGNAL.read_text().replace(
-            "export class RtcSignal", "globalThis.RtcSignal = class"
-        )
-        for script in (source, (HERE / "newcomer.js").read_text()):
-            await made.evaluate(f"(() => {{ {script}\n }})()")
         try:
             yield made
         finally:
             await made.close()
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module", params=BROWSERS, ids=lambda s: s.name)
+async def browser(request: pytest.FixtureRequest) -> AsyncIterator[Browser]:
+    """Run a browser with the page."""
+    source = RTC_SIGNAL.read_text().replace(
+        "export class RtcSignal", "globalThis.RtcSignal = class"
+    )
+    async with started(request.param) as made:
+        for script in (source, (HERE / "newcomer.js").read_text()):
+            await made.evaluate(f"(() => {{ {script}\n }})()")
+        yield made
 
 
 @pytest_asyncio.fixture(loop_scope="module")

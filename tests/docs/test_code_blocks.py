@@ -204,8 +204,9 @@ SCRIPTS = [block for path in (*READMES, *PAGES) for block in blocks(path, "js")]
 @pytest.mark.parametrize("block", SCRIPTS, ids=str)
 def test_scripts_are_javascript_and_use_what_there_is(block: Block) -> None:
     quickjs.Context().eval(f"(async () => {{{block.text}}})")
-    source = (ROOT / "signaling" / "restartice_signaling" / "files" / "rtc-signal.js").read_text()
-    for method in re.findall(r"\bsignaling\.(\w+)\(", block.text):
+    files = sorted((ROOT / "signaling" / "restartice_signaling" / "files").glob("rtc-*.js"))
+    source = "\n".join(file.read_text() for file in files)
+    for method in re.findall(r"\b(?:signaling|negotiator)\.(\w+)\(", block.text):
         assert method == "addEventListener" or re.search(
             rf"^  (async )?{method}\(", source, re.MULTILINE
         )

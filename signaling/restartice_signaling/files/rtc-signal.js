@@ -5,7 +5,7 @@
 //   await signaling.connect();
 //   signaling.send({ description: pc.localDescription }, peer);
 //
-// Events: signal {from, data}, peer {event, peer, …}, disconnected {reason},
+// Events: signal {from, data}, peer {event, peer, …}, connected {peer} (once), disconnected {reason},
 // reconnected {resumed, unacknowledged}, ice {iceServers, expire}, refused {code, message, ref},
 // closed {code, reason}. A message of any other type is an event of that type, with its fields.
 
@@ -281,6 +281,7 @@ export class RtcSignal extends EventTarget {
     if (first) {
       this.#opening?.resolve(message);
       this.#opening = null;
+      this.#tell("connected", { peer: message.peer });
     } else {
       this.#tell("reconnected", {
         resumed: message.resumed,

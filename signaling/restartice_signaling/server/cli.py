@@ -329,8 +329,8 @@ def parse_files_arguments(arguments: Sequence[str]) -> argparse.Namespace:
     """Read the command line of `files`."""
     parser = _ArgumentParser(
         prog=f"{PROGRAM} files",
-        description="Write rtc-signal.js, the client for browsers, and the files that run the "
-        "server as a service: a unit of systemd, its settings, and the configuration of nginx.",
+        description="Write the client and the Negotiator for browsers, and the files that run "
+        "the server as a service: a unit of systemd, its settings, and the configuration of nginx.",
     )
     parser.add_argument("--to", type=Path, required=True, help="the folder to write to")
     return parser.parse_args(arguments)

@@ -7,7 +7,9 @@ import pytest
 from restartice_signaling.__main__ import main
 
 FILES = Path(__file__).parents[4] / "signaling" / "restartice_signaling" / "files"
-NAMES = {"nginx.conf", "rtc-signal.env", "rtc-signal.js", "rtc-signal@.service"}
+FOR_PAGES = {"rtc-in-band.js", "rtc-negotiator.js", "rtc-recovery.js", "rtc-signal.js"}
+TYPES = {"rtc-negotiator.d.ts", "rtc-signal.d.ts"}
+NAMES = {"nginx.conf", "rtc-signal.env", "rtc-signal@.service", *FOR_PAGES, *TYPES}
 
 
 def test_they_are_written_to_a_new_folder(
