@@ -20,7 +20,7 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 
 pytest_plugins = ["interop.fixtures", "network.fixtures"]
 # What those tests need is installed by tests/downstream/run only.
-collect_ignore = [] if find_spec("fastrtc") else ["downstream"]
+collect_ignore = [] if find_spec("fastrtc") or find_spec("fastapi_webrtc") else ["downstream"]
 
 Factory = Callable[..., RTCPeerConnection]
 TURNS = 100
