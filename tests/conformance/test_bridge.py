@@ -119,6 +119,53 @@ async def test_an_object_of_python_is_one_object_in_javascript(run: Run) -> None
     )
 
 
+async def test_a_description_is_one_object_until_it_changes(run: Run) -> None:
+    await passes(
+        run,
+        """
+        const pc = new RTCPeerConnection();
+        pc.addTransceiver("audio");
+        equal(pc.localDescription, null);
+        await pc.setLocalDescription();
+        const first = pc.localDescription;
+        equal(pc.pendingLocalDescription, first);
+        equal(pc.pendingRemoteDescription, null);
+        await new Promise(resolve => pc.onicecandidate = ({ candidate }) => candidate || resolve());
+        equal(pc.localDescription === first, false);
+        equal(pc.localDescription, pc.pendingLocalDescription);
+        """,
+    )
+
+
+async def test_events_of_states_come_after_the_promise(run: Run) -> None:
+    await passes(
+        run,
+        """
+        const [near, far] = [new RTCPeerConnection(), new RTCPeerConnection()];
+        const log = [];
+        near.createDataChannel("x");
+        for (const pc of [near, far]) {
+          const name = pc === near ? "near" : "far";
+          pc.onicegatheringstatechange = () => log.push(`${name} ${pc.iceGatheringState}`);
+          pc.oniceconnectionstatechange = () => log.push(`${name} ${pc.iceConnectionState}`);
+        }
+        const checking = new Promise(resolve => near.addEventListener(
+          "iceconnectionstatechange", resolve));
+        await near.setLocalDescription();
+        equal(log.length, 0);
+        await new Promise(resolve => near.onicecandidate = e => e.candidate || resolve());
+        equal(log.join(), "near gathering,near complete");
+        await far.setRemoteDescription(near.localDescription);
+        await far.setLocalDescription();
+        equal(log.length, 2);
+        await near.setRemoteDescription(far.localDescription);
+        equal(log.includes("near checking"), false);
+        await checking;
+        equal(near.iceConnectionState, "checking");
+        """,
+    )
+
+
 async def test_errors_are_those_of_the_web(run: Run) -> None:
     await passes(
         run,

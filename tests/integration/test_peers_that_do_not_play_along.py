@@ -31,7 +31,7 @@ async def test_an_answer_with_the_wrong_password(make_pc: Factory) -> None:
     answer = far.localDescription
     wrong = re.sub(r"a=ice-pwd:\S+", "a=ice-pwd:" + "wrong" * 6, answer.sdp)
     await near.setRemoteDescription(RTCSessionDescription(wrong, "answer"))
-    assert near.iceConnectionState == "connected"
+    await wait_for_state(near, "iceConnectionState", "connected")
     await wait_for_state(near, "iceConnectionState", "completed")
     await echo.check("on the old pair")
     assert transports(near)[0].getSelectedCandidatePair() == before

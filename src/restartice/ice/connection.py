@@ -291,6 +291,8 @@ class IceConnection(GatheringConnection):
             for pair in self._pairs_between(addr, protocol):
                 self._triggered.request_came(pair, now)
             super().check_incoming(message, addr, protocol)
+            if (observer := self.observer()) is not None:
+                observer.peer_found()
         for pair in self._pairs_between(addr, protocol):
             self.checks_of(pair).request_came()
             if self.keeper is not None:

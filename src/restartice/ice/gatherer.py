@@ -119,23 +119,25 @@ class GathererCore(IceGathererView):
             self.generation.connection.transport_policy = transport_policy(policy)
         self._policy = policy
 
+    @property
+    def has_new(self) -> bool:
+        """Whether the newest generation has yet to gather."""
+        return self.generation.gathering_state == "new"
+
     async def begin(self) -> None:
         """Gather host candidates for the newest generation, and ask the servers.
 
-        The caller must handle the reported candidates, and call finish() after the last.
+        The caller must announce the state if it has changed, handle the reported candidates, and
+        call finish() after the last.
 
         Raises:
             OperationError: No port in the range of the settings is free.
         """
         generation = self.generation
         servers, _ = read_servers(self._ice_servers)
+        await generation.begin_gathering(servers)
         if generation.gathering_state == "new":
-            self._set_state(generation, "gathering")
-        try:
-            await generation.begin_gathering(servers)
-        except OperationError:
-            self._set_state(generation, "new")
-            raise
+            generation.enter_gathering("gathering")
 
     async def gather(self) -> None:
         """Gather the candidates of the newest generation, unless that was done.
@@ -143,7 +145,13 @@ class GathererCore(IceGathererView):
         Returns when all servers have answered, or enough of them.
         """
         generation = self.generation
-        await self.begin()
+        if self.has_new:
+            self._set_state(generation, "gathering")
+        try:
+            await self.begin()
+        except OperationError:
+            self._set_state(generation, "new")
+            raise
         await generation.gather_enough()
         self.finish(generation)
 

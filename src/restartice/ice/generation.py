@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any, Final
 
 import aioice
@@ -71,6 +72,23 @@ class IceGeneration:
         candidate = self.found.pop(0)
         self._known.append(candidate)
         return candidate
+
+    @property
+    def has_gathered(self) -> bool:
+        """Whether gathering has begun, even if it was taken back."""
+        return self._gather_task is not None
+
+    def take_back(self) -> None:
+        """Let the candidates be announced again, for another description."""
+        known, self._known = self._known, []
+        self.found = [replace(c, sdpMid=None, sdpMLineIndex=None) for c in [*known, *self.found]]
+        self.gathering_state = "new"
+
+    @property
+    def has_remote_candidates(self) -> bool:
+        """Whether there is a UDP candidate to check, or one whose name is being resolved."""
+        told = self.connection.remote_candidates
+        return bool(self._resolving) or any(c.transport.lower() == "udp" for c in told)
 
     def enter(self, phase: Phase) -> None:
         """Enter a phase."""

@@ -178,6 +178,16 @@ class IceTransportCore(IceTransportView):
             self.gatherer.announce_state()
             self.gatherer.tell_news()
 
+    def take_back(self) -> None:
+        """Undo what a description that was rolled back has begun: a restart, or the gathering.
+
+        The candidates of a first description are announced again with the next one.
+        """
+        self.discard_generation()
+        if self.remote is None and not self.gatherer.has_new:
+            self.carrier.take_back()
+            self.gatherer.announce_state()
+
     async def receive_remote(self, remote: RemoteIce) -> None:
         """Apply the parameters and candidates of a remote description.
 
@@ -272,6 +282,10 @@ class IceTransportCore(IceTransportView):
         self.gatherer.datagrams.close()
 
     # Called by the connections of the generations.
+
+    def peer_found(self) -> None:
+        """Update the state: a check may have come from a first, peer-reflexive candidate."""
+        self._update_state()
 
     def pair_valid(self, connection: IceConnection, pair: CandidatePair | None) -> None:
         """Send on the first pair that works, until it fails. (RFC 8445 section 12.1)."""
@@ -378,6 +392,7 @@ class IceTransportCore(IceTransportView):
         for generation in self.generations:
             if generation.remote is remote:
                 await generation.add_remote_candidates(taken)
+        self._update_state()
 
     def _carry(self, place: int) -> None:
         lossy = self.path_lost
@@ -464,6 +479,10 @@ class IceTransportCore(IceTransportView):
             checks = self.carrier.check_task
             ended = not self._trickled or checks is None or checks.done()
             phases = [generation.phase for generation in self.generations]
+            if {*phases} <= {Phase.NEW, Phase.CHECKING} and not any(
+                generation.has_remote_candidates for generation in self.generations
+            ):
+                phases = [Phase.NEW]
             self._enter_state(transport_state(phases, checks_ended=ended))
 
     def _enter_state(self, state: str) -> None:

@@ -63,15 +63,15 @@ class Core:
         self._background = background = BackgroundTasks(log)
         self._bundle = bundle = Bundle(state)
         self.states = states = AggregateStates(state, bundle, settings.failed_timeout, log)
-        self.local_candidates = LocalCandidates(state, bundle)
         self.remote_candidates = remote = RemoteCandidates(state, bundle, log)
-        self.transports = transports = TransportFactory(
-            state, bundle, states, settings, number, self.local_candidates.announce
-        )
         self.data_channels = channels = DataChannels(state, states, background, self.home, number)
         connector = Connector(state)
         self._needed_flag = flag = NeededFlag(state, channels, log)
         self.operations = operations = flag.operations
+        self.local_candidates = LocalCandidates(state, bundle, states, operations)
+        self.transports = transports = TransportFactory(
+            state, bundle, states, settings, number, self.local_candidates.announce
+        )
         self.restart = RestartRequest(state, states, flag, log)
         self.local_tracks = tracks = LocalTracks(state, mask, transports, flag, self, settings)
         self.offers = offers = Offers(state, mask, bundle, transports)
@@ -158,11 +158,12 @@ class Core:
         old = in_force(validated(self.state.configuration), self.state.certificates)
         check_change(old, new, described=self.state.local is not None)
         self.state.configuration = new
-        if self.state.local is not None:
+        transports = self._bundle.transports_by_use()
+        if any(transport.gatherer.generation.has_gathered for transport in transports):
             changed = (new.iceServers, new.iceTransportPolicy) != (
                 old.iceServers,
                 old.iceTransportPolicy,
             )
             self.state.servers_changed |= changed
-        for transport in self._bundle.transports_by_use():
+        for transport in transports:
             transport.gatherer.configure(new.iceServers, new.iceTransportPolicy)

@@ -1,16 +1,20 @@
 """Announces local candidates: in the local description, and by `icecandidate` events."""
 
 import asyncio
+import functools
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from aiortc.sdp import MediaDescription
 
 from ..ice.candidate import RTCIceCandidate, end_of_candidates
+from ..ice.gatherer import GathererCore
 from ..ice.generation import IceGeneration
 from ..ice.handover import IceTransportCore
 from ..sdp import description as sdp
+from ..transports.aggregate_states import AggregateStates
 from ..transports.bundle import Bundle
+from .operations import OperationsChain
 from .state import State
 
 __all__ = ["LocalCandidates"]
@@ -22,17 +26,34 @@ class LocalCandidates:
 
     state: State
     bundle: Bundle
+    states: AggregateStates
+    operations: OperationsChain
     # How many descriptions are being set. Candidates wait meanwhile.
     _holds: int = field(default=0, init=False)
 
     async def gather(self) -> None:
         """Gather candidates for the newest generation of each transport.
 
-        With a listener for `icecandidate` this returns without waiting for servers.
+        With a listener for `icecandidate` this returns without waiting for servers, and the events
+        of the state follow the operation, as all other news of gathering do.
         """
-        trickle = bool(self.state.viewed.listeners("icecandidate"))
         gatherers = [transport.gatherer for transport in self.bundle.transports_by_use()]
-        await asyncio.gather(*(g.begin() if trickle else g.gather() for g in gatherers))
+        if not self.state.viewed.listeners("icecandidate"):
+            await asyncio.gather(*(gatherer.gather() for gatherer in gatherers))
+            return
+        new = [gatherer for gatherer in gatherers if gatherer.has_new]
+        self.states.hold_gathering(held=True)
+        try:
+            await asyncio.gather(*(gatherer.begin() for gatherer in gatherers))
+        finally:
+            self.states.update_ice_gathering_state()
+            self.operations.afterwards(functools.partial(self._gathering_begun, new))
+
+    def _gathering_begun(self, gatherers: list[GathererCore]) -> None:
+        for gatherer in gatherers:
+            if not gatherer.has_new:
+                gatherer.announce_state()
+        self.states.hold_gathering(held=False)
 
     def hold(self) -> None:
         """Hold candidates back until release_soon() is called as often as this."""

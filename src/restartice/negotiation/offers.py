@@ -76,9 +76,8 @@ class Offers:
             self._numbering.number(created)
         # If the iceRestart member is true, or [[LocalIceCredentialsToReplace]] is not empty, the
         # credentials differ from the current ones, of which there are none before the first offer.
-        described = self.state.local is not None
-        asked = ice_restart or self.state.servers_changed
-        restart = bool(self.state.local_ice_credentials_to_replace) or (asked and described)
+        asked = self.state.local_ice_credentials_to_replace or self.state.servers_changed
+        restart = bool(asked) or (ice_restart and self.state.local is not None)
         placed = self._place(old, live, len(created.media))
         used = {placed[n]: (users[n], media) for n, media in enumerate(created.media)}
         restarted = map(ice_transport, self.bundle.active_users()) if restart else []

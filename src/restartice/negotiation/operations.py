@@ -21,6 +21,7 @@ class OperationsChain:
         self._on_empty = on_empty
         self._turns: list[asyncio.Future[None]] = []
         self._running: asyncio.Task[Any] | None = None
+        self._afterwards: list[Callable[[], object]] = []
         self._closed = False
 
     @property
@@ -60,9 +61,20 @@ class OperationsChain:
         finally:
             self._settle(turn)
 
+    def afterwards(self, job: Callable[[], object]) -> None:
+        """Do a job when the running operation has settled and its caller has gone on.
+
+        It is done at once if no operation runs, and not at all if the connection closes meanwhile.
+        """
+        if self._turns:
+            self._afterwards.append(job)
+        else:
+            job()
+
     def close(self) -> None:
         """Cancel the running operation, and refuse the waiting ones."""
         self._closed = True
+        self._afterwards.clear()
         for turn in self._turns:
             turn.cancel()
         if self._running is not None:
@@ -88,6 +100,10 @@ class OperationsChain:
         self._turns.remove(turn)
         if self._closed:
             return
+        if was_first:
+            jobs, self._afterwards = self._afterwards, []
+            for job in jobs:
+                asyncio.get_running_loop().call_soon(job)
         if not self._turns:
             self._on_empty()
         elif was_first and not self._turns[0].done():

@@ -124,14 +124,20 @@ class Outcome:
         try:
             await self.stop_unneeded(unneeded)
         finally:
-            transports = self.bundle.transports_by_use()
-            for transport in transports:
-                await transport.start_checks(first=self.state.we_offered)
+            transports, first = self.bundle.transports_by_use(), self.state.we_offered
+            self.needed_flag.operations.afterwards(
+                lambda: self.background.run(self._check(transports, first=first))
+            )
             local, remote = self.state.local, self.state.remote
             self.data_channels.agree(sdp.sctp_init(local), sdp.sctp_init(remote))
             # Not after the rollback of a first offer, which leaves nothing to connect.
             if any(transport.remote is not None for transport in transports):
                 self.connector.connect_soon()
+
+    @staticmethod
+    async def _check(transports: Iterable[IceTransportCore], *, first: bool) -> None:
+        for transport in transports:
+            await transport.start_checks(first=first)
 
     async def stop_unneeded(self, transports: Iterable[aiortc.RTCDtlsTransport]) -> None:
         """Stop transports. Cancelling the caller doesn't cancel that."""

@@ -132,7 +132,7 @@ class Transaction:
             # The created descriptions are out of date.
             self.offers.forget()
             for transport in self.bundle.transports_by_use():
-                transport.discard_generation()
+                transport.take_back()
         # No await before this, so that a rollback can't be cancelled halfway.
         await self._enter(SignalingState.STABLE)
         await self.outcome.stop_unneeded(transports)

@@ -28,6 +28,9 @@ class AggregateStates:
     failed_timeout: InitVar[float | None]
     log: ObjectLogger
     _is_closed: bool = field(default=False, init=False)
+    # The gathering state of the last event, and whether events of it wait.
+    _told: str = field(default="new", init=False)
+    _holds: bool = field(default=False, init=False)
 
     def __post_init__(self, failed_timeout: float | None) -> None:
         self.failure_timer = FailureTimer(failed_timeout, self.end, self.log.object_name)
@@ -52,14 +55,25 @@ class AggregateStates:
 
         Spec: https://w3c.github.io/webrtc-pc/#rtcicegatheringstate-enum
         """
+        self.note_ice_gathering_state()
         view = self.view
-        state = aggregate_gathering_state([t.iceGatherer.state for t in view.ice_transports])
-        if state == view.ice_gathering_state or self.bundle.is_incomplete:
+        if self._holds or view.ice_gathering_state == self._told:
             return
-        view.ice_gathering_state = state
+        self._told = view.ice_gathering_state
         view.emit("icegatheringstatechange")
         if view.ice_gathering_state == "complete":
             view.emit("icecandidate", None)
+
+    def note_ice_gathering_state(self) -> None:
+        """Update iceGatheringState, and leave its event to the next update."""
+        if not self.bundle.is_incomplete:
+            gatherers = [transport.iceGatherer for transport in self.view.ice_transports]
+            self.view.ice_gathering_state = aggregate_gathering_state([g.state for g in gatherers])
+
+    def hold_gathering(self, *, held: bool) -> None:
+        """Hold `icegatheringstatechange` back, or fire it if the state has changed meanwhile."""
+        self._holds = held
+        self.update_ice_gathering_state()
 
     def update_ice_connection_state(self) -> None:
         """Update iceConnectionState.

@@ -79,11 +79,15 @@ class TransportFactory:
     def _make(self) -> RTCDtlsTransport:
         label, states = f"{self.label}/{self._count}", self.states
         self._count += 1
+        gatherer = self._make_gatherer(label)
+        # First the attribute, then the transport's event, then the connection's.
+        gatherer._core.state_listeners.append(states.note_ice_gathering_state)
         ice = RTCIceTransport(
-            self._make_gatherer(label),
+            gatherer,
             on_state=states.ice_changed,
             on_resumed=functools.partial(resume, self.view),
         )
+        gatherer._core.state_listeners.append(states.update_ice_gathering_state)
         dtls = RTCDtlsTransport(
             ice, self.view.certificates, label=label, on_cancelled=states.end_with_program
         )
@@ -100,7 +104,7 @@ class TransportFactory:
         alive = (user for user in self.bundle.users() if dtls_transport(user) not in dead)
         credentials = next((ice_transport(user).credentials for user in alive), None)
         others = self.bundle.transports_by_use()
-        gatherer = RTCIceGatherer(
+        return RTCIceGatherer(
             iceServers=self.view.configuration.iceServers,
             iceTransportPolicy=self.view.configuration.iceTransportPolicy,
             local_username=None if credentials is None else credentials.ufrag,
@@ -113,8 +117,6 @@ class TransportFactory:
             on_news=self.on_candidates,
             on_server_error=self._announce_server_error,
         )
-        gatherer._core.state_listeners.append(self.states.update_ice_gathering_state)
-        return gatherer
 
     def _announce_server_error(self, error: RTCPeerConnectionIceErrorEvent) -> None:
         """Report that a STUN or TURN server gave no candidate, or refuses to send.

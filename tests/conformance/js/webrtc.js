@@ -473,9 +473,28 @@ class RTCPeerConnection extends Remote {
     return promise(() => ask("static", "RTCPeerConnection", "generateCertificate", [algorithm]));
   }
 }
+// Values in Python, objects here: a description that hasn't changed is the same object.
+const described = new WeakMap();
+
+function same(connection, side, description) {
+  if (!description) return description;
+  const known = described.get(connection) ?? new Map();
+  described.set(connection, known);
+  const key = `${side} ${description.type} ${description.sdp}`;
+  if (!known.has(key)) known.set(key, description);
+  return known.get(key);
+}
+
+for (const side of ["Local", "Remote"]) {
+  for (const name of [`${side.toLowerCase()}Description`, `current${side}Description`,
+                      `pending${side}Description`]) {
+    Object.defineProperty(RTCPeerConnection.prototype, name, {
+      configurable: true, enumerable: true, get() { return same(this, side, read(this, name)); },
+    });
+  }
+}
+
 attributes(RTCPeerConnection,
-           "localDescription", "currentLocalDescription", "pendingLocalDescription",
-           "remoteDescription", "currentRemoteDescription", "pendingRemoteDescription",
            "signalingState", "iceGatheringState", "iceConnectionState", "connectionState",
            "canTrickleIceCandidates", "sctp");
 events(RTCPeerConnection, "negotiationneeded", "icecandidate", "icecandidateerror",

@@ -1,12 +1,15 @@
 """When our candidates are made known, and where. (W13, W23)."""
 
 import asyncio
+import socket
 
+import pytest
+from aiortc.exceptions import OperationError
 from aiortc.sdp import SessionDescription
 
 from conftest import Factory
-from connecting import DEADLINE, negotiate, ufrags
-from restartice import RTCIceCandidate, RTCPeerConnection, RTCSessionDescription
+from connecting import DEADLINE, negotiate, transports, ufrags, wait_connected
+from restartice import IceSettings, RTCIceCandidate, RTCPeerConnection, RTCSessionDescription
 from servers import stun_server
 
 TURNS = 20
@@ -128,3 +131,141 @@ async def test_a_listener_that_raises_leaves_gathering_complete(make_pc: Factory
     loop.set_exception_handler(None)
     assert len(ports(pc)) == 1
     assert set(problems) == {"a listener's fault"}
+
+
+def gathering_events(pc: RTCPeerConnection) -> list[str]:
+    """Return what the connection and its first transport tell of gathering, from now on."""
+    told: list[str] = []
+    (transport,) = transports(pc)
+
+    def tell(what: str) -> None:
+        told.append(f"{what} {transport.gatheringState} {pc.iceGatheringState}")
+
+    transport.on("gatheringstatechange", lambda: tell("transport"))
+    pc.on("icegatheringstatechange", lambda: tell("connection"))
+    pc.on("icecandidate", lambda c: told.append("nothing" if c is None else c.type or "end"))
+    return told
+
+
+GATHERED = [
+    "transport gathering gathering",
+    "connection gathering gathering",
+    "host",
+    "end",
+    "transport complete complete",
+    "connection complete complete",
+    "nothing",
+]
+
+
+async def test_events_of_gathering_follow_the_operation(make_pc: Factory) -> None:
+    near, far = make_pc(), make_pc()
+    near.createDataChannel("x")
+    told = gathering_events(near)
+    await near.setLocalDescription()
+    # The attribute is set, so that nobody takes the state before it for the end of gathering.
+    assert near.iceGatheringState == "gathering"
+    assert told == []
+    await until_complete(near)
+    assert told == GATHERED
+    await far.setRemoteDescription(near.localDescription)
+    await far.setLocalDescription()
+    await near.setRemoteDescription(far.localDescription)
+    near.restartIce()
+    await near.setLocalDescription()
+    assert near.iceGatheringState == "gathering"
+    assert told == GATHERED
+    await until_complete(near)
+    assert told == 2 * GATHERED
+
+
+async def test_without_a_listener_gathering_is_over_at_once(make_pc: Factory) -> None:
+    pc = make_pc()
+    pc.createDataChannel("x")
+    told: list[str] = []
+    pc.on("icegatheringstatechange", lambda: told.append(pc.iceGatheringState))
+    await pc.setLocalDescription()
+    assert told == ["gathering", "complete"]
+    assert len(ports(pc)) == 1
+
+
+async def test_no_event_of_gathering_that_could_not_begin(make_pc: Factory) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
+        taken.bind(("", 0))
+        port = taken.getsockname()[1]
+        pc = make_pc(iceSettings=IceSettings(port_range=(port, port)))
+        pc.createDataChannel("x")
+        told = gathering_events(pc)
+        with pytest.raises(OperationError):
+            await pc.setLocalDescription()
+        await turn()
+        assert pc.iceGatheringState == "new"
+        assert told == []
+    await pc.setLocalDescription()
+    await until_complete(pc)
+    assert told == GATHERED
+
+
+async def test_after_the_rollback_of_a_first_offer_candidates_are_told_again(
+    make_pc: Factory,
+) -> None:
+    pc = make_pc()
+    pc.createDataChannel("x")
+    told = gathering_events(pc)
+    await pc.setLocalDescription()
+    await until_complete(pc)
+    before = ports(pc)
+    del told[:]
+    await pc.setLocalDescription(RTCSessionDescription("", "rollback"))
+    assert pc.iceGatheringState == "new"
+    assert told == ["transport new new", "connection new new"]
+    pc.addTransceiver("audio")
+    candidates = listening(pc)
+    await pc.setLocalDescription()
+    await until_complete(pc)
+    # Data has the second section now, and had the first one.
+    assert ports(pc, 1) == before
+    (again,) = [c for c in candidates if c is not None and c.port in before]
+    mid = SessionDescription.parse(pc.localDescription.sdp).media[1].rtp.muxId
+    assert (again.sdpMid, again.sdpMLineIndex) == (mid, 1)
+    assert candidates[-1] is None
+
+
+async def test_a_first_offer_that_gives_way_leaves_its_candidates_to_the_answer(
+    make_pc: Factory,
+) -> None:
+    near, far = make_pc(), make_pc()
+    near.createDataChannel("x")
+    far.createDataChannel("x")
+    await far.setLocalDescription()
+    told = gathering_events(near)
+    await near.setLocalDescription()
+    await until_complete(near)
+    before = ports(near)
+    del told[:]
+    await near.setRemoteDescription(far.localDescription)
+    assert told == ["transport new new", "connection new new"]
+    del told[:]
+    await near.setLocalDescription()
+    await until_complete(near)
+    assert told == GATHERED
+    assert ports(near) == before
+    await far.setRemoteDescription(near.localDescription)
+    await wait_connected(near, far)
+
+
+async def test_servers_given_after_the_rollback_of_a_first_offer_are_asked(
+    make_pc: Factory,
+) -> None:
+    async with stun_server() as server:
+        pc = make_pc()
+        pc.createDataChannel("x")
+        await pc.setLocalDescription()
+        await pc.setLocalDescription(RTCSessionDescription("", "rollback"))
+        configuration = pc.getConfiguration()
+        configuration.iceServers = [server.configuration]
+        pc.setConfiguration(configuration)
+        told = listening(pc)
+        await pc.setLocalDescription()
+        await until_complete(pc)
+        assert "srflx" in {c.type for c in told if c is not None}

@@ -95,3 +95,43 @@ async def test_cancelled_twice_over_it_is_cancelled() -> None:
     await chain.wait_ended()
     await asyncio.wait([task])
     assert task.cancelled()
+
+
+async def test_what_is_left_for_afterwards_comes_behind_the_caller_and_before_the_next_one() -> (
+    None
+):
+    chain = OperationsChain(lambda: None)
+    log: list[str] = []
+    gate = asyncio.Event()
+
+    async def first() -> None:
+        chain.afterwards(lambda: log.append("afterwards"))
+        await gate.wait()
+
+    async def call() -> None:
+        await chain.run(first)
+        log.append("caller")
+
+    tasks = [asyncio.create_task(call()), asyncio.create_task(chain.run(steps(log, "b", gate)))]
+    await asyncio.sleep(0)
+    assert log == []
+    gate.set()
+    await asyncio.gather(*tasks)
+    assert log == ["caller", "afterwards", "b starts", "b ends"]
+    chain.afterwards(lambda: log.append("at once"))
+    assert log[-1] == "at once"
+
+
+async def test_nothing_is_done_afterwards_on_a_closed_connection() -> None:
+    chain = OperationsChain(lambda: None)
+    log: list[str] = []
+    gate = asyncio.Event()
+    task = asyncio.create_task(chain.run(steps(log, "a", gate)))
+    await started(log, "a starts")
+    chain.afterwards(lambda: log.append("afterwards"))
+    chain.close()
+    with pytest.raises(InvalidStateError):
+        await task
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert log == ["a starts"]

@@ -1,12 +1,14 @@
 """Where a remote candidate is put, and when it is refused. (W20, W21)."""
 
+import asyncio
+
 import pytest
 from aiortc import InvalidStateError
 from aiortc.exceptions import OperationError
 
 from conftest import Factory
-from connecting import negotiate, transports
-from restartice import RTCIceCandidate, RTCPeerConnection
+from connecting import negotiate, transports, wait_connected, without_candidates
+from restartice import RTCIceCandidate, RTCPeerConnection, RTCSessionDescription
 
 LINE = "candidate:1 1 udp 1 127.0.0.1 {port} typ host"
 
@@ -98,3 +100,75 @@ async def test_while_a_restart_is_offered_both_generations_are_known(make_pc: Fa
     (told,) = ports_told(near)
     assert "1002" in told
     assert "1001" not in told
+
+
+def states_told(pc: RTCPeerConnection) -> list[str]:
+    told: list[str] = []
+    pc.on("iceconnectionstatechange", lambda: told.append(pc.iceConnectionState))
+    return told
+
+
+async def turn() -> None:
+    """Let what is due happen."""
+    for _ in range(20):
+        await asyncio.sleep(0)
+
+
+async def test_checking_follows_the_operation(make_pc: Factory) -> None:
+    near, far = make_pc(), make_pc()
+    near.createDataChannel("x")
+    told = states_told(near), states_told(far)
+    await near.setLocalDescription()
+    await far.setRemoteDescription(near.localDescription)
+    await far.setLocalDescription()
+    assert (far.iceConnectionState, told[1]) == ("new", [])
+    await near.setRemoteDescription(far.localDescription)
+    assert (near.iceConnectionState, told[0]) == ("new", [])
+    await wait_connected(near, far)
+    assert told == (["checking", "completed"], ["checking", "completed"])
+
+
+@pytest.mark.parametrize("has_name", [False, True])
+async def test_checking_begins_with_the_first_candidate(make_pc: Factory, has_name: bool) -> None:
+    near, far = make_pc(), make_pc()
+    near.createDataChannel("x")
+    told = states_told(near)
+    await near.setLocalDescription()
+    await far.setRemoteDescription(near.localDescription)
+    await far.setLocalDescription()
+    # Checks of the other side would come from a candidate, too.
+    await far.close()
+    answer = far.localDescription
+    (transport,) = transports(near)
+    await near.setRemoteDescription(RTCSessionDescription(without_candidates(answer.sdp), "answer"))
+    await turn()
+    assert (near.iceConnectionState, near.connectionState, told) == ("new", "new", [])
+    assert transport.state == "new"
+    # One of TCP is never checked.
+    tcp = "candidate:1 1 tcp 1 127.0.0.1 1001 typ host tcptype passive"
+    await near.addIceCandidate({"candidate": tcp, "sdpMid": "0"})
+    await turn()
+    assert (near.iceConnectionState, told) == ("new", [])
+    line = LINE.format(port=1002)
+    if has_name:
+        line = line.replace("127.0.0.1", "7e0f0b56-4a01-4c0f-8f0e-2f1d3c2b1a00.local")
+    await near.addIceCandidate({"candidate": line, "sdpMid": "0"})
+    assert (transport.state, near.iceConnectionState, told) == (
+        "checking",
+        "checking",
+        ["checking"],
+    )
+    assert near.connectionState == "connecting"
+
+
+async def test_checking_begins_with_a_check_of_the_other_side(make_pc: Factory) -> None:
+    near, far = make_pc(), make_pc()
+    near.createDataChannel("x")
+    told = states_told(near)
+    await near.setLocalDescription()
+    await far.setRemoteDescription(near.localDescription)
+    await far.setLocalDescription()
+    answer = without_candidates(far.localDescription.sdp)
+    await near.setRemoteDescription(RTCSessionDescription(answer, "answer"))
+    await wait_connected(near, far)
+    assert told[0] == "checking"

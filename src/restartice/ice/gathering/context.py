@@ -27,6 +27,9 @@ DEFAULTS: Final = IceSettings()
 class Observer(Protocol):
     """Receives the events of connections."""
 
+    def peer_found(self) -> None:
+        """A check has come in, perhaps from a candidate that wasn't known."""
+
     def pair_valid(self, connection: Any, pair: "CandidatePair | None") -> None:
         """The other end has answered on a pair, while none is nominated.
 
