@@ -9,7 +9,7 @@ import pytest
 from aioice.ice import CandidatePair
 
 from conftest import Factory
-from connecting import Echo, transports, wait_connected
+from connecting import Echo, transports, wait_connected, wait_for_state
 from restartice import RTCIceCandidate, RTCPeerConnection, RTCSessionDescription
 from restartice.ice.remote import DESCRIBED_LIMIT, LIMIT
 
@@ -90,6 +90,7 @@ async def a_description_with_thousands(make_pc: Factory, meter: TurnMeter) -> No
         await far.setRemoteDescription(offer)
         await far.setLocalDescription()
         assert len(transports(far)[0].getRemoteCandidates()) == LIMIT
+        await wait_for_state(far, "iceConnectionState", "checking")
         assert len(pairs(far)) == LIMIT
         await near.setRemoteDescription(far.localDescription)
         await echo.check()
