@@ -9,8 +9,8 @@ import pytest
 from aioice.ice import CandidatePair
 
 from conftest import Factory
-from connecting import Echo, transports, wait_connected, wait_for_state
-from restartice import RTCIceCandidate, RTCPeerConnection, RTCSessionDescription
+from connecting import DEADLINE, Echo, transports, wait_connected, wait_for_state
+from restartice import IceSettings, RTCIceCandidate, RTCPeerConnection, RTCSessionDescription
 from restartice.ice.remote import DESCRIBED_LIMIT, LIMIT
 
 COUNT = 3000
@@ -105,7 +105,9 @@ async def a_description_with_thousands(make_pc: Factory, meter: TurnMeter) -> No
 
 
 async def thousands_one_by_one(make_pc: Factory, meter: TurnMeter) -> None:
-    near, far = make_pc(), make_pc()
+    # On a busy machine adding them may take longer than checks do usually.
+    settings = IceSettings(check_timeout=DEADLINE)
+    near, far = make_pc(iceSettings=settings), make_pc(iceSettings=settings)
     echo = Echo(near, far)
     await near.setLocalDescription()
     await far.setRemoteDescription(near.localDescription)

@@ -100,7 +100,9 @@ class IceGeneration:
 
     def begin_checks(self, checks: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Run the checks as a task, until this generation is closed."""
-        self.phase = Phase.CHECKING
+        # A check of the peer may have had its answer already.
+        if self.phase is Phase.NEW:
+            self.phase = Phase.CHECKING
         self.check_task = asyncio.ensure_future(checks)
         return self.check_task
 

@@ -224,6 +224,11 @@ class IceTransportCore(IceTransportView):
             first: Whether to start at once. The answerer of a restart passes False, to let the
                 checks of the offerer come first.
         """
+        await self.prepare_checks()
+        self.begin_checks(first=first)
+
+    async def prepare_checks(self) -> None:
+        """Let the newest generation know the peer's candidates. A second call has no effect."""
         generation, remote = self.generations[-1], self.remote
         if generation.remote is not None or remote is None:
             return
@@ -232,6 +237,12 @@ class IceTransportCore(IceTransportView):
         early, self.early = self.early, RemoteCandidates(self.log)
         remote.candidates.take(early)
         await generation.add_remote_candidates(remote.candidates)
+
+    def begin_checks(self, *, first: bool) -> None:
+        """Begin what has been prepared; as start_checks()."""
+        generation = self.generations[-1]
+        if generation.remote is None or generation.check_task is not None or self._stopped:
+            return
         checking = generation.begin_checks(self._check(generation, first=first))
         checking.add_done_callback(lambda _: self._update_state())
         self._in_background(self._watch(generation.connection))

@@ -1,6 +1,7 @@
 """Carries out the effects of a description: restarts, stops, connections and events."""
 
 import asyncio
+import functools
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final
@@ -126,18 +127,15 @@ class Outcome:
         finally:
             transports, first = self.bundle.transports_by_use(), self.state.we_offered
             self.needed_flag.operations.afterwards(
-                lambda: self.background.run(self._check(transports, first=first))
+                functools.partial(_begin_checks, transports, first=first)
             )
+            for transport in transports:
+                await transport.prepare_checks()
             local, remote = self.state.local, self.state.remote
             self.data_channels.agree(sdp.sctp_init(local), sdp.sctp_init(remote))
             # Not after the rollback of a first offer, which leaves nothing to connect.
             if any(transport.remote is not None for transport in transports):
                 self.connector.connect_soon()
-
-    @staticmethod
-    async def _check(transports: Iterable[IceTransportCore], *, first: bool) -> None:
-        for transport in transports:
-            await transport.start_checks(first=first)
 
     async def stop_unneeded(self, transports: Iterable[aiortc.RTCDtlsTransport]) -> None:
         """Stop transports. Cancelling the caller doesn't cancel that."""
@@ -198,3 +196,8 @@ class Outcome:
                 RemoteMedia(transceiver, direction, streams, remote_track_id(remote, media))
             )
         return described
+
+
+def _begin_checks(transports: Iterable[IceTransportCore], *, first: bool) -> None:
+    for transport in transports:
+        transport.begin_checks(first=first)
