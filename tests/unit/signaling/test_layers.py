@@ -7,7 +7,7 @@ from ..test_architecture import NO_IO, SIGNALING, imports
 # From top to bottom: a room imports rooms below it only, and none beside it.
 FLOORS = (
     ("__init__", "__main__"),
-    ("server", "negotiation", "http_signaling", "whip"),
+    ("server", "negotiation", "http_signaling", "whip", "fastapi_webrtc"),
     ("over_http",),
     ("client",),
     ("protocol",),
@@ -21,6 +21,7 @@ ONLY = {
     "negotiation": {"client", "protocol", "errors", "cancellation"},
     "http_signaling": {"over_http", "client", "errors"},
     "whip": {"over_http", "client", "errors"},
+    "fastapi_webrtc": set(),
     "over_http": {"client", "errors", "cancellation"},
     "protocol": {"errors"},
 }
