@@ -47,6 +47,8 @@ class Scenario:
         descriptions = await self.call.negotiate(offerer)
         await self.call.opened()
         await self.call.talk()
+        # Messages go both ways as soon as there is a pair that works, before it is nominated.
+        await self.we.wait("connectionstatechange", state="connected")
         return descriptions
 
     async def restart(self, asker: End) -> None:
