@@ -14,6 +14,10 @@ from connecting import DEADLINE, foreign, transports, wait_until
 from cutting import QUICK, Cut, connect_measured, ice_connection
 from restartice import RTCPeerConnection
 from restartice.ice.checks import precedence
+from restartice.ice.liveness import PathState
+
+# Seconds that are over soon.
+SHORT = 0.05
 
 
 class Wire:
@@ -82,3 +86,29 @@ async def test_no_check_comes_before_the_answer(
     if lost:
         for cut in cuts:
             cut.heal()
+
+
+async def test_longer_while_the_path_in_use_works(
+    make_pc: Factory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Until a slow signaling has delivered the answer, or that path is lost, too."""
+    monkeypatch.setattr(precedence, "PRECEDENCE", SHORT)
+    monkeypatch.setattr(precedence, "TURNS", round(DEADLINE / SHORT))
+    near, far = make_pc(), make_pc()
+    echo = await connect_measured(near, far)
+    near.restartIce()
+    await near.setLocalDescription()
+    with tapped(near) as wire:
+        await far.setRemoteDescription(foreign(near.localDescription))
+        await far.setLocalDescription()
+        await wire.wait_for_any()
+        await asyncio.sleep(5 * SHORT)
+        assert stun.Class.REQUEST not in wire.seen
+        (transport,) = transports(far)
+        transport._core.path_changed(ice_connection(far), PathState.LOST)
+        async with asyncio.timeout(DEADLINE):
+            while stun.Class.REQUEST not in wire.seen:
+                wire.changed.clear()
+                await wire.changed.wait()
+    await near.setRemoteDescription(far.localDescription)
+    await echo.check()

@@ -441,7 +441,7 @@ async def test_who_answers_lets_the_other_side_check_first_while_the_pair_works(
             await checked.wait()
     else:
         with pytest.raises(TimeoutError):
-            # It would go on after twice as long, but not before this, however late the loop is.
+            # It would go on much later, but not before this, however late the loop is.
             async with asyncio.timeout(PRECEDENCE / 2):
                 await checked.wait()
     await near.setRemoteDescription(far.localDescription)

@@ -381,7 +381,8 @@ class IceTransportCore(IceTransportView):
         if first or lite or (restarting and remote.takes_early_checks):
             await connect_first(connection, patience)
         else:
-            await connect_second(connection, wait=restarting, patience=patience)
+            lost = (lambda: self.path_lost) if restarting else None
+            await connect_second(connection, path_lost=lost, patience=patience)
 
     @property
     def _patience(self) -> float:

@@ -1,7 +1,7 @@
 """Lets the offerer of a restart send its checks first."""
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
 from typing import Any, Final, Protocol
 
@@ -10,8 +10,10 @@ from .nomination import Nominating, nominate_at_once, nominate_valid, nominate_w
 
 __all__ = ["connect_first", "connect_second"]
 
-# How many seconds the answerer of a restart waits for the offerer's first check.
+# How many seconds the answerer of a restart waits for the offerer's first check, and how many times
+# as long while the path in use works: until a signaling that is slow has delivered the answer.
 PRECEDENCE: Final = 0.5
+TURNS: Final = 6
 
 
 class Connecting(Nominating, Punching, Protocol):
@@ -39,13 +41,17 @@ async def connect_first(connection: Connecting, patience: float | None) -> None:
 
 
 async def connect_second(
-    connection: Connecting, *, wait: bool, patience: float | None = None
+    connection: Connecting,
+    *,
+    path_lost: Callable[[], bool] | None,
+    patience: float | None = None,
 ) -> None:
     """Check the pairs as the answerer of a restart.
 
     Args:
         connection: The connection of the generation.
-        wait: Whether to let the offerer begin. Another generation must be in use.
+        path_lost: Returns whether the path in use, of another generation, is lost. The offerer may
+            begin; for longer while it isn't. None if there is no other generation.
         patience: As in `connect_first()`.
 
     Raises:
@@ -55,11 +61,14 @@ async def connect_second(
     # peer-reflexive candidate, whose priority is lower than that of the pair in use. libwebrtc then
     # prefers the old pair for good: it doesn't check the new one, and as the controlling side never
     # nominates it. werift answers such a check, and then sends no checks of its own.
-    if wait:
+    if path_lost is not None:
         async with _meanwhile(punch_holes(connection)):
-            with suppress(TimeoutError):
-                async with asyncio.timeout(PRECEDENCE):
-                    await connection.asked.wait()
+            for _ in range(TURNS):
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(PRECEDENCE):
+                        await connection.asked.wait()
+                if connection.asked.is_set() or path_lost():
+                    break
     if connection.asked.is_set():
         await connect_first(connection, patience)
         return
