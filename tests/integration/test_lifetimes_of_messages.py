@@ -85,8 +85,8 @@ async def test_nothing_stale_arrives_after_an_outage(
     assert len([number for number in commands.ages if number < during]) < during / 2
     assert not ordered or commands.order == sorted(commands.order)
     await eventually(lambda: commands.channel.bufferedAmount == 0)
-    # Nothing is lost without a count. One that arrives is given up, too, if its acknowledgement comes
-    # after its lifetime, as on a busy machine.
+    # Nothing is lost without a count. One that arrives is given up, too, if its acknowledgement
+    # comes after its lifetime, as on a busy machine.
     assert len(commands.ages) < commands.sent
     sctp: Any = near.sctp
     await eventually(lambda: len(commands.ages) + sctp._core.given_up >= commands.sent)
