@@ -21,7 +21,7 @@ PROGRAM = Path(__file__).parents[2] / "examples" / "two_peers.py"
 # What the demo is asked to show: from the longest gap without restarts to the longest with them.
 GAP_ADDED_MS = 20.0
 DEADLINE = 240.0
-TRIES = 3
+TRIES = 6
 
 
 class Demo:
