@@ -2,8 +2,10 @@
 
 import argparse
 import asyncio
+import atexit
 import dataclasses
 import json
+import os
 import runpy
 import signal
 import sys
@@ -57,18 +59,27 @@ def _record(options: argparse.Namespace) -> int:
     # So that the file is written, unless the program ends in its own way.
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     sys.argv = [options.program, *options.arguments]
-    try:
-        with recorder:
-            recorder.add_new()
-            if options.module:
-                runpy.run_module(options.program, run_name="__main__", alter_sys=True)
-            else:
-                runpy.run_path(options.program, run_name="__main__")
-    finally:
-        print(f"recorded {recorder.count} connections in {options.to}", file=sys.stderr)
-        if not recorder.count:
-            print("only connections of restartice.RTCPeerConnection are", file=sys.stderr)
+    # When the program's threads have ended, too.
+    atexit.register(_end_recording, recorder, options.to, os.getpid())
+    recorder.add_new()
+    if options.module:
+        runpy.run_module(options.program, run_name="__main__", alter_sys=True)
+    else:
+        runpy.run_path(options.program, run_name="__main__")
     return 0
+
+
+def _end_recording(recorder: Recorder, path: str, pid: int) -> None:
+    if os.getpid() != pid:
+        return  # it was forked
+    try:
+        recorder.close()
+    except OSError as error:
+        print(f"python -m restartice record: error: {error}", file=sys.stderr)
+        return
+    print(f"recorded {recorder.count} connections in {path}", file=sys.stderr)
+    if not recorder.count:
+        print("only connections of restartice.RTCPeerConnection are", file=sys.stderr)
 
 
 def _check_program(options: argparse.Namespace) -> None:

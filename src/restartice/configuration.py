@@ -135,7 +135,7 @@ def _member(enum: type[E], value: object) -> E:
 
 def _validated_server(server: RTCIceServer) -> RTCIceServer:
     if not isinstance(server, RTCIceServer):
-        raise TypeError(f"expected an RTCIceServer, got {server!r}")
+        raise TypeError(f"expected an RTCIceServer, not {type(server).__name__}")
     urls = [server.urls] if isinstance(server.urls, str) else server.urls
     # If urls is empty, throw a SyntaxError.
     if not urls:

@@ -7,10 +7,12 @@ import os
 import signal
 import sys
 import textwrap
+import threading
 import weakref
 from asyncio.subprocess import PIPE
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -268,6 +270,69 @@ def test_a_file_that_can_t_be_written_is_told_at_once(tmp_path: Path) -> None:
         Recorder(tmp_path / "nowhere" / "call.json")
 
 
+def test_a_pipe_is_not_replaced(path: Path) -> None:
+    """Nor is a device, such as /dev/null."""
+    os.mkfifo(path)
+    with pytest.raises(OSError, match="expected a file"):
+        Recorder(path)
+    assert path.is_fifo()
+
+
+def test_the_file_stays_where_it_is_when_the_program_goes_elsewhere(
+    path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(path.parent)
+    recorder = Recorder(path.name)
+    path.unlink()
+    monkeypatch.chdir(tmp_path_factory.mktemp("elsewhere"))
+    recorder.close()
+    assert read_dump(path) == []
+
+
+async def test_wrong_arguments_do_not_show_secrets(
+    make_pc: Factory, path: Path, offer: RTCSessionDescription, caplog: pytest.LogCaptureFixture
+) -> None:
+    pc = make_pc()
+    server = {"urls": "turn:127.0.0.1:9", "username": "x", "credential": "the-secret"}
+    caplog.set_level("DEBUG")
+    with Recorder(path) as recorder:
+        recorder.add(pc)
+        with pytest.raises(TypeError):
+            await pc.setRemoteDescription({"type": "offer", "sdp": offer.sdp})  # type: ignore[arg-type]
+        with pytest.raises(TypeError):
+            pc.setConfiguration(RTCConfiguration([server]))  # type: ignore[list-item]
+    (password, *_) = (line[10:] for line in offer.sdp.splitlines() if "a=ice-pwd:" in line)
+    for text in (text_of(path), caplog.text):
+        assert password not in text
+        assert "the-secret" not in text
+
+
+async def test_connections_that_end_together_do_not_wait_as_copies(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    blocked, go = threading.Event(), threading.Event()
+    written: list[int] = []
+    write = Recorder._write
+
+    def slowly(recorder: Recorder, copied: dict[str, Any]) -> None:
+        written.append(len(copied))
+        if copied:
+            blocked.set()
+            assert go.wait(connecting.DEADLINE)
+        write(recorder, copied)
+
+    monkeypatch.setattr(Recorder, "_write", slowly)
+    with Recorder(path) as recorder:
+        recorder.add_new()
+        await RTCPeerConnection().close()
+        assert await asyncio.to_thread(blocked.wait, connecting.DEADLINE)
+        for _ in range(10):
+            await RTCPeerConnection().close()
+        go.set()
+    # At the beginning, of the first one, of all, and by close().
+    assert written == [0, 1, 11, 11]
+
+
 def test_only_connections_of_ours_are_recorded(path: Path) -> None:
     with Recorder(path) as recorder, pytest.raises(TypeError, match="of restartice"):
         recorder.add(None)  # type: ignore[arg-type]
@@ -301,6 +366,66 @@ def program(tmp_path: Path) -> Path:
     (tmp_path / "helper.py").write_text("LABEL = 'chat'\n")
     (tmp_path / "program.py").write_text(textwrap.dedent(PROGRAM))
     return tmp_path / "program.py"
+
+
+MAKING = """
+import asyncio
+from restartice import RTCPeerConnection
+
+async def make(label):
+    pc = RTCPeerConnection()
+    pc.createDataChannel(label)
+    await pc.close()
+
+asyncio.run(make("first"))
+"""
+FORKING = f"""
+import os
+{MAKING}
+reader, writer = os.pipe()
+if os.fork() == 0:
+    os.close(writer)
+    os.read(reader, 1)  # the parent has ended
+    asyncio.run(make("of the child"))
+"""
+THREADED = f"""
+import threading
+{MAKING}
+def work(main=threading.main_thread()):
+    main.join()
+    asyncio.run(make("later"))
+
+threading.Thread(target=work).start()
+"""
+
+
+async def test_a_program_that_forks_keeps_its_file(tmp_path: Path) -> None:
+    """The child ends last, and says nothing."""
+    (tmp_path / "program.py").write_text(FORKING)
+    status, _, errors = await run(tmp_path, "--to", "call.json", "program.py")
+    assert (status, errors) == (0, "recorded 1 connections in call.json\n")
+    (connection,) = read_dump(tmp_path / "call.json")
+    assert connection.details("createDataChannel") == [{"label": "first"}]
+
+
+async def test_what_threads_do_after_the_program_s_end_is_recorded(tmp_path: Path) -> None:
+    (tmp_path / "program.py").write_text(THREADED)
+    status, _, errors = await run(tmp_path, "--to", "call.json", "program.py")
+    assert (status, errors) == (0, "recorded 2 connections in call.json\n")
+    labels = [one.details("createDataChannel") for one in read_dump(tmp_path / "call.json")]
+    assert labels == [[{"label": "first"}], [{"label": "later"}]]
+
+
+async def test_a_file_that_can_t_be_written_in_the_end(tmp_path: Path) -> None:
+    (tmp_path / "to").mkdir()
+    (tmp_path / "program.py").write_text(
+        f"import shutil, sys\nshutil.rmtree('to'){MAKING}sys.exit(4)"
+    )
+    status, _, errors = await run(tmp_path, "--to", "to/call.json", "program.py")
+    assert status == 4
+    assert "error: [Errno 2] No such file or directory" in errors
+    assert "recorded" not in errors.replace("to be recorded", "")
+    assert "Traceback" not in errors
 
 
 async def run(folder: Path, *arguments: str, stop: bool = False) -> tuple[int | None, str, str]:

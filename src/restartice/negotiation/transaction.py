@@ -158,7 +158,9 @@ def check_type(session: RTCSessionDescription) -> None:
     """Raise TypeError unless this has the attributes of an RTCSessionDescription."""
     text, kind = getattr(session, "sdp", None), getattr(session, "type", None)
     if not (isinstance(kind, str) and (isinstance(text, str) or kind == "rollback")):
-        raise TypeError(f"expected an RTCSessionDescription of strings, got {session!r}")
+        raise TypeError(
+            f"expected an RTCSessionDescription of strings, not {type(session).__name__}"
+        )
 
 
 def as_final(session: RTCSessionDescription) -> RTCSessionDescription:

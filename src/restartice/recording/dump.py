@@ -13,9 +13,11 @@ __all__ = ["Record", "as_json", "without_secrets"]
 
 ENTRIES: Final = 200
 UPDATES_SIZE: Final = 4_000_000
+# What each update takes besides its texts, in memory and in the file.
+UPDATE_SIZE: Final = 150
 # The attributes of SDP whose values are secret: passwords, keys and assertions of an identity.
 SECRET: Final = re.compile(
-    r"(\ba=ice-pwd:|\ba=crypto:|\ba=key-mgmt:|\ba=identity:|^k=)[^\r\n]*",
+    r"(a=ice-pwd:|a=crypto:|a=key-mgmt:|a=identity:|^k=)[^\r\n]*",
     re.IGNORECASE | re.MULTILINE,
 )
 REDACTED: Final = "REDACTED/REDACTED/REDACTED"  # a valid ICE password
@@ -96,10 +98,10 @@ class Record:
         """
         text = "" if value is None else value if isinstance(value, str) else json.dumps(value)
         self._updates.append((time, kind, text))
-        self._updates_size += len(text) + len(kind)
+        self._updates_size += UPDATE_SIZE + len(text) + len(kind)
         while self._updates_size > UPDATES_SIZE:
             _, dropped, text = self._updates.popleft()
-            self._updates_size -= len(text) + len(dropped)
+            self._updates_size -= UPDATE_SIZE + len(text) + len(dropped)
 
     def sample(self, report: Iterable[tuple[str, str, float, Mapping[str, Any]]]) -> None:
         """Add statistics.

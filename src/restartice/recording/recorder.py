@@ -10,6 +10,7 @@ import platform
 import sys
 import time
 import weakref
+from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from importlib.metadata import version
@@ -45,18 +46,20 @@ class Recorder:
     entries of statistics and 4 MB of calls and events, and the last 50 connections.
 
     Recording changes nothing for the connection: no listener is added, and no reference to it kept.
+    Processes that the program forks record nothing.
 
         with Recorder("call.json") as recorder:
             recorder.add(pc)
             ...
 
     Args:
-        path: The file. It is written at once, and replaced as a whole afterwards.
+        path: The file. It is written at once, and replaced as a whole afterwards. A relative path
+            is one of the folder in which the program runs now.
         interval: How many seconds there are between two requests for the statistics.
         points: How many values of each statistic are kept.
 
     Raises:
-        OSError: The file can't be written.
+        OSError: The file can't be written, or is a folder, a pipe or a device.
         ValueError: `interval` or `points` isn't positive.
     """
 
@@ -65,13 +68,18 @@ class Recorder:
     ) -> None:
         if not (math.isfinite(interval) and interval > 0 and points > 0):
             raise ValueError(f"interval and points must be positive, got {interval} and {points}")
-        self._path = Path(path)
+        self._path = Path(path).resolve()
+        if self._path.exists() and not self._path.is_file():
+            raise FileExistsError(f"expected a file, but {str(path)!r} is something else")
+        self._pid = os.getpid()
         self._interval = interval
         self._points = points
         self._log = ObjectLogger(logger, f"Recorder({str(path)!r})")
         self._recordings: dict[int, _Recording] = {}
         self._count = 0
         self._saved = time.monotonic()
+        # What waits to be written: the last copy alone.
+        self._waiting: deque[dict[str, dict[str, Any]]] = deque(maxlen=1)
         self._write({})
         self._writer = ThreadPoolExecutor(max_workers=1, thread_name_prefix="recorder")
 
@@ -91,6 +99,8 @@ class Recorder:
         """
         if not isinstance(pc, RTCPeerConnection):
             raise TypeError(f"expected an RTCPeerConnection of restartice, got {pc!r}")
+        if self._is_forked:
+            return
         self._count += 1
         if len(self._recordings) >= CONNECTIONS:
             ended = (n for n, recording in self._recordings.items() if recording.is_over)
@@ -109,6 +119,8 @@ class Recorder:
         Raises:
             OSError: It can't be written.
         """
+        if self._is_forked:
+            return  # the file is that of the process which was forked
         copied = self._copy()
         try:
             # After what is being written, which is older.
@@ -143,18 +155,25 @@ class Recorder:
         Args:
             now: Whether something has happened that must not be lost.
         """
-        if now or time.monotonic() - self._saved >= SAVE_INTERVAL:
-            self._saved = time.monotonic()
-            with suppress(RuntimeError):  # close() writes it
-                self._writer.submit(self._try_to_write, self._copy())
+        if self._is_forked or not (now or time.monotonic() - self._saved >= SAVE_INTERVAL):
+            return
+        self._saved = time.monotonic()
+        self._waiting.append(self._copy())
+        with suppress(RuntimeError):  # close() writes it
+            self._writer.submit(self._try_to_write)
+
+    @property
+    def _is_forked(self) -> bool:
+        return os.getpid() != self._pid
 
     def _copy(self) -> dict[str, dict[str, Any]]:
         recordings = list(self._recordings.items())
         return {f"{os.getpid()}-{n}": recording.record.copy() for n, recording in recordings}
 
-    def _try_to_write(self, copied: dict[str, dict[str, Any]]) -> None:
+    def _try_to_write(self) -> None:
         try:
-            self._write(copied)
+            while self._waiting:
+                self._write(self._waiting.popleft())
         except OSError as error:
             self._log.warning("can't be written: %s", error)
 

@@ -44,7 +44,7 @@ def test_an_update_has_its_time_in_both_forms() -> None:
 
 
 def test_the_updates_are_limited_by_their_size(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dump, "UPDATES_SIZE", 50)
+    monkeypatch.setattr(dump, "UPDATES_SIZE", 5 * (dump.UPDATE_SIZE + 10))
     recorded = record()
     for number in range(1000):
         recorded.update("close", "x" * 5, number)
@@ -52,7 +52,7 @@ def test_the_updates_are_limited_by_their_size(monkeypatch: pytest.MonkeyPatch) 
         995,
         *range(996, 1000),
     ]
-    recorded.update("setRemoteDescription", "x" * 100, 1000)
+    recorded.update("setRemoteDescription", "x" * 1000, 1000)
     assert written(recorded)["updateLog"] == []
 
 
@@ -136,3 +136,11 @@ def test_secrets_are_replaced_and_nothing_else(line: str) -> None:
 
 def test_a_message_that_quotes_a_secret_does_not_show_it() -> None:
     assert "asd88" not in without_secrets("line 7: invalid: 'a=ice-pwd:asd88'")
+    assert "asd88" not in without_secrets(repr("v=0\r\na=ice-pwd:asd88\r\n"))
+
+
+def test_updates_without_details_are_limited_too() -> None:
+    recorded = record()
+    for number in range(50_000):
+        recorded.update("restartIce", None, number)
+    assert len(recorded.copy()["updates"]) < 30_000
