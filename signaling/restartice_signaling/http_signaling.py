@@ -28,9 +28,9 @@ class HttpSignaling(HttpClient):
     """Lets a `Negotiator` send its offers to a web server, which answers them.
 
     The first offer is POSTed to the URL, as JSON with `sdp`, `type` and `session`, a random id.
-    Later ones, such as those of restarts, are POSTed to the URL with `/` and this id. A request
-    that fails because of the network or the server is repeated until it is answered. The server
-    makes no offers, so none collide.
+    Later ones, such as those of restarts, are POSTed to the URL with `/` and this id in its path. A
+    request that fails because of the network or the server is repeated until it is answered. The
+    server makes no offers, so none collide.
 
         async with HttpSignaling("https://robot.example.org/offer") as signaling:
             async with Negotiator(pc, signaling):
@@ -45,8 +45,11 @@ class HttpSignaling(HttpClient):
     """
 
     def __init__(self, url: str, *, headers: Mapping[str, str] | None = None) -> None:
-        super().__init__(url.rstrip("/"), headers=headers)
+        base, mark, query = url.partition("?")
+        base = base.rstrip("/")
+        super().__init__(f"{base}{mark}{query}", headers=headers)
         self._id = token_urlsafe(16)
+        self._below = URL(f"{base}/{self._id}{mark}{query}")
 
     async def _send(self, description: aiortc.RTCSessionDescription) -> None:
         body = {"type": description.type, "sdp": description.sdp, "session": self._id}
@@ -60,7 +63,7 @@ class HttpSignaling(HttpClient):
         except ValueError as error:
             self._events.put_nowait(Refused(BadMessage(str(error))))
             return
-        self._resource = URL(f"{self._url}/{self._id}")
+        self._resource = self._below
         self._events.put_nowait(DescriptionReceived("", answer))
 
 

@@ -91,8 +91,8 @@ class WhipClient(HttpClient):
         bearer = {} if token is None else {"Authorization": f"Bearer {token}"}
         super().__init__(url, headers={**(headers or {}), **bearer})
         self._etag: str | None = None
-        # Our description that is sent, our last one that counts, and the server's.
-        self._sending = self._agreed = self._answer = ""
+        # Our last description that counts, and the server's.
+        self._agreed = self._answer = ""
         self._candidates: Queue[RTCIceCandidate] = Queue()
         self._trickles = True
 
@@ -105,9 +105,7 @@ class WhipClient(HttpClient):
         if description.type == "answer" and self._resource is not None:
             # An offer that follows it must not take its place.
             await self._answer_counter_offer(self._resource, description)
-        # A Negotiator that has no answer yet sends its offer again.
-        if self._sending != description.sdp or self._exchange is None or self._exchange.done():
-            await super().send_description(description)
+        await super().send_description(description)
 
     async def send_candidate(self, candidate: aiortc.RTCIceCandidate | None) -> None:
         """Send a candidate when its description is answered."""
@@ -115,7 +113,6 @@ class WhipClient(HttpClient):
             self._candidates.put_nowait(RTCIceCandidate(**vars(candidate)))
 
     async def _send(self, description: aiortc.RTCSessionDescription) -> None:
-        self._sending = description.sdp
         if not self._answer:
             sent = await self._begin(description)
         elif self._resource is None:
@@ -130,6 +127,11 @@ class WhipClient(HttpClient):
         countered = reply.status == 406 and has_type(reply.headers, SDP)
         if reply.status >= 300 and not countered:
             return self._refuse(reply)
+        if not reply.text.startswith("v="):
+            return self._complain(f"expected a description as the answer, got {reply.text[:80]!r}")
+        if self._http is not None and reply.url.origin() != URL(self._url).origin():
+            # The redirection has taken the token away, and the session is there, too.
+            self._http.headers.popall("Authorization", None)
         try:
             location = reply.headers.get("Location")
             self._resource = None if location is None else reply.url.join(URL(location))

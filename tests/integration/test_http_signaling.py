@@ -246,6 +246,34 @@ async def test_what_the_server_refuses_is_told(server: Server, make_pc: Factory)
         assert error.code == "404"
 
 
+async def test_the_query_of_the_url_is_kept(make_pc: Factory) -> None:
+    """It may have a token, so each request needs it."""
+    asked: list[tuple[str, str]] = []
+    answerer = HttpAnswerer(lambda _: None)
+
+    async def note(request: web.Request, _: web.StreamResponse) -> None:
+        asked.append((request.method, request.path_qs))
+
+    app = web.Application()
+    app.on_response_prepare.append(note)
+    answerer.add_to(app, "/offer")
+    runner = web.AppRunner(app, shutdown_timeout=1.0)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    url = f"http://127.0.0.1:{runner.addresses[0][1]}/offer/?token=a-b"
+    async with HttpSignaling(url) as signaling:
+        pc = make_pc()
+        async with Negotiator(pc, signaling):
+            pc.createDataChannel("x")
+            await wait_connected(pc)
+            (name,) = answerer.connections
+    await runner.cleanup()
+    assert asked == [
+        ("POST", "/offer?token=a-b"),
+        ("DELETE", f"/offer/{name}?token=a-b"),
+    ]
+
+
 async def test_it_is_used_as_a_context_manager(offer: RTCSessionDescription) -> None:
     with pytest.raises(SignalingClosed):
         await HttpSignaling("http://127.0.0.1:9/offer").send_description(offer)

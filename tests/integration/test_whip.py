@@ -563,9 +563,90 @@ async def test_answers_to_restarts_that_are_no_answers(
                 assert isinstance(errors[0], expected)
 
 
+async def test_a_redirection_to_another_origin(make_pc: Factory) -> None:
+    """What leads there has no token, nor have the requests to the session, which is there."""
+    errors: list[Exception] = []
+    async with AsyncExitStack() as stack:
+        answering = Answering(make_pc)
+        answering.headers = {"Location": "/session"}
+        other = await scripted(
+            stack, POST=answering.answer, PATCH=answering.take, DELETE=answering.take
+        )
+
+        async def post(_: web.Request) -> web.Response:
+            return web.Response(status=307, headers={"Location": f"{other}/whip"})
+
+        origin = await scripted(stack, POST=post)
+        pc = make_pc(BUNDLED)
+        pc.addTrack(VideoStreamTrack())
+        await enter(stack, WhipClient(f"{origin}/whip", token=TOKEN), pc, errors)
+        await wait_connected(pc, answering.pc)
+        await stack.aclose()
+    assert answering.requests[-1][:2] == ("DELETE", "/session")
+    assert {token for _, _, token in answering.requests} == {None}
+    assert errors == []
+
+
+async def test_a_page_instead_of_an_answer(make_pc: Factory) -> None:
+    """As that of a network which wants a password first: the offer can be sent again."""
+    errors: asyncio.Queue[Exception] = asyncio.Queue()
+
+    async with AsyncExitStack() as stack:
+        answering = Answering(make_pc)
+
+        async def post(request: web.Request) -> web.Response:
+            if answering.requests:
+                return await answering.answer(request)
+            await answering.note(request)
+            return web.Response(text="<html>", content_type="text/html")
+
+        origin = await scripted(stack, POST=post)
+        pc = make_pc(BUNDLED)
+        pc.addTrack(VideoStreamTrack())
+        signaling = await stack.enter_async_context(WhipClient(f"{origin}/whip"))
+        await stack.enter_async_context(Negotiator(pc, signaling, on_error=errors.put_nowait))
+        async with asyncio.timeout(DEADLINE):
+            error = await errors.get()
+        assert isinstance(error, BadMessage)
+        assert "expected a description as the answer, got '<html>'" in str(error)
+        await signaling.send_description(pc.localDescription)
+        await wait_connected(pc, answering.pc)
+
+
+@pytest.mark.parametrize("client", [WhipClient, HttpSignaling])
+async def test_an_offer_that_is_sent_again_waits_as_the_server_has_asked(
+    make_pc: Factory, client: type[WhipClient | HttpSignaling]
+) -> None:
+    errors: asyncio.Queue[Exception] = asyncio.Queue()
+    async with AsyncExitStack() as stack:
+        answering = Answering(make_pc)
+
+        async def post(request: web.Request) -> web.Response:
+            await answering.note(request)
+            return web.Response(status=503, headers={"Retry-After": "300"})
+
+        origin = await scripted(stack, POST=post)
+        pc = make_pc(BUNDLED)
+        pc.addTrack(VideoStreamTrack())
+        await pc.setLocalDescription()
+        signaling = await stack.enter_async_context(client(f"{origin}/whip"))
+        await stack.enter_async_context(Negotiator(pc, signaling, on_error=errors.put_nowait))
+        await signaling.send_description(pc.localDescription)
+        async with asyncio.timeout(DEADLINE):
+            await errors.get()
+        exchange = signaling._exchange
+        more = pc.localDescription.sdp + "a=candidate:1 1 udp 1 127.0.0.1 9 typ host\r\n"
+        await signaling.send_description(aiortc.RTCSessionDescription(more, "offer"))
+        assert signaling._exchange is exchange
+        assert len(answering.requests) == 1
+
+
 async def test_wrong_use() -> None:
     for url in ("ftp://127.0.0.1/whip", "whip", ""):
         with pytest.raises(ValueError, match="must begin with http"):
+            WhipClient(url)
+    for url in ("http://", "https:///whip", "http://[::1", "http://127.0.0.1:99999/whip"):
+        with pytest.raises(ValueError, match=r".+"):
             WhipClient(url)
     for token in ("", "Bearer x", "a\r\nHost: b"):
         with pytest.raises(ValueError, match="RFC 6750"):

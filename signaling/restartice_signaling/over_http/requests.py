@@ -3,6 +3,7 @@
 import asyncio
 import email.utils
 import logging
+import re
 import time
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Mapping
@@ -60,6 +61,9 @@ class HttpClient(ABC):
     def __init__(self, url: str, *, headers: Mapping[str, str] | None = None) -> None:
         if not url.startswith(("http://", "https://")):
             raise ValueError(f"url must begin with http:// or https://, not {url!r}")
+        # Raises a ValueError for what isn't a URL.
+        if not URL(url).host:
+            raise ValueError(f"url must have a host, got {url!r}")
         self._url = url
         # What the server has made for this client.
         self._resource: URL | None = None
@@ -67,6 +71,7 @@ class HttpClient(ABC):
         self._events: asyncio.Queue[Event | SignalingClosed | None] = asyncio.Queue()
         self._http: aiohttp.ClientSession | None = None
         self._exchange: asyncio.Task[None] | None = None
+        self._sending = ""
 
     async def __aenter__(self) -> Self:
         self._http = aiohttp.ClientSession(headers=self._headers, timeout=TIMEOUT)
@@ -96,7 +101,7 @@ class HttpClient(ABC):
                     logger.info("%s: couldn't say goodbye: %s", self._url, error)
 
     async def send_description(self, description: aiortc.RTCSessionDescription) -> None:
-        """Begin to send a description, instead of the one before.
+        """Begin to send a description, instead of the one before if that is another.
 
         Raises:
             SignalingClosed: It is closed, or wasn't entered as a context manager.
@@ -104,7 +109,12 @@ class HttpClient(ABC):
         if self._http is None:
             raise SignalingClosed("the signaling is closed, or `async with` is missing")
         if self._exchange is not None:
+            # A Negotiator that has no answer yet sends its offer again, maybe with more candidates.
+            again = origin_of(self._sending) == origin_of(description.sdp)
+            if again and not self._exchange.done():
+                return
             await end([self._exchange])
+        self._sending = description.sdp
         self._exchange = asyncio.create_task(self._run(description))
 
     async def events(self) -> AsyncIterator[Event]:
@@ -136,10 +146,10 @@ class HttpClient(ABC):
         Raises:
             SignalingClosed: The server has no connection of this session any more.
         """
-        if self._http is None:
-            raise SignalingClosed("the signaling is closed")
         pause = FIRST_PAUSE
         while True:
+            if self._http is None:
+                raise SignalingClosed("the signaling is closed")
             wait = pause
             try:
                 async with self._http.request(method, url, headers=headers, **body) as response:
@@ -159,6 +169,12 @@ class HttpClient(ABC):
         if reply.status in {404, 410} and self._resource is not None:
             raise SignalingClosed("the server has no connection of this session any more")
         return reply
+
+
+def origin_of(sdp: str) -> str:
+    """Return the origin line of a description, which only candidates leave as it is."""
+    found = re.search(r"^o=.*", sdp, re.MULTILINE)
+    return found[0] if found else ""
 
 
 async def read_reply(response: aiohttp.ClientResponse) -> Reply:
