@@ -66,7 +66,7 @@ export interface NegotiatorEventMap {
  * Spec: https://w3c.github.io/webrtc-pc/#perfect-negotiation-example
  */
 export declare class Negotiator extends EventTarget {
-  /** Throws a TypeError if the signaling can't send. */
+  /** Throws a TypeError if the signaling can't send, and a RangeError if a time of `recovery` is impossible. */
   constructor(pc: RTCPeerConnection, signaling: NegotiatorSignaling, options?: NegotiatorOptions);
 
   /** How many offers of the other side have come while ours was open. */

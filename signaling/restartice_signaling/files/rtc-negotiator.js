@@ -112,11 +112,12 @@ export class Negotiator extends EventTarget {
   }
 
   /** Takes a message of the other side, if the signaling has no event `signal` for it. */
-  receive({ description, candidate }) {
-    const message = description ? { description } : { candidate };
+  receive(message) {
+    const { description, candidate } = message ?? {};
+    const taken = description ? { description } : { candidate };
     if (this.#closed || (!description && candidate === undefined)) return;
-    if (this.#inBand) this.#inBand.takeFromServer(message);
-    else this.#enqueue(message);
+    if (this.#inBand) this.#inBand.takeFromServer(taken);
+    else this.#enqueue(taken);
   }
 
   /** Stops negotiating. Neither the connection nor the signaling is closed. */
@@ -253,6 +254,7 @@ export class Negotiator extends EventTarget {
   async #makeOffer() {
     try {
       await this.#keepPace();
+      if (this.#closed) return;
       this.#inBand?.prepare();
       await this.#pc.setLocalDescription();
     } catch (error) {
@@ -351,6 +353,7 @@ export class Negotiator extends EventTarget {
     if (collides) this.#surplus = 0;
     this.#offerCame?.();
     await this.#keepPace();
+    if (this.#closed) return;
     await this.#pc.setRemoteDescription(offer); // rolls our own back if needed
     if (/^m=application /m.test(offer.sdp)) this.#inBand?.prepare();
     await this.#pc.setLocalDescription();

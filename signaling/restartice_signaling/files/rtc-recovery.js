@@ -39,6 +39,10 @@ export class Recovery {
   constructor(pc, times, { isPolite, hasPeer, tell }) {
     this.#pc = pc;
     this.#times = times && { ...TIMES, ...times };
+    for (const [name, value] of Object.entries(this.#times)) {
+      const isWrong = !(Number.isFinite(value) && value >= 0) || (value === 0 && name.endsWith("Wait"));
+      if (isWrong) throw new RangeError(`${name} must be a positive number of milliseconds, not ${value}`);
+    }
     this.#wait = this.#times.firstWait;
     this.#isPolite = isPolite;
     this.#hasPeer = hasPeer;
