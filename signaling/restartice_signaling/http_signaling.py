@@ -53,6 +53,7 @@ class HttpSignaling(HttpClient):
 
     async def _send(self, description: aiortc.RTCSessionDescription) -> None:
         body = {"type": description.type, "sdp": description.sdp, "session": self._id}
+        self._expected = self._below
         reply = await self._request("POST", self._resource or self._url, json=body)
         if reply.status >= 300:
             error = ServerError(str(reply.status), reply.text[:200])

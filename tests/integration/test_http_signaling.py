@@ -246,6 +246,28 @@ async def test_what_the_server_refuses_is_told(server: Server, make_pc: Factory)
         assert error.code == "404"
 
 
+async def test_who_leaves_before_the_answer_leaves_nothing(
+    server: Server, make_pc: Factory
+) -> None:
+    preparing, go = asyncio.Event(), asyncio.Event()
+
+    async def prepare(pc: RTCPeerConnection) -> None:
+        server.made.append(pc)
+        preparing.set()
+        await go.wait()
+
+    server.answerer._prepare = prepare
+    async with HttpSignaling(server.url) as signaling:
+        pc = make_pc()
+        async with Negotiator(pc, signaling):
+            pc.createDataChannel("x")
+            async with asyncio.timeout(DEADLINE):
+                await preparing.wait()
+    go.set()
+    assert not server.answerer.connections
+    assert server.made[0].connectionState == "closed"
+
+
 async def test_the_query_of_the_url_is_kept(make_pc: Factory) -> None:
     """It may have a token, so each request needs it."""
     asked: list[tuple[str, str]] = []

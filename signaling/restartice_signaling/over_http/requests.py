@@ -67,6 +67,8 @@ class HttpClient(ABC):
         self._url = url
         # What the server has made for this client.
         self._resource: URL | None = None
+        # What it may have made, though its answer hasn't come.
+        self._expected: URL | None = None
         self._headers = dict(headers or {})
         self._events: asyncio.Queue[Event | SignalingClosed | None] = asyncio.Queue()
         self._http: aiohttp.ClientSession | None = None
@@ -94,9 +96,9 @@ class HttpClient(ABC):
             return
         self._events.put_nowait(None)
         async with http:
-            if self._resource is not None:
+            if (made := self._resource or self._expected) is not None:
                 try:
-                    await http.delete(self._resource)
+                    await http.delete(made)
                 except (aiohttp.ClientError, TimeoutError, OSError) as error:
                     logger.info("%s: couldn't say goodbye: %s", self._url, error)
 
