@@ -371,15 +371,23 @@ def has_type(headers: Mapping[str, str], kind: str) -> bool:
 def ice_servers_in(reply: Reply) -> tuple[aiortc.RTCIceServer, ...]:
     """Return the STUN and TURN servers in the links of a response (RFC 9725 section 4.6)."""
     return tuple(
-        aiortc.RTCIceServer(str(link["url"]), link.get("username"), link.get("credential"))
+        aiortc.RTCIceServer(
+            str(link["url"]), unquoted(link.get("username")), unquoted(link.get("credential"))
+        )
         for link in reply.links
         if link["rel"] == "ice-server"
     )
+
+
+def unquoted(value: str | None) -> str | None:
+    """Return the text of a quoted string, without its backslashes (RFC 9110 section 5.6.4)."""
+    return value and re.sub(r"\\(.)", r"\1", value)
 
 
 def links_to(server: aiortc.RTCIceServer) -> list[str]:
     """Return the links to a server, one for each of its URLs."""
     urls = [server.urls] if isinstance(server.urls, str) else server.urls
     given = {"username": server.username, "credential": server.credential}
-    attributes = "".join(f'; {key}="{value}"' for key, value in given.items() if value)
+    quoted = {key: re.sub(r'(["\\])', r"\\\1", value) for key, value in given.items() if value}
+    attributes = "".join(f'; {key}="{value}"' for key, value in quoted.items())
     return [f'<{url}>; rel="ice-server"{attributes}' for url in urls]

@@ -39,7 +39,7 @@ BUNDLED = RTCConfiguration(bundlePolicy=RTCBundlePolicy.MAX_BUNDLE)
 TOKEN = "a.b~c/d+e=="  # noqa: S105  only here
 SDP = {"Content-Type": "application/sdp"}
 FRAGMENT = {"Content-Type": "application/trickle-ice-sdpfrag"}
-TURN = RTCIceServer("turn:127.0.0.1:9?transport=udp", "user", "secret")
+TURN = RTCIceServer("turn:127.0.0.1:9?transport=udp", 'the "user"', 'sec\\ret"')
 STUN = RTCIceServer(["stun:127.0.0.1:9", "stun:127.0.0.1:10"])
 
 
