@@ -90,6 +90,22 @@ async def test_certificates_of_any_kind(make_pc: Factory, server: str, client: s
         assert dtls(pc)._core.tls.get_cipher_name() == f"ECDHE-{authenticated}-AES128-GCM-SHA256"
 
 
+async def test_changed_parameters_change_nothing_else(make_pc: Factory) -> None:
+    """The digests of a certificate are computed once, for each connection that uses it."""
+    certificate = aiortc.RTCCertificate.generateCertificate()
+    digests = certificate.getFingerprints()
+    configuration = RTCConfiguration(certificates=[certificate])
+    for pc in (make_pc(configuration), make_pc(configuration)):
+        pc.createDataChannel("chat")
+        parameters = dtls(pc).getLocalParameters()
+        assert parameters.fingerprints == digests
+        parameters.fingerprints[0].value = "00"
+        parameters.fingerprints.pop()
+        assert dtls(pc).getLocalParameters().fingerprints == digests
+        offer = await pc.createOffer()
+        assert all(digest.value in offer.sdp for digest in digests)
+
+
 # aiortc cuts flights that are longer than 1500 bytes, which RSA-4096 makes.
 @pytest.mark.parametrize("kind", ["EC", "RSA"])
 @pytest.mark.parametrize("they_offer", [True, False])

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, Final
 from weakref import WeakKeyDictionary
 
@@ -61,10 +62,10 @@ class PreparedCertificate(rtcdtlstransport.RTCCertificate):
         self.prepare = prepare
 
     def getFingerprints(self) -> list[RTCDtlsFingerprint]:
-        """Return the digests of the certificate, which are computed once."""
+        """Return copies of the digests of the certificate, which are computed once."""
         if self.original not in _fingerprints:
             _fingerprints[self.original] = self.original.getFingerprints()
-        return [*_fingerprints[self.original]]
+        return [replace(digest) for digest in _fingerprints[self.original]]
 
     def _create_ssl_context(self, srtp_profiles: list[SRTPProtectionProfile]) -> SSL.Context:
         enabled = _enabled_suites(self.original, srtp_profiles)

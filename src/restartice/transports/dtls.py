@@ -274,19 +274,8 @@ class RTCDtlsTransport(Emitter, AiortcDtlsTransport):
         self._core = DtlsCore(self, label, on_cancelled or _wait_for_nothing)
         prepare = self._core.prepare
         super().__init__(transport, [PreparedCertificate(c, prepare) for c in certificates])
-        self._fingerprints: list[RTCDtlsFingerprint] = []
         if (ice := core_of(transport)) is not None:
             ice.traffic.counted_by(self._core.traffic)
-
-    def getLocalParameters(self) -> RTCDtlsParameters:  # noqa: N802  aiortc's name
-        """Return the fingerprints of the certificate.
-
-        They are computed once, as aiortc needs them for each section of each description. (RFC 8122
-        section 5)
-        """
-        if not self._fingerprints:
-            self._fingerprints = super().getLocalParameters().fingerprints
-        return RTCDtlsParameters(fingerprints=list(self._fingerprints))
 
     async def start(self, remoteParameters: RTCDtlsParameters) -> None:  # noqa: N803  aiortc's
         """Run the handshake; return when it is complete or has failed.
