@@ -43,6 +43,21 @@ async def test_nothing_of_a_transceiver_changes_while_closing(make_pc: Factory) 
     await closing
 
 
+@pytest.mark.parametrize("turns", range(6))
+async def test_gathering_tells_nothing_after_the_close(make_pc: Factory, turns: int) -> None:
+    pc = make_pc()
+    pc.createDataChannel("chat")
+    told: list[object] = []
+    pc.on("icecandidate", told.append)
+    pc.on("icegatheringstatechange", lambda: told.append(pc.iceGatheringState))
+    await pc.setLocalDescription()
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    before = [*told]
+    await pc.close()
+    assert told == before
+
+
 @pytest.mark.parametrize("turns", range(12))
 async def test_an_operation_is_cut_off(make_pc: Factory, turns: int) -> None:
     near, far = make_pc(), make_pc()

@@ -107,7 +107,12 @@ class LocalCandidates:
     def _sections(
         self, transport: IceTransportCore, ufrag: str | None
     ) -> Iterator[tuple[int, MediaDescription]]:
-        """Yield the media sections of a transport's generation, with their indices."""
+        """Yield the media sections of a transport's generation, with their indices.
+
+        There are none once the connection is closed.
+        """
+        if self.state.is_closed:
+            return
         for description in (self.state.pending_local, self.state.current_local):
             for index, section in enumerate([] if description is None else description.media):
                 described = sdp.section_credentials(section).ufrag

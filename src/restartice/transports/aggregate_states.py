@@ -53,11 +53,13 @@ class AggregateStates:
     def update_ice_gathering_state(self) -> None:
         """Update iceGatheringState; at the end of gathering, fire `icecandidate` with None.
 
+        Nothing is fired once the connection is closed.
+
         Spec: https://w3c.github.io/webrtc-pc/#rtcicegatheringstate-enum
         """
         self.note_ice_gathering_state()
         view = self.view
-        if self._holds or view.ice_gathering_state == self._told:
+        if self._is_closed or self._holds or view.ice_gathering_state == self._told:
             return
         self._told = view.ice_gathering_state
         view.emit("icegatheringstatechange")
