@@ -98,7 +98,7 @@ def test_source_distribution_can_be_tested(dist: Path) -> None:
         "examples/demo",
         "examples/docs/mkdocs.yml",
         "signaling/restartice_signaling/files/rtc-signal.js",
-        "package.json",
+        "signaling/package.json",
     }
     assert wanted - names == set()
     unwanted = ("__pycache__", "node_modules", ".venv", "site/", ".mypy_cache")

@@ -13,7 +13,8 @@ import restartice
 from requiring import require
 
 ROOT = Path(__file__).parents[2]
-FILES = ROOT / "signaling" / "restartice_signaling" / "files"
+SIGNALING = ROOT / "signaling"
+FILES = SIGNALING / "restartice_signaling" / "files"
 TSC = ROOT / "tests" / "interop" / "node_modules" / ".bin" / "tsc"
 MODULES = {"signal": "RtcSignal", "negotiator": "Negotiator"}
 # What a type declares, without that of the class's base.
@@ -95,7 +96,7 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("program")
     (folder / "package.json").write_text('{"private": true, "type": "module"}')
     quiet = ("--offline", "--no-audit", "--no-fund", "--loglevel=error")
-    run(folder, str(npm), "pack", "--loglevel=error", "--pack-destination=.", str(ROOT))
+    run(folder, str(npm), "pack", "--loglevel=error", "--pack-destination=.", str(SIGNALING))
     (package,) = folder.glob("*.tgz")
     run(folder, str(npm), "install", *quiet, f"./{package.name}")
     return folder
