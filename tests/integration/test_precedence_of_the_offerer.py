@@ -13,6 +13,7 @@ from conftest import Factory
 from connecting import DEADLINE, foreign, transports, wait_until
 from cutting import QUICK, Cut, connect_measured, ice_connection
 from restartice import RTCPeerConnection
+from restartice.ice import handover
 from restartice.ice.checks import precedence
 from restartice.ice.liveness import PathState
 
@@ -88,12 +89,14 @@ async def test_no_check_comes_before_the_answer(
             cut.heal()
 
 
-async def test_longer_while_the_path_in_use_works(
+async def test_longer_while_the_offerer_sends_on_the_pair_in_use(
     make_pc: Factory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Until a slow signaling has delivered the answer, or that path is lost, too."""
+    """Until a slow signaling has delivered the answer, or that path is lost."""
     monkeypatch.setattr(precedence, "PRECEDENCE", SHORT)
     monkeypatch.setattr(precedence, "TURNS", round(DEADLINE / SHORT))
+    # Nothing has to come in so often.
+    monkeypatch.setattr(handover, "PRECEDENCE", 2 * DEADLINE)
     near, far = make_pc(), make_pc()
     echo = await connect_measured(near, far)
     near.restartIce()
@@ -106,6 +109,28 @@ async def test_longer_while_the_path_in_use_works(
         assert stun.Class.REQUEST not in wire.seen
         (transport,) = transports(far)
         transport._core.path_changed(ice_connection(far), PathState.LOST)
+        async with asyncio.timeout(DEADLINE):
+            while stun.Class.REQUEST not in wire.seen:
+                wire.changed.clear()
+                await wire.changed.wait()
+    await near.setRemoteDescription(far.localDescription)
+    await echo.check()
+
+
+async def test_no_longer_if_the_offerer_is_silent_there(
+    make_pc: Factory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As werift is: it leaves the pair in use when it offers a restart."""
+    monkeypatch.setattr(precedence, "PRECEDENCE", SHORT)
+    monkeypatch.setattr(precedence, "TURNS", round(2 * DEADLINE / SHORT))
+    monkeypatch.setattr(handover, "PRECEDENCE", SHORT)
+    near, far = make_pc(), make_pc()
+    echo = await connect_measured(near, far)
+    near.restartIce()
+    await near.setLocalDescription()
+    with tapped(near) as wire:
+        await far.setRemoteDescription(foreign(near.localDescription))
+        await far.setLocalDescription()
         async with asyncio.timeout(DEADLINE):
             while stun.Class.REQUEST not in wire.seen:
                 wire.changed.clear()

@@ -11,7 +11,7 @@ from aioice import ConnectionClosed, stun
 
 from ..seam import CandidatePair, IceTransportView
 from .candidate import is_end
-from .checks.precedence import connect_first, connect_second
+from .checks.precedence import PRECEDENCE, connect_first, connect_second
 from .checks.time import finish_checks
 from .connection import IceConnection
 from .counters import Traffic, TrafficCounter
@@ -381,8 +381,14 @@ class IceTransportCore(IceTransportView):
         if first or lite or (restarting and remote.takes_early_checks):
             await connect_first(connection, patience)
         else:
-            lost = (lambda: self.path_lost) if restarting else None
-            await connect_second(connection, path_lost=lost, patience=patience)
+            ended = self._peer_has_left if restarting else None
+            await connect_second(connection, peer_has_left=ended, patience=patience)
+
+    def _peer_has_left(self) -> bool:
+        """Return whether nothing has come in on the path in use lately."""
+        watch = self.carrier.connection.watch
+        now = asyncio.get_running_loop().time()
+        return self.path_lost or watch is None or now - watch.heard_at > PRECEDENCE / 2
 
     @property
     def _patience(self) -> float:

@@ -11,7 +11,8 @@ from .nomination import Nominating, nominate_at_once, nominate_valid, nominate_w
 __all__ = ["connect_first", "connect_second"]
 
 # How many seconds the answerer of a restart waits for the offerer's first check, and how many times
-# as long while the path in use works: until a signaling that is slow has delivered the answer.
+# as long while the offerer sends on the path in use: until a slow signaling has delivered the
+# answer. werift sends nothing there any more once it has offered.
 PRECEDENCE: Final = 0.5
 TURNS: Final = 6
 
@@ -43,15 +44,16 @@ async def connect_first(connection: Connecting, patience: float | None) -> None:
 async def connect_second(
     connection: Connecting,
     *,
-    path_lost: Callable[[], bool] | None,
+    peer_has_left: Callable[[], bool] | None,
     patience: float | None = None,
 ) -> None:
     """Check the pairs as the answerer of a restart.
 
     Args:
         connection: The connection of the generation.
-        path_lost: Returns whether the path in use, of another generation, is lost. The offerer may
-            begin; for longer while it isn't. None if there is no other generation.
+        peer_has_left: Returns whether nothing comes in any more on the path in use, of another
+            generation. The offerer may begin; for longer while it sends there. None if there is no
+            other generation.
         patience: As in `connect_first()`.
 
     Raises:
@@ -61,13 +63,13 @@ async def connect_second(
     # peer-reflexive candidate, whose priority is lower than that of the pair in use. libwebrtc then
     # prefers the old pair for good: it doesn't check the new one, and as the controlling side never
     # nominates it. werift answers such a check, and then sends no checks of its own.
-    if path_lost is not None:
+    if peer_has_left is not None:
         async with _meanwhile(punch_holes(connection)):
             for _ in range(TURNS):
                 with suppress(TimeoutError):
                     async with asyncio.timeout(PRECEDENCE):
                         await connection.asked.wait()
-                if connection.asked.is_set() or path_lost():
+                if connection.asked.is_set() or peer_has_left():
                     break
     if connection.asked.is_set():
         await connect_first(connection, patience)
