@@ -1,8 +1,8 @@
 """Whoever answers a restart lets the offerer's checks come first, and opens the way for them."""
 
 import asyncio
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 from typing import Any
 
@@ -37,6 +37,12 @@ class Wire:
         async with asyncio.timeout(DEADLINE):
             await self.changed.wait()
 
+    async def wait_for(self, kind: stun.Class) -> None:
+        async with asyncio.timeout(DEADLINE):
+            while kind not in self.seen:
+                self.changed.clear()
+                await self.changed.wait()
+
 
 @contextmanager
 def tapped(pc: RTCPeerConnection) -> Iterator[Wire]:
@@ -56,6 +62,17 @@ def tapped(pc: RTCPeerConnection) -> Iterator[Wire]:
         del protocol.datagram_received
 
 
+@asynccontextmanager
+async def answered(near: RTCPeerConnection, far: RTCPeerConnection) -> AsyncIterator[Wire]:
+    """Restart at the near end, and tell what comes in there while the answer isn't delivered."""
+    near.restartIce()
+    await near.setLocalDescription()
+    with tapped(near) as wire:
+        await far.setRemoteDescription(foreign(near.localDescription))
+        await far.setLocalDescription()
+        yield wire
+
+
 def is_disconnected(pc: RTCPeerConnection) -> bool:
     return pc.iceConnectionState == "disconnected"
 
@@ -71,11 +88,7 @@ async def test_no_check_comes_before_the_answer(
         cuts = Cut(near), Cut(far)
         for pc in (near, far):
             await wait_until(pc, "iceconnectionstatechange", partial(is_disconnected, pc))
-    near.restartIce()
-    await near.setLocalDescription()
-    with tapped(near) as wire:
-        await far.setRemoteDescription(foreign(near.localDescription))
-        await far.setLocalDescription()
+    async with answered(near, far) as wire:
         await wire.wait_for_any()
         before = list(wire.seen)
         await near.setRemoteDescription(far.localDescription)
@@ -99,20 +112,13 @@ async def test_longer_while_the_offerer_sends_on_the_pair_in_use(
     monkeypatch.setattr(handover, "PRECEDENCE", 2 * DEADLINE)
     near, far = make_pc(), make_pc()
     echo = await connect_measured(near, far)
-    near.restartIce()
-    await near.setLocalDescription()
-    with tapped(near) as wire:
-        await far.setRemoteDescription(foreign(near.localDescription))
-        await far.setLocalDescription()
+    async with answered(near, far) as wire:
         await wire.wait_for_any()
         await asyncio.sleep(5 * SHORT)
         assert stun.Class.REQUEST not in wire.seen
         (transport,) = transports(far)
         transport._core.path_changed(ice_connection(far), PathState.LOST)
-        async with asyncio.timeout(DEADLINE):
-            while stun.Class.REQUEST not in wire.seen:
-                wire.changed.clear()
-                await wire.changed.wait()
+        await wire.wait_for(stun.Class.REQUEST)
     await near.setRemoteDescription(far.localDescription)
     await echo.check()
 
@@ -126,14 +132,7 @@ async def test_no_longer_if_the_offerer_is_silent_there(
     monkeypatch.setattr(handover, "PRECEDENCE", SHORT)
     near, far = make_pc(), make_pc()
     echo = await connect_measured(near, far)
-    near.restartIce()
-    await near.setLocalDescription()
-    with tapped(near) as wire:
-        await far.setRemoteDescription(foreign(near.localDescription))
-        await far.setLocalDescription()
-        async with asyncio.timeout(DEADLINE):
-            while stun.Class.REQUEST not in wire.seen:
-                wire.changed.clear()
-                await wire.changed.wait()
+    async with answered(near, far) as wire:
+        await wire.wait_for(stun.Class.REQUEST)
     await near.setRemoteDescription(far.localDescription)
     await echo.check()

@@ -375,7 +375,7 @@ class IceTransportCore(IceTransportView):
     async def _connect(self, generation: IceGeneration, *, first: bool) -> None:
         connection, remote = generation.connection, generation.remote
         restarting = generation is not self.carrier
-        assert remote is not None  # from start_checks()
+        assert remote is not None  # from prepare_checks()
         lite = remote.parameters.iceLite
         patience = self._patience if restarting and not (lite or self.path_lost) else None
         if first or lite or (restarting and remote.takes_early_checks):
