@@ -1,5 +1,6 @@
 """Runs aiortc's own tests, from its source distribution, in processes of their own."""
 
+import os
 import subprocess
 import sys
 import tarfile
@@ -10,9 +11,16 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import restartice
+
 HERE = Path(__file__).parent
 DOWNLOAD_SECONDS = 300
 RUN_SECONDS = 600
+# The plugins, and the package under test, which needn't be the one that is installed.
+ENVIRONMENT = {
+    "PATH": "",
+    "PYTHONPATH": os.pathsep.join([str(HERE), str(Path(restartice.__file__).parents[1])]),
+}
 # These take longest, as they play media in real time, so each has a process of its own.
 SLOW = ("test_contrib_media.py", "test_rtcpeerconnection.py")
 
@@ -108,7 +116,7 @@ class Suite:
         process = subprocess.run(
             [*self._pytest(plain=plain), f"--junitxml={report}", *names],
             cwd=self.folder,
-            env={"PATH": "", "PYTHONPATH": str(HERE)},
+            env=ENVIRONMENT,
             check=False,
             stdin=subprocess.DEVNULL,
             capture_output=True,

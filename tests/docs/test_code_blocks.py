@@ -178,7 +178,7 @@ def test_programs_on_their_own(block: Block) -> None:
 
 @pytest.mark.parametrize("block", [b for b in PROGRAMS if SERVER in b.text], ids=str)
 async def test_programs_that_are_started_twice(block: Block) -> None:
-    async with node("--port=8765") as server:
+    async with node() as server:
         text = block.text.replace(SERVER, server.url)
         outputs = await asyncio.gather(*(output_of(text, name) for name in ("Alice", "Bob")))
     assert outputs == ["hello from Bob\n", "hello from Alice\n"]

@@ -3,11 +3,14 @@
 They are those of the installed version's source distribution, which is downloaded.
 """
 
+import subprocess
+import sys
 from importlib.metadata import version
 
 import pytest
 
-from aiortc_suite.suite import Results, Suite, differences, download, surprises
+import restartice
+from aiortc_suite.suite import ENVIRONMENT, Results, Suite, differences, download, surprises
 from docs.markdown import ROOT
 
 
@@ -19,6 +22,12 @@ def suite(tmp_path_factory: pytest.TempPathFactory) -> Suite:
 @pytest.fixture(scope="module")
 def results(suite: Suite) -> Results:
     return suite.run_all()
+
+
+def test_the_package_under_test_is_the_one_imported_here() -> None:
+    program = [sys.executable, "-c", "import restartice; print(restartice.__file__)"]
+    imported = subprocess.check_output(program, env=ENVIRONMENT, cwd="/", text=True)
+    assert imported.strip() == restartice.__file__
 
 
 @pytest.mark.timeout(900)
