@@ -1,18 +1,12 @@
 """Run conformance tests: `python -m conformance CHECKOUT [NAME ...]`, with tests/ on the path."""
 
 import argparse
-import asyncio
-import importlib
-import logging
 import os
 import sys
-from collections.abc import Iterable
 from pathlib import Path
 
-import aioice.ice
-
-from .library import Library
-from .page import PageResult, run_page
+from .page import PageResult
+from .pool import PageJob, run_pages
 from .report import as_json, as_markdown
 
 
@@ -25,7 +19,8 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--json", type=Path, help="where to write all results")
     parser.add_argument("--markdown", type=Path, help="where to write the table")
     parser.add_argument("--time-limit", type=float, default=10.0, help="seconds for one test")
-    parser.add_argument("--page-limit", type=float, default=300.0, help="seconds for one file")
+    parser.add_argument("--page-limit", type=float, default=120.0, help="seconds for one file")
+    parser.add_argument("--processes", type=int, default=2, help="files that run at a time")
     parsed = parser.parse_args()
     if parsed.checkout is None:
         parser.error("give the path of a checkout, or set WPT_CHECKOUT")
@@ -33,38 +28,35 @@ def arguments() -> argparse.Namespace:
     return parsed
 
 
-def pages(checkout: Path, names: Iterable[str]) -> list[Path]:
-    """Return the files with tests whose name contains one of the names."""
-    found = [*checkout.glob("webrtc/**/*.html"), *checkout.glob("webrtc/**/*.window.js")]
-    wanted = list(names)
-    return sorted(p for p in found if not wanted or any(name in p.name for name in wanted))
+def jobs(options: argparse.Namespace) -> list[PageJob]:
+    """Return a job for each file with tests whose name contains one of the names."""
+    root = options.checkout
+    files = {
+        path for pattern in ("*.html", "*.window.js") for path in root.glob(f"webrtc/**/{pattern}")
+    }
+    wanted = [p for p in sorted(files) if "resources" not in p.parts]
+    if options.names:
+        wanted = [
+            p for p in wanted if any(name in str(p.relative_to(root)) for name in options.names)
+        ]
+    limits = (options.time_limit, options.page_limit)
+    return [PageJob(options.library, root, path, *limits) for path in wanted]
 
 
-async def run(options: argparse.Namespace) -> list[PageResult]:
-    """Run the files one after another."""
-    library = Library(importlib.import_module(options.library))
+def run(options: argparse.Namespace) -> list[PageResult]:
+    """Run the files, and return the results in the order of their names."""
     results = []
-    for path in pages(options.checkout, options.names):
-        result = await run_page(
-            library,
-            options.checkout,
-            path,
-            time_limit=options.time_limit,
-            page_limit=options.page_limit,
-        )
+    for result in run_pages(jobs(options), options.processes):
         results.append(result)
         count = f"{result.passed:4}/{len(result.tests):<4} {result.seconds:6.1f} s"
-        sys.stderr.write(f"{count} {result.status} {path.name}\n")
-    return results
+        sys.stderr.write(f"{count} {result.status} {result.file}\n")
+    return sorted(results, key=lambda result: result.file)
 
 
 def main() -> None:
     """Run the command."""
     options = arguments()
-    logging.basicConfig(level=logging.CRITICAL)
-    # No candidate but that of the loopback interface: the tests talk to nothing else.
-    aioice.ice.get_host_addresses = lambda **_: ["127.0.0.1"]
-    results = asyncio.run(run(options))
+    results = run(options)
     if options.json:
         options.json.write_text(as_json(results))
     if options.markdown:

@@ -23,6 +23,7 @@ const phases = { INITIAL: 0, STARTED: 1, HAS_RESULT: 2 };
 const setup = () => {};
 const add_test_state_callback = callback => states.add(callback);
 const add_completion_callback = callback => completions.add(callback);
+const timeout = () => { for (const test of tests) test.timeout(); };
 function promise_test(body, name) {
   const test = { name, phases, phase: phases.STARTED, status: 3, message: null };
   const end = (status, message) => {
