@@ -30,6 +30,7 @@ from connecting import (
     wait_for_state,
     wait_sending_on_new_pair,
     wait_until,
+    without_candidates,
 )
 from owntime import own_time
 from restartice import (
@@ -135,6 +136,32 @@ async def test_only_the_first_section_of_a_bundle_group_has_candidates_that_coun
     await to_near.hand_over()
     await wait_connected(near, far)
     await echo.check()
+
+
+async def test_what_is_learned_from_checks_is_no_remote_candidate_until_it_is_told(
+    make_pc: Factory,
+) -> None:
+    near, far = make_pc(), make_pc()
+    echo = Echo(near, far)
+    to_far, to_near = Trickle(near, far), Trickle(far)
+    await near.setLocalDescription()
+    await far.setRemoteDescription(near.localDescription)
+    await to_far.hand_over()
+    await far.setLocalDescription()
+    text = without_candidates(far.localDescription.sdp)
+    await near.setRemoteDescription(RTCSessionDescription(text, "answer"))
+    await wait_connected(near, far)
+    await echo.check()
+    (transport,) = transports(near)
+    pair = transport.getSelectedCandidatePair()
+    assert pair is not None
+    assert pair.remote.type == "prflx"
+    assert not transport.getRemoteCandidates()
+    await to_near.wait_done()
+    for candidate in to_near.candidates:
+        await near.addIceCandidate(candidate)
+    told = [(c.type, c.port) for c in to_near.candidates]
+    assert [(c.type, c.port) for c in transport.getRemoteCandidates()] == told
 
 
 async def test_states_on_the_way(make_pc: Factory) -> None:

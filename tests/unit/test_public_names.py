@@ -32,7 +32,8 @@ W3C = {
     "RTCRtpTransceiver": set[str](),
     "RTCSctpTransport": set[str](),
     "MediaStream": {
-        *("addTrack", "getAudioTracks", "getTracks", "getVideoTracks", "id", "removeTrack"),
+        *("active", "addTrack", "getAudioTracks", "getTrackById", "getTracks", "getVideoTracks"),
+        *("id", "removeTrack"),
     },
     "MediaStreamTrack": {"muted"},
 }

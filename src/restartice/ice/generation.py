@@ -11,7 +11,7 @@ import aioice
 import aiortc
 from aiortc.exceptions import OperationError
 
-from ..seam import candidate_from_aioice, candidate_to_aioice, hear_answers
+from ..seam import address_of, candidate_from_aioice, candidate_to_aioice, hear_answers
 from .candidate import RTCIceCandidate, with_ufrag
 from .connection import IceConnection
 from .credentials import IceCredentials
@@ -83,6 +83,17 @@ class IceGeneration:
         known, self._known = self._known, []
         self.found = [replace(c, sdpMid=None, sdpMLineIndex=None) for c in [*known, *self.found]]
         self.gathering_state = "new"
+
+    def remote_candidates(self) -> list[RTCIceCandidate]:
+        """Return the candidates that the remote side has told, not those learned from its checks.
+
+        One that was learned before it was told stays as it was learned in aioice.
+        """
+        known, remote = self.connection.remote_candidates, self.remote
+        told = [candidate_from_aioice(c) for c in known if c.type != "prflx"]
+        learned = {address_of(c) for c in known if c.type == "prflx"}
+        told += [c for c in remote.candidates if (c.ip, c.port) in learned] if remote else []
+        return [with_ufrag(c, remote.credentials.ufrag if remote else None) for c in told]
 
     @property
     def has_remote_candidates(self) -> bool:

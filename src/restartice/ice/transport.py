@@ -113,17 +113,16 @@ class RTCIceTransport(Emitter, rtcicetransport.RTCIceTransport):
     def getRemoteCandidates(self) -> list[aiortc.RTCIceCandidate]:
         """Return the remote candidates of the newest generation that has any.
 
+        Peer-reflexive ones, which are learned from the remote side's checks, aren't among them.
+
         Spec: https://w3c.github.io/webrtc-pc/#dom-rtcicetransport-getremotecandidates
         """
         generation, remote = self._core.generations[-1], self._core.remote
+        if generation.remote is not None:
+            return [*generation.remote_candidates()]
+        waiting = self._core.early if remote is None else remote.candidates
         ufrag = None if remote is None else remote.credentials.ufrag
-        if generation.remote is None:
-            waiting = self._core.early if remote is None else remote.candidates
-            return [with_ufrag(c, ufrag) for c in waiting]
-        return [
-            with_ufrag(candidate_from_aioice(candidate), ufrag)
-            for candidate in generation.connection.remote_candidates
-        ]
+        return [with_ufrag(candidate, ufrag) for candidate in waiting]
 
     def getSelectedCandidatePair(self) -> RTCIceCandidatePair | None:
         """Return the pair that packets are sent on, or None.

@@ -36,6 +36,14 @@ class MediaStream(Emitter):
         """
         return self._id
 
+    @property
+    def active(self) -> bool:
+        """Whether one of its tracks at least hasn't ended.
+
+        Spec: https://w3c.github.io/mediacapture-main/#dom-mediastream-active
+        """
+        return any(track.readyState == "live" for track in self._tracks)
+
     def getTracks(self) -> list[aiortc.MediaStreamTrack]:
         """Return the tracks.
 
@@ -56,6 +64,16 @@ class MediaStream(Emitter):
         Spec: https://w3c.github.io/mediacapture-main/#dom-mediastream-getvideotracks
         """
         return [track for track in self._tracks if track.kind == "video"]
+
+    def getTrackById(self, trackId: str) -> aiortc.MediaStreamTrack | None:
+        """Return the track with this id, or None.
+
+        Args:
+            trackId: The id of the track.
+
+        Spec: https://w3c.github.io/mediacapture-main/#dom-mediastream-gettrackbyid
+        """
+        return next((track for track in self._tracks if track.id == trackId), None)
 
     def addTrack(self, track: aiortc.MediaStreamTrack) -> None:
         """Add a track; no event is fired.

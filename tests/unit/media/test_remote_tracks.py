@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from restartice import MediaStream, RTCPeerConnection, RTCRtpTransceiver
+from restartice import MediaStream, RTCPeerConnection, RTCRtpTransceiver, VideoStreamTrack
 from restartice.media.remote_tracks import RemoteMedia, RemoteTracks
 
 
@@ -44,6 +44,24 @@ async def test_a_track_that_begins_is_announced_once(transceiver: RTCRtpTranscei
     assert describe.events == [("addtrack", "a")]
     (stream,) = describe.track.streams
     assert stream.getTracks() == [describe.track]
+
+
+async def test_a_stream_is_active_while_a_track_of_it_lives(
+    transceiver: RTCRtpTransceiver,
+) -> None:
+    describe = Described(transceiver)
+    describe("recvonly", "a")
+    (stream,) = describe.track.streams
+    ended = VideoStreamTrack()
+    ended.stop()
+    stream.addTrack(ended)
+    assert stream.active
+    assert stream.getTrackById(describe.track.id) is describe.track
+    assert stream.getTrackById(ended.id) is ended
+    assert stream.getTrackById("another") is None
+    describe.track.stop()
+    assert not stream.active
+    assert not MediaStream().active
 
 
 async def test_another_stream_announces_it_again(transceiver: RTCRtpTransceiver) -> None:
