@@ -23,6 +23,7 @@ from connecting import (
 from cutting import Cut
 from restartice import AudioStreamTrack, RTCPeerConnection, VideoStreamTrack
 from restartice_signaling import CallableChannel, Negotiator, WebSocketSignaling
+from restartice_signaling.negotiation import open_offer
 from signalingnode import Node
 
 if TYPE_CHECKING:
@@ -192,15 +193,16 @@ class Link:
             deliver()
 
 
-async def call_over(link: Link, pair: Pair, stack: AsyncExitStack) -> Echo:
+async def call_over(link: Link, pair: Pair, stack: AsyncExitStack, *, in_band: bool = True) -> Echo:
     for number, pc in enumerate(pair.pcs):
         negotiator = Negotiator(
-            pc, link.end(number), on_error=pair.errors.append, in_band=True, recovery=False
+            pc, link.end(number), on_error=pair.errors.append, in_band=in_band, recovery=False
         )
         pair.negotiators.append(await stack.enter_async_context(negotiator))
     echo = Echo(pair.near, pair.far)
     await echo.check()
-    await pair.wait_agreed()
+    if in_band:
+        await pair.wait_agreed()
     return echo
 
 
@@ -247,6 +249,77 @@ async def test_late_doubles_are_dropped(
     await echo.check("after")
     assert applied[0] == 14
     assert pair.errors == []
+
+
+@pytest.mark.parametrize("in_band", [False, True])
+async def test_an_answer_that_comes_late_is_not_the_next_offers(
+    *, in_band: bool, make_pc: Factory, stack: AsyncExitStack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An offer comes twice, and its second answer when the next offer is open."""
+    monkeypatch.setattr(open_offer, "ANSWER_TIMEOUT", 0.5)
+    link, pair = Link(), Pair(make_pc(), make_pc())
+    echo = await call_over(link, pair, stack, in_band=in_band)
+    answers = Gate(pair.far)
+    pair.near.addTrack(AudioStreamTrack())
+    await answers.wait()
+    # It goes out again, and waits for the first one to be handled.
+    await wait_for_repeat(pair)
+    answers.let_pass()
+    await wait_for_state(pair.near, "signalingState", "stable")
+    await answers.wait()
+    # So that the second answer isn't like the first one.
+    pair.far.addTrack(AudioStreamTrack())
+    pair.near.addTrack(VideoStreamTrack())
+    await wait_for_state(pair.near, "signalingState", "have-local-offer")
+    answers.let_all_pass()
+    await wait_until(pair.near, "signalingstatechange", lambda: sections(pair.near) == 3)
+    await echo.check("after")
+    assert pair.errors == []
+
+
+def sections(pc: RTCPeerConnection) -> int:
+    """Return how many sections the last answer or offer of the other side has."""
+    description = pc.currentRemoteDescription
+    return 0 if description is None else description.sdp.count("\nm=")
+
+
+async def wait_for_repeat(pair: Pair) -> None:
+    """Return when the near side has sent its offer a second time."""
+    offer = pair.negotiators[0]._open_offer
+    async with asyncio.timeout(DEADLINE):
+        while offer.repeats == 0:  # noqa: ASYNC110  no event tells
+            await asyncio.sleep(0.01)
+
+
+class Gate:
+    """Keeps the descriptions that a connection makes until they may pass."""
+
+    def __init__(self, pc: RTCPeerConnection) -> None:
+        self._asked = asyncio.Semaphore(0)
+        self._passing = asyncio.Semaphore(0)
+        self._make: Callable[..., Awaitable[None]] = pc.setLocalDescription
+        self._closed = True
+        pc.setLocalDescription = self._set  # type: ignore[assignment, method-assign]
+
+    async def _set(self, *arguments: Any) -> None:
+        if self._closed:
+            self._asked.release()
+            await self._passing.acquire()
+        await self._make(*arguments)
+
+    async def wait(self) -> None:
+        """Return when a description waits."""
+        async with asyncio.timeout(DEADLINE):
+            await self._asked.acquire()
+
+    def let_pass(self) -> None:
+        """Let one description pass."""
+        self._passing.release()
+
+    def let_all_pass(self) -> None:
+        """Let what waits pass, and all that comes."""
+        self._closed = False
+        self._passing.release()
 
 
 def count_descriptions(pair: Pair) -> list[int]:

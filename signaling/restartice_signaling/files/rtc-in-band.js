@@ -20,11 +20,14 @@ const originOf = ({ type, sdp }) => `${type} ${/^o=.*/m.exec(sdp)?.[0].trim() ??
 
 const contentOf = (description) => [originOf(description), ...ufragsIn(description.sdp)].join(" ");
 
-const numbered = ({ type, sdp }, number) => {
+/** Returns a description with one more attribute of the session. */
+export const withAttribute = ({ type, sdp }, attribute) => {
   const [session, ...media] = sdp.split(/\r?\n(?=m=)/);
-  const head = `${session.trimEnd()}\r\na=x-restartice-number:${number}`;
+  const head = `${session.trimEnd()}\r\na=${attribute}`;
   return { type, sdp: `${[head, ...media].join("\r\n").trimEnd()}\r\n` };
 };
+
+const numbered = (description, number) => withAttribute(description, `x-restartice-number:${number}`);
 
 /**
  * Each message in the channel has a number, which the other side acknowledges. What isn't

@@ -9,7 +9,7 @@
 // Events: lost {state}, back {seconds}, restart {reason, attempt}, replaced {description},
 // error {error}, which is logged unless its default is prevented.
 
-import { InBand, ufragsIn } from "./rtc-in-band.js";
+import { InBand, ufragsIn, withAttribute } from "./rtc-in-band.js";
 import { Recovery } from "./rtc-recovery.js";
 
 // For how long the first offer is left to who came later into the room.
@@ -20,8 +20,22 @@ const LONGEST_ANSWER_MS = 60_000;
 // How many negotiations may follow one another at once, and how many a second after that.
 const BURST = 30;
 const RATE = 1;
+// An answer has this attribute with the session id and the version of its offer.
+const OFFER = /^a=x-restartice-offer:(\S+) (\S+)/m;
 // The lines that may differ in two answers to the same offer.
 const VARIABLE = /^(o=.*|c=.*|a=candidate:.*|a=end-of-candidates|a=rtcp:.*)\r?\n|(?<=^m=)(\w+ \d+)/gm;
+
+const originOf = (sdp) => /^o=\S+ (\S+ \S+)/m.exec(sdp)?.[1] ?? "";
+
+/** Returns an answer that names its offer, by which the other side tells it from other answers. */
+const naming = (answer, offer) => withAttribute(answer, `x-restartice-offer:${originOf(offer.sdp)}`);
+
+/** Tells if an answer names another offer of the same connection; undefined if it names none. */
+const namesAnother = (answer, offer) => {
+  const [, id, version] = OFFER.exec(answer) ?? [];
+  const [ourId, ourVersion] = originOf(offer).split(" ");
+  return id && id === ourId ? version !== ourVersion : undefined;
+};
 
 const fingerprintsIn = (sdp) =>
   [...sdp.matchAll(/^a=fingerprint:sha-256 (\S+)/gim)].map(([, value]) => value.toUpperCase()).sort();
@@ -196,7 +210,10 @@ export class Negotiator extends EventTarget {
     this.#regroup();
     if (resumed || this.inBand) return;
     // What was under way may or may not have arrived, in either direction.
-    if (this.#isOffering && !this.#making) this.#sendOffer();
+    if (this.#isOffering && !this.#making) {
+      this.#surplus += 1;
+      this.#sendOffer();
+    }
     if (["disconnected", "failed"].includes(this.#pc.connectionState)) this.#pc.restartIce();
   }
 
@@ -300,7 +317,7 @@ export class Negotiator extends EventTarget {
     }
     if (isReachable) {
       this.#repeats += 1;
-      this.#surplus += this.#inBand?.agreed ? 0 : 1;
+      this.#surplus += 1;
     }
     this.#sendOffer();
   }
@@ -365,8 +382,10 @@ export class Negotiator extends EventTarget {
 
   async #takeAnswer(answer) {
     const content = answer.sdp.replace(VARIABLE, "");
-    // A second answer, to an offer that was sent twice.
-    if (!this.#isOffering || (this.#surplus > 0 && content === this.#lastAnswer)) {
+    const offer = this.#isOffering ? this.#pc.pendingLocalDescription : null;
+    // An answer to an earlier offer, or a second one, to an offer that was sent twice.
+    const isSecond = this.#surplus > 0 && content === this.#lastAnswer;
+    if (!offer || (namesAnother(answer.sdp, offer.sdp) ?? isSecond)) {
       this.#surplus = Math.max(0, this.#surplus - 1);
       return;
     }
@@ -414,8 +433,9 @@ export class Negotiator extends EventTarget {
   /** Sends the description as it is when its turn comes, unless it was rolled back. */
   #send(which) {
     this.#queue(async () => {
-      const description = this.#pc[which];
+      let description = this.#pc[which];
       if (!description) return;
+      if (description.type === "answer") description = naming(description, this.#pc.currentRemoteDescription);
       if (this.#inBand) await this.#inBand.sendDescription(description);
       else await this.#sendByServer({ description: { type: description.type, sdp: description.sdp } });
     });

@@ -19,6 +19,7 @@ from ..client.events import CandidateReceived, DescriptionReceived, Event
 from ..errors import NoPeer, SignalingClosed
 from .callable_channel import read_message
 from .channel import SignalingChannel, TrickleChannel
+from .matching import with_attribute
 from .politeness import ufrags_in
 
 __all__ = ["InBandChannel"]
@@ -353,6 +354,5 @@ def _with_number(
     description: aiortc.RTCSessionDescription, number: int
 ) -> aiortc.RTCSessionDescription:
     """Return a description with its number among the attributes of the session."""
-    session, media, rest = description.sdp.partition("\r\nm=")
-    sdp = f"{session.rstrip()}\r\na=x-restartice-number:{number}\r\n{media.lstrip()}{rest}"
+    sdp = with_attribute(description.sdp, f"x-restartice-number:{number}")
     return aiortc.RTCSessionDescription(sdp, description.type)

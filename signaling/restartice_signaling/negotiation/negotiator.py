@@ -36,6 +36,7 @@ from .collisions import Politeness
 from .first_offer import FirstOffer
 from .in_band import InBandChannel
 from .late import Described
+from .matching import with_offer_named
 from .open_offer import OpenOffer
 from .outgoing import Outgoing
 from .pace import Pace
@@ -317,12 +318,21 @@ class Negotiator:
         if self._in_band is not None and self._pc.sctp is not None:
             self._in_band.prepare()
         await self._pc.setLocalDescription()
-        await self._outgoing.send_description(lambda: self._pc.currentLocalDescription)
+        await self._outgoing.send_description(self._find_answer)
         self._politeness.note_answer(ours=True)
 
+    def _find_answer(self) -> aiortc.RTCSessionDescription | None:
+        """Return the answer with its offer's name, by which the other side tells it from others."""
+        answer, offer = self._pc.currentLocalDescription, self._pc.currentRemoteDescription
+        if answer is None or offer is None:
+            return None
+        return aiortc.RTCSessionDescription(with_offer_named(answer.sdp, offer.sdp), answer.type)
+
     async def _handle_answer(self, answer: aiortc.RTCSessionDescription) -> None:
-        if not self._open_offer.takes(answer.sdp, self._pc.signalingState):
-            logger.info("%s: ignored an answer: its offer was answered before", self._pc)
+        offer = self._pc.pendingLocalDescription
+        text = None if offer is None else offer.sdp
+        if not self._open_offer.takes(answer.sdp, self._pc.signalingState, text):
+            logger.info("%s: ignored an answer: its offer isn't open any more", self._pc)
             return
         self.is_setting_remote_answer_pending = True
         try:
@@ -368,6 +378,7 @@ class Negotiator:
         # What was under way may or may not have arrived, in either direction.
         pc = self._pc
         if pc.signalingState == "have-local-offer" and not self.making_offer:
+            self._open_offer.expect_another()
             await self._send_offer()
         unwell = pc.connectionState not in {"connected", "new", "closed"}
         if unwell and self._has_peer():
@@ -405,8 +416,7 @@ class Negotiator:
             await self._handle_alone(theirs, give_way=True)
         else:
             logger.info(OFFER_REPEATED, self._pc, offer.timeout)
-            exactly_once = self._in_band is not None and self._in_band.agreed
-            offer.repeat(answers=0 if exactly_once else 1)
+            offer.repeat()
             await self._send_offer()
 
     def _patience(self, offer: aiortc.RTCSessionDescription) -> int:

@@ -3,7 +3,7 @@
 import asyncio
 from typing import TYPE_CHECKING, Final
 
-from .politeness import content_of
+from .matching import content_of, names_another
 
 if TYPE_CHECKING:
     import aiortc
@@ -17,7 +17,9 @@ LONGEST_TIMEOUT: Final = 60.0
 
 
 class OpenOffer:
-    """Notices an offer that waits too long, and second answers to an offer that was sent twice.
+    """Notices an offer that waits too long, and answers to another one, or to it a second time.
+
+    A Negotiator's answer names its offer. Others are matched by their content and number.
 
     Attributes:
         repeats: How often the offer was sent again.
@@ -43,10 +45,14 @@ class OpenOffer:
         self._settled.clear()
         self._sent.set()
 
-    def repeat(self, *, answers: int = 1) -> None:
-        """Note that the offer is sent again, for which so many further answers may come."""
+    def repeat(self) -> None:
+        """Note that the offer is sent again, as no answer came in time."""
         self.repeats += 1
-        self._surplus += answers
+        self.expect_another()
+
+    def expect_another(self) -> None:
+        """Note that the offer is sent again, so that a further answer may come."""
+        self._surplus += 1
 
     def settle(self) -> None:
         """Note that the offer was answered or rolled back."""
@@ -58,15 +64,24 @@ class OpenOffer:
         """Note that the offer was rolled back, so no further answer comes."""
         self._surplus = 0
 
-    def takes(self, answer: str, signaling_state: str) -> bool:
-        """Return whether to apply an answer: False for a second answer to the same offer."""
+    def takes(self, answer: str, signaling_state: str, offer: str | None = None) -> bool:
+        """Return whether to apply an answer: False if it isn't the first one to our open offer.
+
+        Args:
+            answer: The answer.
+            signaling_state: The state of the connection.
+            offer: Our open offer, or None.
+        """
         content = content_of(answer)
-        second = signaling_state == "stable" or (self._surplus > 0 and content == self._last_answer)
-        if second:
+        other = None if offer is None else names_another(answer, offer)
+        if other is None:
+            other = signaling_state == "stable"
+            other = other or (self._surplus > 0 and content == self._last_answer)
+        if other:
             self._surplus = max(0, self._surplus - 1)
         else:
             self._last_answer = content
-        return not second
+        return not other
 
     async def wait_overdue(self) -> None:
         """Wait until an offer has waited too long for its answer."""

@@ -1,18 +1,13 @@
-"""Compares certificates, to decide between two offers, and answers, to notice repeated ones."""
+"""Compares certificates, to decide between two offers."""
 
 import re
 from collections.abc import Iterable
 from typing import Final
 
-__all__ = ["content_of", "fingerprints_in", "gives_way", "ufrags_in"]
+__all__ = ["fingerprints_in", "gives_way", "ufrags_in"]
 
 UFRAG: Final = re.compile(r"^a=ice-ufrag:(\S+)", re.MULTILINE)
 FINGERPRINT: Final = re.compile(r"^a=fingerprint:sha-256 (\S+)", re.MULTILINE | re.IGNORECASE)
-# The lines that may differ in two answers to the same offer.
-VARIABLE: Final = re.compile(
-    r"^(o=.*|c=.*|a=candidate:.*|a=end-of-candidates|a=rtcp:.*)\r?\n|(?<=^m=)(\w+ \d+)",
-    re.MULTILINE,
-)
 
 
 def ufrags_in(sdp: str) -> set[str]:
@@ -37,8 +32,3 @@ def gives_way(ours: Iterable[str], offer: str) -> bool:
     return max((value.upper() for value in ours), default="") > max(
         fingerprints_in(offer), default=""
     )
-
-
-def content_of(sdp: str) -> str:
-    """Return a description without the lines that may differ in two answers to an offer."""
-    return VARIABLE.sub("", sdp)

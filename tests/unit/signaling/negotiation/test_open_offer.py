@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from restartice_signaling.negotiation import open_offer
+from restartice_signaling.negotiation.matching import with_offer_named
 from restartice_signaling.negotiation.open_offer import OpenOffer
 
 FIRST, SECOND = "a=ice-ufrag:first\r\n", "a=ice-ufrag:second\r\n"
@@ -50,6 +51,17 @@ def test_nobody_answers_an_offer_that_was_withdrawn() -> None:
     offer.repeat()
     offer.withdraw()
     assert offer.takes(FIRST, OPEN)
+
+
+def test_answers_that_name_their_offer_need_no_counting() -> None:
+    offer = OpenOffer()
+    first, second = (f"v=0\r\no=- 7 {version} IN IP4 0.0.0.0\r\n" for version in (1, 2))
+    to_first, to_second = (with_offer_named(FIRST, text) for text in (first, second))
+    assert offer.takes(to_first, OPEN, first)
+    assert not offer.takes(to_first, OPEN, second)
+    assert not offer.takes(to_second, STABLE)
+    offer.repeat()
+    assert offer.takes(to_second, OPEN, second)
 
 
 async def test_an_offer_is_overdue_once_its_time_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
