@@ -6,16 +6,18 @@ WebIDL does with unknown members of dictionaries.
 """
 
 import dataclasses
+import datetime as dt
 import enum
 import inspect
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import ModuleType
 from typing import Any
 
 import aiortc
-from aiortc.rtcrtpparameters import RTCRtcpFeedback
 from aiortc.sdp import candidate_from_sdp, candidate_to_sdp
+
+from .dictionaries import codec_from
 
 __all__ = ["INTERFACES", "Library"]
 
@@ -58,6 +60,7 @@ INTERFACES: dict[str, tuple[type, tuple[str, ...]]] = {
             "datachannel",
         ),
     ),
+    "RTCCertificate": (aiortc.RTCCertificate, ()),
     "MediaStreamTrack": (aiortc.MediaStreamTrack, ("ended", "mute", "unmute")),
     "RTCDataChannel": (
         aiortc.RTCDataChannel,
@@ -141,21 +144,25 @@ class Library:
     def encodings(self, init: list[Mapping[str, Any]]) -> Any:
         """Make the library's RTCRtpEncodingParameters, or leave alone what it doesn't have."""
         kind = getattr(self._module, "RTCRtpEncodingParameters", None)
-        return init if kind is None else [self._filled(kind, item) for item in init]
+        if kind is None:
+            return init
+        with_codecs = [
+            {**item, "codec": codec_from(item["codec"])} if "codec" in item else item
+            for item in init
+        ]
+        return [self._filled(kind, item) for item in with_codecs]
 
     def _parameter(self, name: str, value: Any) -> Any:
         if name == "encodings":
             return self.encodings(value)
         if name == "codecs":
-            return [self._codec(codec) for codec in value]
+            return [codec_from(codec) for codec in value]
         if name == "headerExtensions":
             return [aiortc.RTCRtpHeaderExtensionParameters(**extension) for extension in value]
-        return aiortc.RTCRtcpParameters(**value) if name == "rtcp" else value
-
-    @staticmethod
-    def _codec(codec: Mapping[str, Any]) -> aiortc.RTCRtpCodecParameters:
-        feedback = [RTCRtcpFeedback(**item) for item in codec["rtcpFeedback"]]
-        return aiortc.RTCRtpCodecParameters(**{**codec, "rtcpFeedback": feedback})
+        if name == "rtcp":
+            kind = getattr(self._module, "RTCRtcpParameters", aiortc.RTCRtcpParameters)
+            return self._filled(kind, value)
+        return value
 
     def candidate(self, init: Mapping[str, Any]) -> Any:
         """Make what the library's addIceCandidate takes."""
@@ -207,15 +214,16 @@ class Library:
 
     def encode(self, value: Any) -> Any:
         """Return a value in the form that bridge.js reads, or NotImplemented."""
-        if isinstance(value, aiortc.RTCSessionDescription):
-            return {"$description": {"type": value.type, "sdp": value.sdp}}
-        if isinstance(value, aiortc.RTCIceCandidate):
-            return {"$candidate": self._candidate_init(value)}
-        if isinstance(value, enum.Enum):
-            return value.value
-        if isinstance(value, bytes):
-            return {"$bytes": list(value)}
-        return NotImplemented
+        encoders: tuple[tuple[type, Callable[[Any], Any]], ...] = (
+            (aiortc.RTCSessionDescription, lambda d: {"$description": vars(d)}),
+            (aiortc.RTCIceCandidate, lambda c: {"$candidate": self._candidate_init(c)}),
+            (enum.Enum, lambda member: member.value),
+            (dt.datetime, lambda time: time.timestamp() * 1000),
+            (Exception, lambda error: {"$error": self.error(error)}),
+            (bytes, lambda data: {"$bytes": list(data)}),
+        )
+        encode = (encode for kind, encode in encoders if isinstance(value, kind))
+        return next(encode, lambda _: NotImplemented)(value)
 
     @staticmethod
     def _candidate_init(candidate: aiortc.RTCIceCandidate) -> dict[str, Any]:

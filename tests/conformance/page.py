@@ -13,7 +13,13 @@ from .realm import Realm, scripts
 __all__ = ["PageResult", "run_page"]
 
 HARNESS = "/resources/testharness.js"
-REPORT = "/resources/testharnessreport.js"
+# Scripts that run already, or have a part of the bridge in their place.
+REPLACED = {
+    HARNESS,
+    "/resources/testdriver-vendor.js",
+    "/resources/testdriver.js",
+    "/resources/testharnessreport.js",
+}
 END_LIMIT = 10.0
 META = re.compile(r"^//\s*META:\s*script=(\S+)", re.MULTILINE)
 
@@ -45,7 +51,7 @@ def sources(root: Path, path: Path) -> list[str]:
         listed = scripts(text)
     found = []
     for address, inline in listed:
-        if address in {HARNESS, REPORT}:
+        if address in REPLACED:
             continue
         if address is None:
             found.append(inline)

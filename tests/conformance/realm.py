@@ -16,6 +16,7 @@ from typing import Any
 import aiortc
 import quickjs
 
+from .dictionaries import codec_from, dictionary
 from .eager import start
 from .library import INTERFACES, Library
 
@@ -70,7 +71,9 @@ class Realm:
         self._context = quickjs.Context()
         self._context.set_max_stack_size(STACK)
         self._context.add_callable("__host", self._serve)
-        sources = "\n".join((JS / name).read_text() for name in ("dom.js", "webrtc.js"))
+        sources = "\n".join(
+            (JS / name).read_text() for name in ("dom.js", "values.js", "webrtc.js")
+        )
         self._context.eval(f"(() => {{\n{sources}\n}})();")
         self._enter = self._context.eval("(name, ...args) => __bridge[name](...args)")
 
@@ -197,6 +200,18 @@ class Realm:
     def _do_now(self) -> float:
         return time.monotonic() * 1000
 
+    def _do_origin(self) -> float:
+        return (time.time() - time.monotonic()) * 1000
+
+    def _do_log(self, message: str) -> None:
+        self.errors.append(message)
+
+    def _do_utf8(self, text: str) -> bytes:
+        return text.encode()
+
+    def _do_text(self, data: bytes) -> str:
+        return data.decode(errors="replace")
+
     def _do_limit(self) -> float:
         return self._time_limit * 1000
 
@@ -279,7 +294,7 @@ class Realm:
         if isinstance(value, aiortc.RTCStatsReport):
             return {"$map": [[key, self._encode(item)] for key, item in value.items()]}
         if dataclasses.is_dataclass(value) and not isinstance(value, type):
-            value = {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}
+            value = dictionary(value)
         if isinstance(value, Mapping):
             return {str(key): self._encode(item) for key, item in value.items()}
         if isinstance(value, list | tuple | set | frozenset):
@@ -296,7 +311,8 @@ class Realm:
             "$bytes": bytes,
             "$description": self._library.description,
             "$candidate": self._library.candidate,
-            "$configuration": self._library.configuration,
+            "$codecs": lambda codecs: [codec_from(codec) for codec in codecs],
+            "$configuration": lambda init: self._library.configuration(self._decode(init)),
             "$encodings": self._library.encodings,
             "$parameters": self._library.parameters,
         }

@@ -117,7 +117,39 @@ function reportError(error) {
   windowTarget.dispatchEvent(event);
 }
 
-const performance = { now: () => ask("now") };
+const performance = { now: () => ask("now"), timeOrigin: ask("origin") };
+const console = Object.fromEntries(["debug", "error", "info", "log", "warn"].map(
+  level => [level, (...values) => ask("log", `${level}: ${values.map(String).join(" ")}`)]));
+
+// Data.
+class TextEncoder {
+  encode(text = "") { return new Uint8Array(ask("utf8", String(text).toWellFormed())); }
+}
+
+class TextDecoder {
+  decode(data = new ArrayBuffer(0)) {
+    return ask("text", ArrayBuffer.isView(data) ? data : new Uint8Array(data));
+  }
+}
+
+const contents = new WeakMap();
+const bytesOf = blob => contents.get(blob);
+
+class Blob {
+  constructor(parts = [], { type = "" } = {}) {
+    const bytes = [...parts].flatMap(part => {
+      if (part instanceof Blob) return [...bytesOf(part)];
+      if (part instanceof ArrayBuffer) return [...new Uint8Array(part)];
+      if (!ArrayBuffer.isView(part)) return [...new TextEncoder().encode(part)];
+      return [...new Uint8Array(part.buffer, part.byteOffset, part.byteLength)];
+    });
+    contents.set(this, Uint8Array.from(bytes));
+    this.type = type;
+  }
+  get size() { return bytesOf(this).length; }
+  async arrayBuffer() { return bytesOf(this).slice().buffer; }
+  async text() { return new TextDecoder().decode(bytesOf(this)); }
+}
 
 const tasks = new Map();
 let lastTask = 0;
@@ -162,11 +194,16 @@ const frames = new Map();
 
 class HTMLElement extends EventTarget {
   constructor() { super(); this.children = []; }
+  removeChild(child) { child.remove(); return child; }
   appendChild(child) { this.children.push(child); child.inserted?.(); return child; }
   remove() { this.removed?.(); }
 }
 
-class HTMLCanvasElement extends HTMLElement {}
+// Its pictures are those of a generated track.
+class HTMLCanvasElement extends HTMLElement {
+  getContext() { return new Proxy({}, { get: () => () => {}, set: () => true }); }
+  captureStream() { return new MediaStream([ask("media", "video")]); }
+}
 
 class HTMLIFrameElement extends HTMLElement {
   srcdoc = "";
@@ -180,14 +217,17 @@ class HTMLIFrameElement extends HTMLElement {
   removed() { this.contentWindow = null; }
 }
 
+// As much of testdriver.js as tests need to be let have microphones and cameras.
+globalThis.test_driver = { set_permission: async () => {} };
+
 function frameLoaded(number) {
   const frame = frames.get(number);
   if (frame?.onload) invoke(frame.onload, frame, new Event("load"));
 }
 
 Object.assign(globalThis, {
-  DOMException, Event, EventTarget, HTMLCanvasElement, HTMLElement, HTMLIFrameElement, MessageEvent,
-  clearInterval, clearTimeout, performance, reportError, requestAnimationFrame, setInterval,
+  Blob, DOMException, Event, EventTarget, HTMLCanvasElement, HTMLElement, HTMLIFrameElement, MessageEvent,
+  TextDecoder, TextEncoder, clearInterval, clearTimeout, console, performance, reportError, requestAnimationFrame, setInterval,
   setTimeout,
 });
 globalThis.postMessage = data => { ask("post", ask("window"), JSON.stringify(data)); };
@@ -202,6 +242,7 @@ function makeDocument() {
     documentElement: new HTMLElement(),
     body: new HTMLElement(),
     createElement: name => new (elements[name] ?? HTMLElement)(),
+    getElementById: () => new HTMLElement(),
     getElementsByTagName: () => [],
     addEventListener() {},
     title: "",

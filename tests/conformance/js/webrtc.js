@@ -11,6 +11,7 @@ function encode(value) {
   if (value === undefined || value === null) return null;
   if (typeof value !== "object") return value;
   if (value[reference] !== undefined) return { $ref: value[reference] };
+  if (value instanceof Blob) return { $bytes: [...bytesOf(value)] };
   if (value instanceof ArrayBuffer) return { $bytes: [...new Uint8Array(value)] };
   if (ArrayBuffer.isView(value)) {
     return { $bytes: [...new Uint8Array(value.buffer, value.byteOffset, value.byteLength)] };
@@ -28,6 +29,7 @@ function decode(value) {
   if ("$ref" in value) return wrapper(value.$ref, value.$type);
   if ("$bytes" in value) return new Uint8Array(value.$bytes).buffer;
   if ("$map" in value) return new Map(value.$map.map(([key, item]) => [key, decode(item)]));
+  if ("$error" in value) return makeError(value.$error);
   if ("$description" in value) return new RTCSessionDescription(value.$description);
   if ("$candidate" in value) return new RTCIceCandidate(value.$candidate, trusted);
   return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, decode(item)]));
@@ -111,6 +113,9 @@ function oneOf(value, values, what) {
   return text;
 }
 
+// A USVString.
+const text = value => String(value).toWellFormed();
+
 function instance(value, type) {
   if (!(value instanceof type)) throw new TypeError(`not of type ${type.name}`);
   return value;
@@ -122,6 +127,13 @@ function dictionary(value, what) {
     throw new TypeError(`${what} is not an object`);
   }
   return value;
+}
+
+function sequence(value, what) {
+  if (typeof value?.[Symbol.iterator] !== "function") {
+    throw new TypeError(`${what} is not a sequence`);
+  }
+  return [...value];
 }
 
 function integer(value, max) {
@@ -137,118 +149,24 @@ function needed(args, count) {
 const DIRECTIONS = ["sendrecv", "sendonly", "recvonly", "inactive", "stopped"];
 const SDP_TYPES = ["offer", "pranswer", "answer", "rollback"];
 
-// Values.
-
-class RTCSessionDescription {
-  constructor(init) {
-    needed(arguments, 1);
-    const { type, sdp } = dictionary(init, "RTCSessionDescriptionInit");
-    if (type === undefined) throw new TypeError("type is required");
-    this.type = oneOf(type, SDP_TYPES, "RTCSdpType");
-    this.sdp = sdp === undefined ? "" : String(sdp);
-  }
-  toJSON() { return { type: this.type, sdp: this.sdp }; }
-}
-
-class RTCIceCandidate {
-  #init;
-  #parsed;
-  constructor(init) {
-    const given = candidateInit(init);
-    if (arguments[1] !== trusted && given.sdpMid === null && given.sdpMLineIndex === null) {
-      throw new TypeError("sdpMid and sdpMLineIndex are both null");
-    }
-    this.#init = given;
-    this.#parsed = ask("parseCandidate", given) ?? {};
-  }
-  get candidate() { return this.#init.candidate; }
-  get sdpMid() { return this.#init.sdpMid; }
-  get sdpMLineIndex() { return this.#init.sdpMLineIndex; }
-  get usernameFragment() { return this.#init.usernameFragment; }
-  get foundation() { return this.#parsed.foundation ?? null; }
-  get component() {
-    return { 1: "rtp", 2: "rtcp" }[this.#parsed.component] ?? null;
-  }
-  get priority() { return this.#parsed.priority ?? null; }
-  get address() { return this.#parsed.ip ?? null; }
-  get protocol() { return this.#parsed.protocol ?? null; }
-  get port() { return this.#parsed.port ?? null; }
-  get type() { return this.#parsed.type ?? null; }
-  get tcpType() { return this.#parsed.tcpType ?? null; }
-  get relatedAddress() { return this.#parsed.relatedAddress ?? null; }
-  get relatedPort() { return this.#parsed.relatedPort ?? null; }
-  toJSON() {
-    const { candidate, sdpMid, sdpMLineIndex } = this.#init;
-    return { candidate, sdpMid, sdpMLineIndex, usernameFragment: this.usernameFragment };
-  }
-}
-
-function candidateInit(value) {
-  const init = dictionary(value, "RTCIceCandidateInit");
-  const text = item => item === undefined || item === null ? null : String(item);
-  const index = init.sdpMLineIndex;
-  return {
-    candidate: init.candidate === undefined ? "" : String(init.candidate),
-    sdpMid: text(init.sdpMid),
-    sdpMLineIndex: index === undefined || index === null ? null : Number(index) & 0xffff,
-    usernameFragment: text(init.usernameFragment),
-  };
-}
-
-class RTCError extends DOMException {
-  constructor(init, message = "") {
-    super(message, "OperationError");
-    Object.assign(this, init);
-  }
-}
-
-// Events.
-
-class RTCTrackEvent extends Event {
-  constructor(type, init) {
-    super(type, init);
-    this.receiver = instance(init.receiver, RTCRtpReceiver);
-    this.track = instance(init.track, MediaStreamTrack);
-    this.streams = Object.freeze([...(init.streams ?? [])]);
-    this.transceiver = instance(init.transceiver, RTCRtpTransceiver);
-  }
-}
-
-class RTCPeerConnectionIceEvent extends Event {
-  constructor(type, init = {}) {
-    super(type, init);
-    this.candidate = init.candidate ?? null;
-    this.url = init.url ?? null;
-  }
-}
-
-class RTCDataChannelEvent extends Event {
-  constructor(type, init) {
-    super(type, init);
-    this.channel = instance(init.channel, RTCDataChannel);
-  }
-}
-
-class MediaStreamTrackEvent extends Event {
-  constructor(type, init) {
-    super(type, init);
-    this.track = instance(init.track, MediaStreamTrack);
-  }
-}
-
 const eventFrom = {
   track: (type, init) => new RTCTrackEvent(type, init),
   addtrack: (type, track) => new MediaStreamTrackEvent(type, { track }),
   removetrack: (type, track) => new MediaStreamTrackEvent(type, { track }),
   icecandidate: (type, candidate) => new RTCPeerConnectionIceEvent(type, { candidate }),
   datachannel: (type, channel) => new RTCDataChannelEvent(type, { channel }),
-  message: (type, data) => new MessageEvent(type, { data }),
+  error: (type, error) => error ? new RTCErrorEvent(type, { error }) : new Event(type),
 };
 
 function fire(id, type, text) {
   const object = known.get(id);
   if (!object) return;
   const payload = decode(JSON.parse(text));
+  if (object instanceof RTCDataChannel && type === "message") {
+    const binary = object.binaryType === "blob" && typeof payload !== "string";
+    object.dispatchEvent(new MessageEvent(type, { data: binary ? new Blob([payload]) : payload }));
+    return;
+  }
   object.dispatchEvent((eventFrom[type] ?? (name => new Event(name)))(type, payload));
 }
 
@@ -303,7 +221,7 @@ const navigator = {
 };
 
 // As much of Web Audio as it takes to get a track from it.
-class AudioContext {
+class AudioContext extends EventTarget {
   createOscillator() { return { connect: node => node, start() {}, stop() {} }; }
   createMediaStreamDestination() { return { stream: new MediaStream([ask("media", "audio")]) }; }
   async close() {}
@@ -312,11 +230,10 @@ class AudioContext {
 // RTP.
 
 class RTCRtpSender extends Remote {
-  get dtmf() { return read(this, "dtmf"); }
   static getCapabilities(kind) { return ask("static", "RTCRtpSender", "getCapabilities", [kind]); }
   getParameters() { return call(this, "getParameters"); }
   setParameters(parameters) {
-    return promise(() => call(this, "setParameters", [{ $parameters: parameters }]));
+    return promise(() => call(this, "setParameters", [{ $parameters: sendParameters(parameters) }]));
   }
   replaceTrack(track) {
     return promise(() => {
@@ -330,7 +247,7 @@ class RTCRtpSender extends Remote {
   }
   getStats() { return promise(() => call(this, "getStats")); }
 }
-attributes(RTCRtpSender, "track", "transport");
+attributes(RTCRtpSender, "track", "transport", "dtmf");
 
 class RTCRtpReceiver extends Remote {
   static getCapabilities(kind) {
@@ -350,7 +267,9 @@ class RTCRtpTransceiver extends Remote {
     if (DIRECTIONS.includes(String(value))) write(this, "direction", String(value));
   }
   stop() { call(this, "stop"); }
-  setCodecPreferences(codecs) { call(this, "setCodecPreferences", [codecs]); }
+  setCodecPreferences(codecs) {
+    call(this, "setCodecPreferences", [{ $codecs: sequence(codecs, "codecs") }]);
+  }
 }
 attributes(RTCRtpTransceiver, "mid", "sender", "receiver", "currentDirection", "stopped");
 
@@ -374,16 +293,27 @@ attributes(RTCDtlsTransport, "state");
 events(RTCDtlsTransport, "statechange", "error");
 
 class RTCSctpTransport extends Remote {}
+
+class RTCCertificate extends Remote {
+  get expires() { return read(this, "expires"); }
+  getFingerprints() { return call(this, "getFingerprints"); }
+}
 attributes(RTCSctpTransport, "transport", "state", "maxMessageSize", "maxChannels");
 events(RTCSctpTransport, "statechange");
 
 class RTCDataChannel extends Remote {
   #binaryType = "arraybuffer";
   get binaryType() { return this.#binaryType; }
-  set binaryType(value) { this.#binaryType = oneOf(value, ["blob", "arraybuffer"], "BinaryType"); }
+  set binaryType(value) {
+    if (["blob", "arraybuffer"].includes(String(value))) this.#binaryType = String(value);
+  }
   get bufferedAmountLowThreshold() { return read(this, "bufferedAmountLowThreshold"); }
   set bufferedAmountLowThreshold(value) { write(this, "bufferedAmountLowThreshold", value); }
-  send(data) { call(this, "send", [typeof data === "object" ? data : String(data)]); }
+  send(data) {
+    needed(arguments, 1);
+    const binary = [ArrayBuffer, Blob].some(type => data instanceof type) || ArrayBuffer.isView(data);
+    call(this, "send", [binary ? data : text(data)]);
+  }
   close() { call(this, "close"); }
 }
 attributes(RTCDataChannel, "label", "ordered", "maxPacketLifeTime", "maxRetransmits", "protocol",
@@ -459,9 +389,9 @@ class RTCPeerConnection extends Remote {
     const what = trackOrKind instanceof MediaStreamTrack ? trackOrKind : String(trackOrKind);
     return call(this, "addTransceiver", [what], transceiverInit(init));
   }
-  createDataChannel(label, init) {
+  createDataChannel(label, init = {}) {
     needed(arguments, 1);
-    return call(this, "createDataChannel", [String(label)], channelInit(init));
+    return call(this, "createDataChannel", [text(label)], channelInit(init));
   }
   getStats(selector = null) {
     return promise(() => {
@@ -510,8 +440,29 @@ function transceiverInit(init) {
   if (direction !== undefined) {
     result.direction = oneOf(direction, DIRECTIONS, "RTCRtpTransceiverDirection");
   }
-  if (sendEncodings !== undefined) result.sendEncodings = { $encodings: [...sendEncodings] };
+  if (sendEncodings !== undefined) {
+    result.sendEncodings = { $encodings: sequence(sendEncodings, "sendEncodings").map(encoding) };
+  }
   return result;
+}
+
+function encoding(value) {
+  const init = { active: true, ...dictionary(value, "RTCRtpEncodingParameters") };
+  for (const name of ["scaleResolutionDownBy", "maxFramerate"]) {
+    if (init[name] === undefined) continue;
+    init[name] = Number(init[name]);
+    if (!Number.isFinite(init[name])) throw new TypeError(`${name} is not finite`);
+  }
+  if (init.rid !== undefined) init.rid = String(init.rid);
+  return init;
+}
+
+function sendParameters(value) {
+  const init = dictionary(value, "RTCRtpSendParameters");
+  for (const name of ["transactionId", "encodings", "headerExtensions", "rtcp", "codecs"]) {
+    if (init[name] === undefined) throw new TypeError(`${name} is required`);
+  }
+  return { ...init, encodings: sequence(init.encodings, "encodings").map(encoding) };
 }
 
 function channelInit(init) {
@@ -521,7 +472,7 @@ function channelInit(init) {
   for (const name of ["maxPacketLifeTime", "maxRetransmits"]) {
     if (given[name] !== undefined) result[name] = integer(given[name], 65535);
   }
-  if (given.protocol !== undefined) result.protocol = String(given.protocol);
+  if (given.protocol !== undefined) result.protocol = text(given.protocol);
   if (given.negotiated !== undefined) result.negotiated = Boolean(given.negotiated);
   if (given.id !== undefined && given.id !== null) result.id = integer(given.id, 65535);
   return result;
@@ -537,10 +488,7 @@ function configurationFrom(value) {
   const given = dictionary(value, "RTCConfiguration");
   const result = { iceServers: [] };
   if (given.iceServers !== undefined) {
-    if (typeof given.iceServers?.[Symbol.iterator] !== "function") {
-      throw new TypeError("iceServers is not a sequence");
-    }
-    result.iceServers = [...given.iceServers].map(serverFrom);
+    result.iceServers = sequence(given.iceServers, "iceServers").map(serverFrom);
   }
   for (const [name, values] of Object.entries(ENUMERATIONS)) {
     if (given[name] !== undefined) result[name] = oneOf(given[name], values, name);
@@ -548,7 +496,10 @@ function configurationFrom(value) {
   if (given.iceCandidatePoolSize !== undefined) {
     result.iceCandidatePoolSize = integer(given.iceCandidatePoolSize, 255);
   }
-  if (given.certificates !== undefined) result.certificates = [...given.certificates];
+  if (given.certificates !== undefined) {
+    result.certificates = sequence(given.certificates, "certificates")
+      .map(certificate => instance(certificate, RTCCertificate));
+  }
   return result;
 }
 
@@ -565,13 +516,14 @@ function serverFrom(value) {
 
 // What Python hands out numbers for.
 const interfaces = {
-  MediaStream, MediaStreamTrack, RTCDataChannel, RTCDtlsTransport, RTCIceTransport, RTCRtpReceiver,
+  MediaStream, MediaStreamTrack, RTCCertificate, RTCDataChannel, RTCDtlsTransport, RTCIceTransport, RTCRtpReceiver,
   RTCRtpSender, RTCRtpTransceiver, RTCSctpTransport,
 };
 
 Object.assign(globalThis, interfaces, {
-  AudioContext, MediaStreamTrackEvent, RTCDataChannelEvent, RTCError, RTCIceCandidate,
-  RTCPeerConnection, RTCPeerConnectionIceEvent, RTCSessionDescription, RTCTrackEvent, navigator,
+  AudioContext, MediaStreamTrackEvent, RTCDataChannelEvent, RTCError, RTCErrorEvent,
+  RTCIceCandidate, RTCPeerConnection, RTCPeerConnectionIceErrorEvent, RTCPeerConnectionIceEvent,
+  RTCSessionDescription, RTCTrackEvent, navigator,
 });
 
 // What Python calls, and what harness.js uses.
