@@ -74,6 +74,7 @@ from .peerconnection import (
     set_mid,
     set_mline_index,
 )
+from .reading import follow_listeners
 from .sctp import AiortcSctpTransport, SctpView
 from .sctp_packets import checksum_matches, gaps_fit, make_chunk
 from .sockets import StunProtocol, is_aioices, is_closing, make_socket
@@ -127,6 +128,7 @@ __all__ = [
     "describe_single_nal",
     "describe_suspended",
     "dissociate",
+    "follow_listeners",
     "forget_transaction",
     "gaps_fit",
     "has_common_codec",

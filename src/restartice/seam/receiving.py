@@ -14,6 +14,7 @@ from aiortc.rtcsctptransport import (
 
 from .names import require
 from .outbound import HALF, IMMEDIATELY, MODULO
+from .reading import OVERHEAD, Reading
 
 __all__ = ["Receiving", "ReceivingSctpTransport", "receive_data"]
 
@@ -47,7 +48,7 @@ for _method in (
     require(_SCTP, _method)
 
 
-class Receiving:
+class Receiving(Reading):
     """The state of what comes in.
 
     Attributes:
@@ -109,6 +110,7 @@ class ReceivingSctpTransport(rtcsctptransport.RTCSctpTransport):
 
     async def _send_sack(self) -> None:
         self._core.unacknowledged = 0
+        self._core.note_window()
         await super()._send_sack()
 
     def _set_state(self, state: rtcsctptransport.RTCSctpTransport.State) -> None:
@@ -139,11 +141,18 @@ async def _hand_over(
     sctp: ReceivingSctpTransport, stream: int, protocol: int, message: bytes
 ) -> None:
     """Hand a message over to its channel."""
-    channel = sctp._data_channels.get(stream)
-    if protocol == rtcsctptransport.WEBRTC_BINARY and channel is not None:
-        channel.emit("message", message)
-    else:
+    channel, core = sctp._data_channels.get(stream), sctp._core
+    if protocol == rtcsctptransport.WEBRTC_DCEP:
         await sctp._receive(stream, protocol, message)
+        return
+    core.delivering = len(message) + OVERHEAD
+    try:
+        if protocol == rtcsctptransport.WEBRTC_BINARY and channel is not None:
+            channel.emit("message", message)
+        else:
+            await sctp._receive(stream, protocol, message)
+    finally:
+        core.delivering = 0
 
 
 def _is_next(stream: InboundStream, chunk: DataChunk) -> bool:

@@ -257,6 +257,7 @@ class SctpView(Lifetimes, Receiving):
         """
         sctp, last = self.viewed, self.last_received_tsn
         self.unacknowledged = 0
+        self.note_window()
         offsets = sorted((tsn - last) % (1 << 32) for tsn in sctp._sack_misordered)
         sack = SackChunk()
         sack.cumulative_tsn = last

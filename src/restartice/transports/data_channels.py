@@ -8,7 +8,7 @@ import aiortc
 
 from ..event_loop import LoopAffinity
 from ..events import shield
-from ..seam import ConnectionView
+from ..seam import ConnectionView, follow_listeners
 from .aggregate_states import AggregateStates
 from .background import BackgroundTasks
 from .data_channel import adopt
@@ -57,9 +57,11 @@ class DataChannels:
         self.created = True
 
     def _take(self, channel: aiortc.RTCDataChannel) -> None:
-        """Protect a data channel from errors of listeners and from calls from other threads."""
+        """Protect a data channel from errors, slowness, and calls from other threads."""
         shield(channel)
         adopt(channel, self.home)
+        if isinstance(channel.transport, RTCSctpTransport):
+            follow_listeners(channel, channel.transport._core)
 
     @contextmanager
     def sctp_if_needed(self) -> Iterator[None]:

@@ -44,6 +44,8 @@ GROWTH: Final = 3
 LARGEST_GAP: Final = 1 << 13
 # How many bytes beyond what we have said that we take belong to a message that never ends.
 OVERFLOW: Final = 1 << 20
+# How many bytes may be under way when we say that we take no more, as the program reads slowly.
+UNDER_WAY: Final = 1 << 18
 HALF: Final = 1 << 31
 # How many data channels of the other side there may be at a time, as many as libwebrtc takes.
 MOST_CHANNELS: Final = 1024
@@ -290,11 +292,16 @@ class SctpCore(SctpView):
         ahead = (chunk.tsn - self.last_received_tsn - 1) % (1 << 32)
         if ahead >= LARGEST_GAP:
             self.begin_again()
-        if ahead == 0 and self.window < -OVERFLOW:
+        if ahead == 0 and self.window + self.unread < -OVERFLOW:
             raise Violation("A message is larger than our a=max-message-size")
-        # What isn't taken because something before it is missing will be sent again.
-        fits = self.window > 0 and ahead < LARGEST_GAP
-        return ahead == 0 or ahead >= HALF or fits
+        # What isn't taken will be sent again: it comes too early, or the program reads slowly.
+        fits = self.window > (-UNDER_WAY if self.unread else 0) and ahead < LARGEST_GAP
+        if fits or ahead >= HALF or (ahead == 0 and not self.unread):
+            return True
+        if ahead == 0:
+            self.kept = chunk
+        self.acknowledgement_due = True
+        return False
 
     def _admits_sack(self, chunk: rtcsctptransport.SackChunk) -> bool:
         outstanding = (self.last_sent_tsn - chunk.cumulative_tsn) % (1 << 32)
