@@ -2,7 +2,7 @@
 // rtc-signal.js. `enter(url)` goes into a room, `call(wishes)` waits for Python there, and then wants
 // "data", "audio" or "video".
 globalThis.enter = async (url) => {
-  Object.assign(globalThis, { offers: 0, collisions: 0, failures: [], channel: null });
+  Object.assign(globalThis, { offers: 0, collisions: 0, failures: [], channel: null, taken: null });
   const pc = (globalThis.pc = new RTCPeerConnection());
   const signaling = (globalThis.signaling = new RtcSignal(url, { room: "room", peer: "page" }));
   let makingOffer = false;
@@ -47,7 +47,9 @@ globalThis.enter = async (url) => {
       });
     }
   });
-  signaling.addEventListener("signal", ({ detail }) => take(detail.data));
+  signaling.addEventListener("signal", ({ detail }) => {
+    globalThis.taken = Promise.all([taken, take(detail.data)]);
+  });
   await signaling.connect();
 };
 
@@ -55,6 +57,10 @@ globalThis.call = async (wishes) => {
   while (!signaling.peers.has("python")) {
     await new Promise((resolve) => signaling.addEventListener("peer", resolve, { once: true }));
   }
+  // Firefox never offers a channel that is made while a description is being set.
+  let awaited;
+  do await (awaited = taken);
+  while (awaited !== taken);
   for (const wish of wishes) {
     if (wish === "data") globalThis.channel = pc.createDataChannel("page");
     else pc.addTransceiver(wish);

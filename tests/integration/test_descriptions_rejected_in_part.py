@@ -63,6 +63,7 @@ FOREIGN = {
     "RTX and FEC only": rtp(
         "video", "a=rtpmap:104 rtx/90000", "a=rtpmap:105 ulpfec/90000", formats="104 105"
     ),
+    "telephone events only": rtp("audio", "a=rtpmap:104 telephone-event/8000"),
     "speex": rtp("audio", "a=rtpmap:104 speex/16000"),
     "AAC": rtp("audio", "a=rtpmap:104 mpeg4-generic/44100/2", "a=fmtp:104 mode=AAC-hbr"),
     "no codec at all": rtp("video"),

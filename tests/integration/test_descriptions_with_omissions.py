@@ -336,6 +336,59 @@ async def test_a_fingerprint_by_an_unknown_function(make_pc: Factory) -> None:
     assert far.remoteDescription is None
 
 
+@pytest.mark.parametrize(
+    "impossible",
+    [
+        "sha-256 AB:CD",
+        f"sha-256 {':'.join(['AB'] * 31)}",
+        f"sha-256 {':'.join(['AB'] * 33)}",
+        f"sha-256 {'AB' * 32}",
+        f"sha-256 {'-'.join(['AB'] * 32)}",
+        f"sha-256 {':'.join(['0G'] * 32)}",
+        f"SHA-512 {':'.join(['AB'] * 32)}",
+        f"sha-1 {':'.join(['AB'] * 32)}",
+    ],
+)
+async def test_a_fingerprint_that_no_certificate_has(make_pc: Factory, impossible: str) -> None:
+    """Refused at once, as by libwebrtc, not by the handshake."""
+    near, far = make_pc(), make_pc()
+    near.createDataChannel("data")
+    text = re.sub(r"(?m)^a=fingerprint:.*?\r\n", "", (await near.createOffer()).sdp)
+    wrong = text.replace("a=setup:", f"a=fingerprint:{impossible}\r\na=setup:")
+    with pytest.raises(InvalidContentError, match="bytes in a fingerprint by sha") as raised:
+        await far.setRemoteDescription(RTCSessionDescription(wrong, "offer"))
+    assert raised.value.sdpLineNumber == text[: text.index("m=application")].count("\n") + 1
+    assert far.remoteDescription is None
+    assert far.signalingState == "stable"
+    await negotiate(near, far)
+    await wait_connected(near, far)
+
+
+@pytest.mark.parametrize("beside", ["md5 AB:CD", "sha-1 AB:CD"])
+async def test_an_impossible_fingerprint_that_does_not_count(make_pc: Factory, beside: str) -> None:
+    near, far = make_pc(), make_pc()
+    near.createDataChannel("data")
+    await near.setLocalDescription()
+    text = near.localDescription.sdp
+    text = text.replace("a=setup:", f"a=fingerprint:{beside}\r\na=setup:")
+    await far.setRemoteDescription(RTCSessionDescription(text, "offer"))
+    await far.setLocalDescription()
+    await near.setRemoteDescription(far.localDescription)
+    await wait_connected(near, far)
+
+
+async def test_port_0_of_sctp(make_pc: Factory) -> None:
+    """SCTP has no such port, but libwebrtc takes it, too, and nothing looks at it over DTLS."""
+    near, far = make_pc(), make_pc()
+    channel = near.createDataChannel("data")
+    await near.setLocalDescription()
+    text = near.localDescription.sdp.replace("a=sctp-port:5000", "a=sctp-port:0")
+    await far.setRemoteDescription(RTCSessionDescription(text, "offer"))
+    await far.setLocalDescription()
+    await near.setRemoteDescription(far.localDescription)
+    await wait_until(channel, "open", lambda: channel.readyState == "open")
+
+
 @pytest.mark.parametrize("name", ["setup", "rtpmap", "fingerprint", "m"])
 @pytest.mark.parametrize("omitted", ["sendrecv", "mid", "sendrecv|mid", "rtcp-mux"])
 async def test_errors_name_the_line_as_it_came(make_pc: Factory, name: str, omitted: str) -> None:

@@ -1,4 +1,4 @@
-"""Peers that take H.264 in packetization mode 0 only, as some cameras and servers do."""
+"""Peers that take H.264 only in packetization mode 0, or of the Main profile."""
 
 import asyncio
 import logging
@@ -23,6 +23,7 @@ from restartice.logs import ObjectLogger
 from restartice.seam.h264 import SingleNalEncoder
 
 LOG = ObjectLogger(logging.getLogger("restartice.test"), "RTCRtpSender(1/0)")
+PROFILE_MAIN = "profile-level-id=4d001f"
 SINGLE_NAL_UNITS = range(1, 24)
 H264 = [c for c in RTCRtpSender.getCapabilities("video").codecs if c.mimeType == "video/H264"]
 
@@ -92,6 +93,33 @@ async def test_media_each_way(make_pc: Factory) -> None:
     # Pictures that are whole and parameter sets, and nothing else.
     assert {1, 5, 7, 8} <= types
     assert all(kind in SINGLE_NAL_UNITS for kind in types)
+
+
+async def test_main_is_answered_with_main(make_pc: Factory) -> None:
+    """Its receivers decode the constrained baseline profile, which we send."""
+    near, far = make_pc(), make_pc()
+    near.addTrack(VideoStreamTrack())
+    far.addTrack(VideoStreamTrack())
+    near.getTransceivers()[0].setCodecPreferences(H264)
+    for _ in range(2):
+        await near.setLocalDescription()
+        text = re.sub("profile-level-id=42(00|e0)1f", PROFILE_MAIN, near.localDescription.sdp)
+        await far.setRemoteDescription(RTCSessionDescription(text, "offer"))
+        await far.setLocalDescription()
+        told = re.findall("profile-level-id=......", far.localDescription.sdp)
+        assert {*told} == {PROFILE_MAIN}
+        assert "packetization-mode=0" not in far.localDescription.sdp
+        answer = far.localDescription.sdp.replace(PROFILE_MAIN, "profile-level-id=42e01f")
+        await near.setRemoteDescription(RTCSessionDescription(answer, "answer"))
+        await wait_connected(near, far)
+        near.restartIce()
+    for pc in (near, far):
+        async with asyncio.timeout(DEADLINE):
+            for _ in range(3):
+                assert isinstance(await pc.getReceivers()[0].track.recv(), av.VideoFrame)
+    # It is offered again, before what we offer everybody.
+    offer = (await far.createOffer()).sdp
+    assert re.findall("profile-level-id=......", offer)[0] == PROFILE_MAIN
 
 
 async def test_a_restart_from_either_side(make_pc: Factory) -> None:

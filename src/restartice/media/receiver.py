@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import aiortc
 from aiortc import RTCInboundRtpStreamStats, RTCRtpParameters, RTCStatsReport
-from aiortc.rtcrtpparameters import RTCRtpReceiveParameters
+from aiortc.rtcrtpparameters import RTCRtpCapabilities, RTCRtpReceiveParameters
 
 from ..logs import ObjectLogger, next_number
 from ..seam import AiortcRtpReceiver, ReceiverView, is_new_video_buffer, set_track_id
@@ -131,6 +131,20 @@ class RTCRtpReceiver(AiortcRtpReceiver):
         # First, because aiortc's constructor makes the jitter buffer.
         self._core = ReceiverCore(self, kind, settings or IceSettings(), label)
         super().__init__(kind, transport)
+
+    @classmethod
+    def getCapabilities(cls, kind: str) -> RTCRtpCapabilities | None:
+        """Return the codecs that can be received, as a copy.
+
+        Args:
+            kind: `"audio"` or `"video"`.
+
+        Raises:
+            ValueError: The kind is none of these.
+
+        Spec: https://w3c.github.io/webrtc-pc/#dom-rtcrtpreceiver-getcapabilities
+        """
+        return copy.deepcopy(super().getCapabilities(kind))
 
     def getParameters(self) -> RTCRtpParameters:
         """Return what is negotiated to be received.

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 import aiortc
 from aiortc import InvalidStateError, RTCRtpParameters
+from aiortc.rtcrtpparameters import RTCRtpCapabilities
 from aiortc.rtcrtpparameters import RTCRtpSendParameters as NegotiatedParameters
 
 from ..ice.transport import RTCIceTransport
@@ -142,6 +143,20 @@ class RTCRtpSender(AiortcRtpSender):
         # First, because aiortc's constructor calls replaceTrack().
         self._core = SenderCore(self, label)
         super().__init__(trackOrKind, transport)
+
+    @classmethod
+    def getCapabilities(cls, kind: str) -> RTCRtpCapabilities:
+        """Return the codecs that can be sent, as a copy.
+
+        Args:
+            kind: `"audio"` or `"video"`.
+
+        Raises:
+            ValueError: The kind is none of these.
+
+        Spec: https://w3c.github.io/webrtc-pc/#dom-rtcrtpsender-getcapabilities
+        """
+        return copy.deepcopy(super().getCapabilities(kind))
 
     def setStreams(self, *streams: MediaStream | str) -> None:
         """Announce the track in other streams, from the next offer or answer on.

@@ -2,13 +2,14 @@
 
 import asyncio
 import functools
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterable, Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
+from aiortc.exceptions import OperationError
 from aiortc.sdp import MediaDescription
 
 from ..ice.candidate import RTCIceCandidate, end_of_candidates
-from ..ice.gatherer import GathererCore
 from ..ice.generation import IceGeneration
 from ..ice.handover import IceTransportCore
 from ..sdp import description as sdp
@@ -36,23 +37,37 @@ class LocalCandidates:
 
         With a listener for `icecandidate` this returns without waiting for servers, and the events
         of the state follow the operation, as all other news of gathering do.
+
+        Raises:
+            OperationError: No port in the range of the settings is free. What other transports have
+                begun is taken back.
         """
-        gatherers = [transport.gatherer for transport in self.bundle.transports_by_use()]
+        transports = self.bundle.transports_by_use()
+        new = [transport for transport in transports if transport.gatherer.has_new]
         if not self.state.viewed.listeners("icecandidate"):
-            await asyncio.gather(*(gatherer.gather() for gatherer in gatherers))
+            try:
+                await _all_or_none(transport.gatherer.gather() for transport in transports)
+            except OperationError:
+                for transport in new:
+                    transport.take_back()
+                raise
             return
-        new = [gatherer for gatherer in gatherers if gatherer.has_new]
         self.states.hold_gathering(held=True)
         try:
-            await asyncio.gather(*(gatherer.begin() for gatherer in gatherers))
+            await _all_or_none(transport.gatherer.begin() for transport in transports)
+        except OperationError:
+            # The state has had no event yet.
+            for transport in new:
+                transport.gatherer.generation.take_back()
+            raise
         finally:
             self.states.update_ice_gathering_state()
             self.operations.afterwards(functools.partial(self._gathering_begun, new))
 
-    def _gathering_begun(self, gatherers: list[GathererCore]) -> None:
-        for gatherer in gatherers:
-            if not gatherer.has_new:
-                gatherer.announce_state()
+    def _gathering_begun(self, transports: list[IceTransportCore]) -> None:
+        for transport in transports:
+            if not transport.gatherer.has_new:
+                transport.gatherer.announce_state()
         self.states.hold_gathering(held=False)
 
     def hold(self) -> None:
@@ -118,3 +133,15 @@ class LocalCandidates:
                 described = sdp.section_credentials(section).ufrag
                 if described == ufrag and self.bundle.transport_at(index) is transport:
                     yield index, section
+
+
+async def _all_or_none(jobs: Iterable[Coroutine[Any, Any, None]]) -> None:
+    """Do some jobs at the same time; if one fails, cancel the others before raising its error."""
+    tasks = [asyncio.ensure_future(job) for job in jobs]
+    try:
+        await asyncio.gather(*tasks)
+    except BaseException:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        raise

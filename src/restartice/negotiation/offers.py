@@ -14,7 +14,7 @@ from ..sdp.numbering import Numbering
 from ..sdp.origin import Origin
 from ..sdp.section import Section
 from ..sdp.text import rejected_section, streams_as_msid
-from ..seam import is_suspended, kept_codecs, single_nal_codecs
+from ..seam import is_suspended, kept_codecs, unusual_codecs
 from ..transports.bundle import Bundle, User, ice_transport
 from ..transports.factory import TransportFactory
 from ..transports.sctp import RTCSctpTransport
@@ -261,7 +261,7 @@ def _offer_again(media: Section, negotiated: list[RTCRtpCodecParameters]) -> Non
         media.suspend()
     else:
         # First, because Chromium sends nothing more if it comes behind codecs that it rejects.
-        media.rtp.codecs[:0] = single_nal_codecs(negotiated)
+        media.rtp.codecs[:0] = unusual_codecs(negotiated)
 
 
 def _announce(transceiver: RTCRtpTransceiver, media: Section, announced: set[str]) -> None:

@@ -16,8 +16,8 @@ from ..sdp.numbering import RID
 from ..seam import (
     add_header_extensions,
     describe_own_repeating,
-    describe_single_nal,
     describe_suspended,
+    describe_unusual,
     dissociate,
     has_common_codec,
     is_suspended,
@@ -190,8 +190,8 @@ class RemoteDescription:
                 describe_own_repeating(transceiver)
                 if media.suspended:
                     describe_suspended(transceiver, media.rtp.codecs)
-                elif media.single_nal:
-                    describe_single_nal(transceiver)
+                elif media.adapted:
+                    describe_unusual(transceiver, media.rtp.codecs)
                 extensions = media.rtp.headerExtensions if media.rids else []
                 add_header_extensions(transceiver, [e for e in extensions if e.uri in RID])
 

@@ -53,9 +53,9 @@ def _unusable(description: Description) -> Iterator[int]:
         if section.is_rejected:
             continue
         if section.is_rtp:
-            # Where it is all there is: a frame of ours has more packets then.
+            # Where it is all there is: in mode 0 a frame of ours has more packets.
             usable = has_common_codec(section.kind, section.rtp.codecs)
-            section.single_nal = not usable
+            section.adapted = not usable
             usable = usable or has_common_codec(section.kind, section.readable_codecs)
         else:
             # There is one SCTP association at most. (RFC 9429 section 5.2.1)

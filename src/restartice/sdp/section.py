@@ -9,7 +9,7 @@ from typing import Final
 from aiortc import RTCIceParameters, RTCRtpCodecParameters
 from aiortc.sdp import MediaDescription
 
-from ..seam import codecs_of_aiortc, with_fragments
+from ..seam import codecs_of_aiortc, readable
 
 __all__ = ["DISCARD_HOST", "DISCARD_PORT", "Section", "address_or_none_yet"]
 
@@ -33,7 +33,7 @@ class Section(MediaDescription):
         bundle_only: Whether it has a=bundle-only, and so may have port zero.
         sctp_init: The INIT of SCTP in Base64, or None. (draft-hancke-tsvwg-snap)
         rids: The names of the peer's encodings. (RFC 8851)
-        single_nal: Whether H.264 is used in packetization mode 0.
+        adapted: Whether its H.264 is shown to aiortc as a kind that aiortc negotiates.
         skipped: The number and the attribute of each malformed line.
         suspended: Whether it has no codec of ours, but stays in use, inactive.
     """
@@ -47,7 +47,7 @@ class Section(MediaDescription):
         self.bundle_only = False
         self.sctp_init: str | None = None
         self.rids: list[str] = []
-        self.single_nal = False
+        self.adapted = False
         self.skipped: list[tuple[int, str]] = []
         self.suspended = False
         self.ice = RTCIceParameters()
@@ -80,10 +80,10 @@ class Section(MediaDescription):
 
     @property
     def readable_codecs(self) -> list[RTCRtpCodecParameters]:
-        """The codecs for aiortc: it knows H.264 with fragments only, and no section without any."""
+        """The codecs for aiortc, which knows few kinds of H.264, and no section without codecs."""
         if self.suspended:
             return codecs_of_aiortc(self.kind)
-        return with_fragments(self.rtp.codecs) if self.single_nal else self.rtp.codecs
+        return readable(self.rtp.codecs) if self.adapted else self.rtp.codecs
 
     def suspend(self) -> None:
         """Let nothing be sent or received, though it isn't rejected."""

@@ -1,21 +1,29 @@
 """Checks the content of descriptions, beyond their syntax."""
 
+import re
 from collections.abc import Collection
+from typing import Final
 
-from aiortc.rtcdtlstransport import X509_DIGEST_ALGORITHMS
+from aiortc.rtcdtlstransport import X509_DIGEST_ALGORITHMS, RTCDtlsFingerprint
 from aiortc.sdp import MediaDescription, SessionDescription
+from cryptography.hazmat.primitives import hashes
 
 from ..exceptions import InvalidContentError
 from ..logs import ObjectLogger
 from . import description as sdp
 from .section import Section
 
-__all__ = ["WEAK_HASHES", "check_local", "check_remote"]
+__all__ = ["check_local", "check_remote", "decisive_fingerprints"]
 
-SCTP_PORTS = range(1, 1 << 16)
-# The hash functions of fingerprints that we verify, and aiortc doesn't.
-WEAK_HASHES = ("sha-1", "sha-224")
-HASHES = (*WEAK_HASHES, *X509_DIGEST_ALGORITHMS)
+# Departure: 0 is no port of SCTP, but libwebrtc takes it, too. (RFC 9260 section 3.1)
+SCTP_PORTS = range(1 << 16)
+# The hash functions of fingerprints. aiortc has only the strong ones.
+WEAK_HASHES: Final[dict[str, hashes.HashAlgorithm]] = {
+    "sha-1": hashes.SHA1(),  # noqa: S303  all that some gateways write
+    "sha-224": hashes.SHA224(),
+}
+HASHES: Final = {**WEAK_HASHES, **X509_DIGEST_ALGORITHMS}
+BYTES = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2})*", re.IGNORECASE)
 
 
 def check_remote(
@@ -102,18 +110,44 @@ def _check_section(media: Section, *, answer: bool) -> None:
         )
     if media.dtls is not None and not media.dtls.fingerprints:
         raise InvalidContentError("DTLS fingerprint is missing", media.line)
-    algorithms = [f.algorithm.lower() for f in media.dtls.fingerprints] if media.dtls else []
-    if algorithms and not {*algorithms} & {*HASHES}:
-        raise InvalidContentError(
-            f"expected a DTLS fingerprint by {', '.join(HASHES)}, got {algorithms[0][:20]!r}",
-            media.line,
-        )
+    _check_digests(media)
     _check_attributes(media, answer=answer)
     if media.kind == "application" and _sctp_port(media) not in SCTP_PORTS:
         port = _sctp_port(media)
         raise InvalidContentError(
-            f"SCTP port is missing or out of range: expected 1 to 65535, got {port}", media.line
+            f"SCTP port is missing or out of range: expected 0 to 65535, got {port}", media.line
         )
+
+
+def decisive_fingerprints(
+    fingerprints: list[RTCDtlsFingerprint],
+) -> list[tuple[hashes.HashAlgorithm, str]]:
+    """Return the hash functions and values of the fingerprints that all must match.
+
+    Those with a weak hash function count only if there are no others; libwebrtc takes them, too.
+    (RFC 8122 section 5)
+    """
+    known = [(f.algorithm.lower(), f.value) for f in fingerprints if f.algorithm.lower() in HASHES]
+    strong = [(name, value) for name, value in known if name not in WEAK_HASHES]
+    return [(HASHES[name], value) for name, value in strong or known]
+
+
+def _check_digests(media: Section) -> None:
+    """Check that fingerprints can be those of a certificate."""
+    told = media.dtls.fingerprints if media.dtls else []
+    decisive = decisive_fingerprints(told)
+    if told and not decisive:
+        raise InvalidContentError(
+            f"expected a DTLS fingerprint by {', '.join(HASHES)}, got {told[0].algorithm[:20]!r}",
+            media.line,
+        )
+    for function, value in decisive:
+        if len(value) != 3 * function.digest_size - 1 or not BYTES.fullmatch(value):
+            raise InvalidContentError(
+                f"expected {function.digest_size} bytes in a fingerprint by {function.name}, as "
+                f"hexadecimal numbers with colons, got {len(value)} characters: {value[:20]!r}",
+                media.line,
+            )
 
 
 def _sctp_port(media: Section) -> int | None:

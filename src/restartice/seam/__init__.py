@@ -16,7 +16,7 @@ from .data import (
     transport_stats,
 )
 from .dtls import AiortcDtlsTransport, DtlsView, PreparedCertificate, try_certificate
-from .h264 import single_nal_codecs, with_fragments
+from .h264 import readable, unusual_codecs
 from .ice import (
     AioiceConnection,
     CandidatePair,
@@ -63,8 +63,8 @@ from .peerconnection import (
     add_header_extensions,
     codecs_of_aiortc,
     describe_own_repeating,
-    describe_single_nal,
     describe_suspended,
+    describe_unusual,
     dissociate,
     has_common_codec,
     is_suspended,
@@ -125,8 +125,8 @@ __all__ = [
     "checksum_matches",
     "codecs_of_aiortc",
     "describe_own_repeating",
-    "describe_single_nal",
     "describe_suspended",
+    "describe_unusual",
     "dissociate",
     "follow_listeners",
     "forget_transaction",
@@ -160,6 +160,7 @@ __all__ = [
     "open_allocation",
     "pair",
     "pair_priority",
+    "readable",
     "repeat_data",
     "repeat_requests",
     "round_trip_of",
@@ -170,12 +171,11 @@ __all__ = [
     "set_mid",
     "set_mline_index",
     "set_track_id",
-    "single_nal_codecs",
     "transport_policy",
     "transport_stats",
     "try_certificate",
     "turn_client",
-    "with_fragments",
+    "unusual_codecs",
 ]
 
 check(required_names)

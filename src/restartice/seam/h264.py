@@ -1,4 +1,4 @@
-"""H.264 without fragments, packetization mode 0, which aiortc neither negotiates nor sends."""
+"""H.264 in packetization mode 0 or of the Main profile, which aiortc doesn't negotiate."""
 
 from collections.abc import Iterable
 from dataclasses import replace
@@ -9,6 +9,7 @@ from typing import Any, Final
 import av
 from aiortc.codecs import h264, is_rtx
 from aiortc.rtcrtpparameters import RTCRtpCodecParameters
+from aiortc.sdp import H264Profile, parse_h264_profile_level_id
 from av.frame import Frame
 
 from ..logs import ObjectLogger
@@ -16,17 +17,18 @@ from .names import require
 
 __all__ = [
     "SingleNalEncoder",
+    "as_offered",
     "is_single_nal",
-    "say_single_nal",
-    "single_nal_codecs",
-    "with_fragments",
+    "readable",
+    "unusual_codecs",
 ]
-
 
 H264: Final = "h264"
 # The payload types from here on are none that aiortc gives to a codec by itself.
 FIRST_FREE: Final = 112
 MODE: Final = "packetization-mode"
+PROFILE: Final = "profile-level-id"
+CONSTRAINED_BASELINE: Final = "42e01f"
 # By how much the rate may differ from the wanted one before aiortc makes its encoder anew.
 TOLERANCE: Final = 0.1
 
@@ -39,25 +41,55 @@ def is_single_nal(codec: RTCRtpCodecParameters) -> bool:
     return codec.name.lower() == H264 and str(codec.parameters.get(MODE, "0")) == "0"
 
 
-def with_fragments(codecs: Iterable[RTCRtpCodecParameters]) -> list[RTCRtpCodecParameters]:
-    """Return codecs with H.264 of mode 0 shown as mode 1, which aiortc reads; it can receive both.
+def _is_main(codec: RTCRtpCodecParameters) -> bool:
+    try:
+        profile, _ = parse_h264_profile_level_id(str(codec.parameters.get(PROFILE, "")))
+    except ValueError:
+        return False
+    return codec.name.lower() == H264 and profile is H264Profile.PROFILE_MAIN
 
-    Spec: RFC 6184 section 6.2: mode 0 has single NAL units only, which mode 1 has, too.
+
+def readable(codecs: Iterable[RTCRtpCodecParameters]) -> list[RTCRtpCodecParameters]:
+    """Return codecs with H.264 of mode 0 shown as mode 1, and Main as constrained baseline.
+
+    aiortc negotiates those. It can receive all of them, as its decoder looks at the stream only. A
+    stream in mode 0 is one in mode 1 as well, and a receiver of Main decodes constrained baseline,
+    which aiortc sends.
+
+    Spec: RFC 6184 section 6.2, ITU-T H.264 section A.2.2
     """
-    return [_in_mode(codec, "1") if is_single_nal(codec) else codec for codec in codecs]
+    return [_readable(codec) for codec in codecs]
 
 
-def say_single_nal(codecs: Iterable[RTCRtpCodecParameters]) -> list[RTCRtpCodecParameters]:
-    """Return codecs with all H.264 in mode 0, as negotiated with a peer that knows no other."""
-    return [_in_mode(codec, "0") if codec.name.lower() == H264 else codec for codec in codecs]
+def _readable(codec: RTCRtpCodecParameters) -> RTCRtpCodecParameters:
+    told = {}
+    if is_single_nal(codec):
+        told[MODE] = "1"
+    if _is_main(codec):
+        told[PROFILE] = CONSTRAINED_BASELINE
+    return replace(codec, parameters={**codec.parameters, **told}) if told else codec
 
 
-def _in_mode(codec: RTCRtpCodecParameters, mode: str) -> RTCRtpCodecParameters:
-    return replace(codec, parameters={**codec.parameters, MODE: mode})
+def as_offered(
+    codecs: Iterable[RTCRtpCodecParameters], offered: Iterable[RTCRtpCodecParameters]
+) -> list[RTCRtpCodecParameters]:
+    """Return codecs with H.264 as it was offered, before aiortc was shown what it reads."""
+    shown = {codec.payloadType: codec for codec in offered if _readable(codec) is not codec}
+    return [
+        _like(codec, shown[codec.payloadType]) if codec.payloadType in shown else codec
+        for codec in codecs
+    ]
 
 
-def single_nal_codecs(codecs: Iterable[RTCRtpCodecParameters]) -> list[RTCRtpCodecParameters]:
-    """Return those of a transceiver's codecs that are H.264 in mode 0, and what repeats them.
+def _like(codec: RTCRtpCodecParameters, offered: RTCRtpCodecParameters) -> RTCRtpCodecParameters:
+    told = {MODE: offered.parameters.get(MODE, "0")}
+    if _is_main(offered):
+        told[PROFILE] = offered.parameters[PROFILE]
+    return replace(codec, parameters={**codec.parameters, **told})
+
+
+def unusual_codecs(codecs: Iterable[RTCRtpCodecParameters]) -> list[RTCRtpCodecParameters]:
+    """Return those of a transceiver's codecs that aiortc doesn't offer, and what repeats them.
 
     They have numbers that aiortc doesn't use in an offer.
     """
@@ -68,7 +100,7 @@ def single_nal_codecs(codecs: Iterable[RTCRtpCodecParameters]) -> list[RTCRtpCod
         parameters = dict(codec.parameters)
         if is_rtx(codec) and parameters.get("apt") in numbers:
             parameters["apt"] = numbers[parameters["apt"]]
-        elif not is_single_nal(codec):
+        elif _readable(codec) is codec:
             continue
         numbers[codec.payloadType] = next(free)
         number = numbers[codec.payloadType]

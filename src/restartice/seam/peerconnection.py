@@ -28,7 +28,7 @@ from aiortc.rtcrtpparameters import (
 )
 from aiortc.sdp import MediaDescription, SessionDescription
 
-from .h264 import say_single_nal, with_fragments
+from .h264 import as_offered, readable
 from .names import OfViewed, as_defined, require
 from .routing import ReceiveParameters
 
@@ -40,8 +40,8 @@ __all__ = [
     "add_header_extensions",
     "codecs_of_aiortc",
     "describe_own_repeating",
-    "describe_single_nal",
     "describe_suspended",
+    "describe_unusual",
     "dissociate",
     "has_common_codec",
     "is_suspended",
@@ -338,9 +338,11 @@ def add_header_extensions(
     transceiver._headerExtensions = [*transceiver._headerExtensions, *more]
 
 
-def describe_single_nal(transceiver: aiortc.RTCRtpTransceiver) -> None:
-    """Let an answer say that H.264 is sent and received in packetization mode 0."""
-    transceiver._codecs = say_single_nal(transceiver._codecs)
+def describe_unusual(
+    transceiver: aiortc.RTCRtpTransceiver, codecs: Iterable[aiortc.RTCRtpCodecParameters]
+) -> None:
+    """Let an answer describe the H.264 of the offer, not the one that aiortc was shown."""
+    transceiver._codecs = as_offered(transceiver._codecs, codecs)
 
 
 def codecs_of_aiortc(kind: str) -> list[aiortc.RTCRtpCodecParameters]:
@@ -357,7 +359,7 @@ def describe_suspended(
 
 def is_suspended(codecs: list[aiortc.RTCRtpCodecParameters], kind: str) -> bool:
     """Return whether the codecs that are negotiated for a section are none that aiortc has."""
-    return bool(codecs) and not has_common_codec(kind, with_fragments(codecs))
+    return bool(codecs) and not has_common_codec(kind, readable(codecs))
 
 
 def describe_own_repeating(transceiver: aiortc.RTCRtpTransceiver) -> None:

@@ -4,12 +4,11 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Final
 
-from aiortc.rtcdtlstransport import X509_DIGEST_ALGORITHMS, RTCDtlsFingerprint
+from aiortc.rtcdtlstransport import RTCDtlsFingerprint
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes
 from OpenSSL import SSL
 
-from ..sdp.validation import WEAK_HASHES
+from ..sdp.validation import decisive_fingerprints
 
 __all__ = [
     "Flight",
@@ -35,11 +34,6 @@ HANDSHAKE: Final = frozenset({20, 22})
 # program can't change.
 ROUND_TRIPS: Final = 2
 SHORTEST_PAUSE, LONGEST_PAUSE = 0.05, 1.0
-HASHES: Final = {
-    **X509_DIGEST_ALGORITHMS,
-    "sha-1": hashes.SHA1(),  # noqa: S303  all that some gateways write
-    "sha-224": hashes.SHA224(),
-}
 # In the names of cipher suites without CBC and SHA-1.
 AEAD: Final = ("-GCM-", "-CHACHA20-")
 
@@ -68,16 +62,13 @@ def fingerprint_fault(
 ) -> str | None:
     """Return why a certificate doesn't match its description, or None if it does.
 
-    All fingerprints with a hash function that aiortc knows must match. Those with a weaker one
-    count only if there are no others; libwebrtc takes them, too. (RFC 8122 section 5)
+    All decisive fingerprints must match.
     """
-    known = [f for f in expected if f.algorithm.lower() in HASHES]
-    if not known:
+    decisive = decisive_fingerprints(expected)
+    if not decisive:
         return "the description has no fingerprint with a known hash function"
-    strong = [f for f in known if f.algorithm.lower() not in WEAK_HASHES]
-    for fingerprint in strong or known:
-        found = certificate.fingerprint(HASHES[fingerprint.algorithm.lower()])
-        if found.hex(":").upper() != fingerprint.value.upper():
+    for function, value in decisive:
+        if certificate.fingerprint(function).hex(":").upper() != value.upper():
             return "the peer's certificate has another fingerprint than its description"
     return None
 

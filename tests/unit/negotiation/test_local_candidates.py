@@ -1,6 +1,7 @@
 """When our candidates are made known, and where. (W13, W23)."""
 
 import asyncio
+import functools
 import socket
 
 import pytest
@@ -9,10 +10,19 @@ from aiortc.sdp import SessionDescription
 
 from conftest import Factory
 from connecting import DEADLINE, negotiate, transports, ufrags, wait_connected
-from restartice import IceSettings, RTCIceCandidate, RTCPeerConnection, RTCSessionDescription
+from ports import free_ports
+from restartice import (
+    IceSettings,
+    RTCBundlePolicy,
+    RTCConfiguration,
+    RTCIceCandidate,
+    RTCPeerConnection,
+    RTCSessionDescription,
+)
 from servers import stun_server
 
 TURNS = 20
+LOOPBACK = "127.0.0.1"
 
 
 def listening(pc: RTCPeerConnection) -> list[RTCIceCandidate | None]:
@@ -204,6 +214,39 @@ async def test_no_event_of_gathering_that_could_not_begin(make_pc: Factory) -> N
     await pc.setLocalDescription()
     await until_complete(pc)
     assert told == GATHERED
+
+
+@pytest.mark.parametrize("trickling", [False, True])
+async def test_all_transports_begin_to_gather_or_none(make_pc: Factory, *, trickling: bool) -> None:
+    """There is a port for one of them."""
+    first, last = free_ports(2)
+    configuration = RTCConfiguration(iceServers=[], bundlePolicy=RTCBundlePolicy.MAX_COMPAT)
+    pc = make_pc(configuration, iceSettings=IceSettings(port_range=(first, last)))
+    pc.createDataChannel("x")
+    pc.addTransceiver("audio")
+    if trickling:
+        pc.on("icecandidate", lambda _: None)
+    told: list[tuple[int, str]] = []
+    both = transports(pc)
+    assert len(both) == 2
+    for place, transport in enumerate(both):
+        tell = functools.partial(lambda n, t: told.append((n, t.gatheringState)), place, transport)
+        transport.on("gatheringstatechange", tell)
+    with socket.socket(type=socket.SOCK_DGRAM) as taken:
+        taken.bind((LOOPBACK, last))
+        with pytest.raises(OperationError, match="is free"):
+            await pc.setLocalDescription()
+        await turn()
+    assert [transport.gatheringState for transport in both] == ["new", "new"]
+    assert pc.iceGatheringState == "new"
+    # Each change had an event.
+    for place in range(2):
+        states = [state for n, state in told if n == place]
+        assert [*states[:1], *states[-1:]] == ([] if trickling else ["gathering", "new"])
+    await pc.setLocalDescription()
+    await until_complete(pc)
+    assert [transport.gatheringState for transport in both] == ["complete", "complete"]
+    assert {first, last} == {*ports(pc, 0), *ports(pc, 1)}
 
 
 async def test_after_the_rollback_of_a_first_offer_candidates_are_told_again(
