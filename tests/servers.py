@@ -15,11 +15,12 @@ MAPPED6 = ("2001:db8::5", 40000)
 
 
 class StunServer(asyncio.DatagramProtocol):
-    """Answers binding requests when `answering` is set; says that all come from MAPPED."""
+    """Answers binding requests when `answering` is set; behind a NAT, all come from MAPPED."""
 
     transport: asyncio.DatagramTransport
 
-    def __init__(self) -> None:
+    def __init__(self, *, nat: bool = True) -> None:
+        self._nat = nat
         self.answering = asyncio.Event()
         self.asked = asyncio.Event()
         self._waiting: list[tuple[bytes, tuple[str, int]]] = []
@@ -55,15 +56,18 @@ class StunServer(asyncio.DatagramProtocol):
             message_class=stun.Class.RESPONSE,
             transaction_id=request.transaction_id,
         )
-        response.attributes["XOR-MAPPED-ADDRESS"] = MAPPED6 if ":" in addr[0] else MAPPED
+        mapped = MAPPED6 if ":" in addr[0] else MAPPED
+        response.attributes["XOR-MAPPED-ADDRESS"] = mapped if self._nat else addr[:2]
         self.transport.sendto(bytes(response), addr)
 
 
 @asynccontextmanager
-async def stun_server(host: str = LOOPBACK, *, silent: bool = False) -> AsyncIterator[StunServer]:
+async def stun_server(
+    host: str = LOOPBACK, *, silent: bool = False, nat: bool = True
+) -> AsyncIterator[StunServer]:
     """Run a server; a silent one answers only once it is told to."""
     transport, server = await asyncio.get_running_loop().create_datagram_endpoint(
-        StunServer, local_addr=(host, 0)
+        lambda: StunServer(nat=nat), local_addr=(host, 0)
     )
     if not silent:
         server.answer()

@@ -50,7 +50,9 @@ class IceSettings:
         stall_tolerance: How late the event loop may be. If it is later, silence meanwhile doesn't
             count as a loss of the network.
         gathering_timeout: How long, at most, setLocalDescription() waits for STUN and TURN servers.
-            It doesn't wait if there is a listener for `icecandidate`.
+            It doesn't wait if there is a listener for `icecandidate`. A STUN server that didn't
+            answer is waited for 0.75 s the next time on the same network, by whichever connection
+            of the process; one that has found no NAT there isn't waited for.
         server_timeout: How long the servers may take to answer with trickle ICE.
         server_grace: How long setLocalDescription() waits for the other servers when one of each
             kind has answered.
@@ -121,8 +123,9 @@ class IceSettings:
     def __post_init__(self) -> None:
         for setting in fields(self):
             value = getattr(self, setting.name)
-            if value is not None or NoneType not in get_args(setting.type):
-                CHECKS[setting.type](setting, value)
+            if value is setting.default or (value is None and NoneType in get_args(setting.type)):
+                continue
+            CHECKS[setting.type](setting, value)
 
 
 def is_number(value: object) -> bool:

@@ -29,6 +29,7 @@ PURE = {
     "ice.checks.order",
     "ice.checks.repetition",
     "ice.credentials",
+    "ice.gathering.known_servers",
     "ice.gathering.mdns",
     "ice.generations",
     "ice.liveness",

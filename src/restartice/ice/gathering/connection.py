@@ -2,9 +2,9 @@
 
 import asyncio
 import functools
+import time
 from collections import deque
-from collections.abc import Callable, Coroutine, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import aioice
@@ -18,7 +18,9 @@ from .candidates import host_candidate, relayed_candidate, server_reflexive_cand
 from .context import ConnectionContext, Observer, Owner, stand_alone
 from .endpoints import Address, bind, family_of, is_loopback, open_endpoint
 from .interfaces import allowed_addresses
+from .known_servers import KNOWN_SERVERS, Verdict
 from .lookups import look_up
+from .pending import PendingServers
 from .queries import ask_for_address, explain, within_quota
 from .servers import RTCPeerConnectionIceErrorEvent, StunServer, TurnServer
 from .turn import allocate, hidden_address, vantage_points
@@ -57,9 +59,7 @@ class GatheringConnection(AioiceConnection):
         self.ended = False
         self._on_candidate: Callable[[aioice.Candidate], None] = _ignore
         self._relays: dict[Any, Address] = {}
-        self._asked: dict[asyncio.Task[None], type[StunServer | TurnServer]] = {}
-        self._answered: set[type[StunServer | TurnServer]] = set()
-        self._progress = asyncio.Event()
+        self._pending = PendingServers(self.settings, self.log, self._end)
 
     async def begin_gathering(
         self,
@@ -88,32 +88,15 @@ class GatheringConnection(AioiceConnection):
             self._on_candidate(candidate)
         for server in servers:
             if isinstance(server, TurnServer):
-                self._ask(TurnServer, self._allocate(server))
+                self._pending.ask(server, self._allocate(server))
             elif not self.relay_only:
-                self._ask(StunServer, self._query(server))
-        if not self._asked:
+                self._pending.ask(server, self._query(server))
+        if not self._pending:
             self._end()
 
     async def gather_enough(self) -> None:
-        """Return when all servers have answered or are given up. No candidate comes after that.
-
-        Servers are given up after `gathering_timeout`, and `server_grace` after a STUN and a TURN
-        server have answered: one answer of each is enough, and a dead server must not delay
-        anything.
-        """
-        with suppress(TimeoutError):
-            async with asyncio.timeout(self.settings.gathering_timeout):
-                await self._wait_until(lambda: set(self._asked.values()) <= self._answered)
-                async with asyncio.timeout(self.settings.server_grace if self._answered else 0):
-                    await self._wait_until(lambda: not self._asked)
-        await self.end_gathering()
-
-    async def end_gathering(self) -> None:
-        """Give up the servers that haven't answered."""
-        tasks = list(self._asked)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        """Return when enough servers have answered. No candidate comes after that."""
+        await self._pending.wait(self._network)
 
     async def get_component_candidates(
         self, component: int, addresses: list[str], timeout: int = 5
@@ -161,7 +144,7 @@ class GatheringConnection(AioiceConnection):
     async def close(self) -> None:
         """Close the sockets. `releases` releases TURN allocations in the background."""
         self._stop_reporting()
-        await self.end_gathering()
+        await self._pending.give_up()
         relays = self._take_relays()
         try:
             await super().close()
@@ -171,7 +154,8 @@ class GatheringConnection(AioiceConnection):
     def abort(self) -> None:
         """Close the sockets and cancel all tasks, without waiting."""
         self._stop_reporting()
-        for task in [*self._asked, *self.running_tasks()]:
+        self._pending.cancel()
+        for task in self.running_tasks():
             task.cancel()
         self._release(self._take_relays())
         for protocol in self.protocols:
@@ -243,24 +227,6 @@ class GatheringConnection(AioiceConnection):
 
     # Candidates of servers.
 
-    def _ask(self, kind: type[StunServer | TurnServer], job: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.ensure_future(job)
-        self._asked[task] = kind
-        task.add_done_callback(self._settled)
-
-    def _settled(self, task: asyncio.Task[None]) -> None:
-        del self._asked[task]
-        if not task.cancelled() and (error := task.exception()) is not None:
-            self.log.error("gathering candidates failed", exc_info=error)
-        self._progress.set()
-        if not self._asked:
-            self._end()
-
-    async def _wait_until(self, condition: Callable[[], bool]) -> None:
-        while not condition():
-            self._progress.clear()
-            await self._progress.wait()
-
     def _end(self) -> None:
         self.gathered = True
         if (owner := self.owner()) is not None:
@@ -275,9 +241,8 @@ class GatheringConnection(AioiceConnection):
         owner = self.context.owner()
         return None if owner is None else owner.observer
 
-    def _found(self, candidate: aioice.Candidate, kind: type[StunServer | TurnServer]) -> None:
-        self._answered.add(kind)
-        self._progress.set()
+    def _found(self, candidate: aioice.Candidate, server: StunServer | TurnServer) -> None:
+        self._pending.answered(server)
         # Several servers may report the same address.
         place = (candidate.type, candidate.host, candidate.port)
         if place not in {(c.type, c.host, c.port) for c in self.local_candidates}:
@@ -301,7 +266,15 @@ class GatheringConnection(AioiceConnection):
             for protocol in hosts
             if (family := family_of(protocol.local_candidate.host)) in families
         ]
-        await asyncio.gather(*queries)
+        direct = await asyncio.gather(*queries)
+        if direct and all(direct):
+            KNOWN_SERVERS.note(server.address, self._network, Verdict.NO_NAT, time.monotonic())
+
+    @property
+    def _network(self) -> frozenset[str]:
+        """The addresses of this host that STUN servers are asked from."""
+        hosts = (p.local_candidate for p in self.protocols if p.local_candidate.type == "host")
+        return frozenset(candidate.host for candidate in hosts)
 
     async def _resolve(self, server: StunServer | TurnServer) -> dict[int, Address]:
         async with asyncio.timeout(self.settings.server_timeout):
@@ -309,7 +282,8 @@ class GatheringConnection(AioiceConnection):
 
     async def _query_from(
         self, protocol: Any, server: StunServer, address: tuple[str, int]
-    ) -> None:
+    ) -> bool:
+        """Ask a STUN server from a socket; return whether it sees the socket's own address."""
         base = protocol.local_candidate
         try:
             async with asyncio.timeout(self.settings.server_timeout):
@@ -317,8 +291,10 @@ class GatheringConnection(AioiceConnection):
             mapped = response.attributes["XOR-MAPPED-ADDRESS"]
         except (stun.TransactionError, OSError, KeyError) as error:
             self._report(server, error, base)
-        else:
-            self._found(server_reflexive_candidate(base, mapped), StunServer)
+            return False
+        KNOWN_SERVERS.forget(server.address, self._network)
+        self._found(server_reflexive_candidate(base, mapped), server)
+        return bool(mapped == (base.host, base.port))
 
     async def _allocate(self, server: TurnServer) -> None:
         """Ask a TURN server for relayed addresses, from each local address that can reach it."""
@@ -353,7 +329,7 @@ class GatheringConnection(AioiceConnection):
         self.protocols.append(protocol)
         self._relays[protocol] = server.address
         self.releases.use()
-        self._found(candidate, TurnServer)
+        self._found(candidate, server)
         self.pair_remote_candidates()
 
     async def _make_room(self, server: Address) -> bool:
