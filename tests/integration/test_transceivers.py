@@ -446,3 +446,47 @@ async def test_what_is_added_in_mid_negotiation_joins_the_bundle(make_pc: Factor
     assert transports(near) == transport
     await wait_connected(near, far)
     await echo.check("after")
+
+
+@pytest.mark.parametrize(("bundled", "count"), [(True, 1), (False, 3)])
+async def test_the_answerer_of_a_bundle_makes_one_transport(
+    make_pc: Factory, *, bundled: bool, count: int
+) -> None:
+    near, far = make_pc(), make_pc()
+    near.addTransceiver("video")
+    near.addTransceiver("audio")
+    echo = Echo(near, far)
+    await near.setLocalDescription()
+    offer = near.localDescription
+    if not bundled:
+        offer.sdp = offer.sdp.replace("a=group:BUNDLE 0 1 2\r\n", "")
+    await far.setRemoteDescription(offer)
+    assert len(far._core.transports.made) == len(transports(far)) == count
+    # Sections that the answerer has already must move to that of the first one.
+    other = make_pc()
+    other.addTrack(SilentTrack("audio"))
+    await other.setRemoteDescription(offer)
+    assert len(transports(other)) == count
+    await far.setLocalDescription()
+    await near.setRemoteDescription(far.localDescription)
+    await wait_connected(near, far)
+    assert len(transports(near)) == count
+    await echo.check()
+
+
+async def test_a_track_that_was_added_to_a_first_offer_stays_after_its_rollback(
+    make_pc: Factory,
+) -> None:
+    near, far = make_pc(), make_pc()
+    near.addTransceiver("video")
+    near.addTransceiver("audio")
+    await near.setLocalDescription()
+    await far.setRemoteDescription(near.localDescription)
+    far.addTrack(SilentTrack("audio"))
+    await far.setRemoteDescription(ROLLBACK)
+    assert len(far.getTransceivers()) == 1
+    echo = Echo(far, near)
+    await near.setLocalDescription(ROLLBACK)
+    await negotiate(far, near)
+    await wait_connected(near, far)
+    await echo.check()

@@ -84,8 +84,8 @@ class Bundle:
         remote = self._offered or self._applied
         if remote is not None and {m.rtp.muxId for m in remote.media} - {*bundled_mids(remote)}:
             return None
-        if not group:
-            return None
+        # That of the first offer is accepted, too.
+        group = group or {*bundled_mids(remote)}
         users = self._alive(user for user in self.users() if user.mid in group)
         return next(map(dtls_transport, users), None)
 
