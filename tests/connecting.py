@@ -8,7 +8,7 @@ from typing import Any
 
 import aiortc
 
-from restartice import RTCIceTransport, RTCPeerConnection
+from restartice import RTCIceTransport, RTCPeerConnection, RTCRtpTransceiver
 
 # Of what happens at once where nothing else runs: a busy machine is given time.
 DEADLINE = 60.0
@@ -69,6 +69,13 @@ def without_init(description: aiortc.RTCSessionDescription) -> aiortc.RTCSession
     """Return a description without the INIT of SCTP, so that there is a handshake."""
     sdp = re.sub(r"(?m)^a=sctp-init:.*\r?\n", "", description.sdp)
     return aiortc.RTCSessionDescription(sdp, description.type)
+
+
+async def assert_ends_later(transceiver: RTCRtpTransceiver) -> None:
+    """Assert that the remote track lives until the next turn of the event loop, and then ends."""
+    track = transceiver.receiver.track
+    assert track.readyState == "live"
+    await wait_until(track, "ended", lambda: track.readyState == "ended")
 
 
 def transports(pc: RTCPeerConnection) -> list[RTCIceTransport]:

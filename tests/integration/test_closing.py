@@ -1,12 +1,13 @@
 """close() at any moment cuts off what runs, and leaves nothing behind. (W2)."""
 
 import asyncio
+import functools
 from collections.abc import Awaitable, Callable
 
 import pytest
 
 from conftest import Factory, leave_nothing, open_sockets
-from connecting import negotiate
+from connecting import Echo, negotiate, wait_for_state
 from restartice import InvalidStateError, RTCIceGatherer, RTCIceTransport, RTCPeerConnection
 from restartice.ice.credentials import IceCredentials
 
@@ -41,6 +42,26 @@ async def test_nothing_of_a_transceiver_changes_while_closing(make_pc: Factory) 
     with pytest.raises(InvalidStateError, match="closed"):
         transceiver.direction = "inactive"
     await closing
+
+
+async def test_transports_are_closed_at_once_and_without_events(make_pc: Factory) -> None:
+    near, far = make_pc(), make_pc()
+    echo = Echo(near, far)
+    await negotiate(near, far)
+    await echo.check()
+    assert near.sctp is not None
+    assert far.sctp is not None
+    dtls, other = near.sctp.transport, far.sctp.transport
+    told: list[object] = []
+    for emitter in (dtls, dtls.transport):
+        emitter.on("statechange", functools.partial(told.append, emitter))
+    closing = asyncio.ensure_future(near.close())
+    await asyncio.sleep(0)
+    assert (dtls.state, dtls.transport.state) == ("closed", "closed")
+    await closing
+    assert told == []
+    # The other side is told nevertheless.
+    await wait_for_state(other, "state", "closed")
 
 
 @pytest.mark.parametrize("turns", range(6))

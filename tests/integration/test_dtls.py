@@ -319,8 +319,9 @@ async def test_an_alert_after_the_handshake(
         await ended.wait()
     assert [str(fault) for fault in faults] == ["DTLS has failed"]
     for pc in (near, far):
-        await pc.close()
         assert dtls(pc).state == "failed"
+        await pc.close()
+        assert dtls(pc).state == "closed"
 
 
 async def test_a_peer_that_goes_on_and_on(

@@ -10,7 +10,14 @@ import aiortc
 import pytest
 
 from conftest import Factory
-from connecting import Echo, negotiate, transports, wait_connected
+from connecting import (
+    Echo,
+    assert_ends_later,
+    negotiate,
+    transports,
+    wait_connected,
+    wait_for_state,
+)
 from properties.world import SilentTrack
 from restartice import (
     AudioStreamTrack,
@@ -88,8 +95,9 @@ async def test_rollback_removes_what_the_offer_made(make_pc: Factory) -> None:
     assert far.getTransceivers() == [video]
     assert video.mid is None
     assert (audio.stopped, audio.currentDirection, audio.mid) == (True, "stopped", None)
-    assert audio.receiver.track.readyState == "ended"
+    ending = asyncio.ensure_future(assert_ends_later(audio))
     assert await needed(far)
+    await ending
 
 
 async def test_stop_is_not_rolled_back(make_pc: Factory) -> None:
@@ -425,6 +433,25 @@ async def test_all_of_a_kind_move_to_the_bundle_transport(make_pc: Factory) -> N
     for pc in (near, far):
         assert len(transports(pc)) == 1
     await echo.check()
+
+
+async def test_a_transport_that_the_bundle_drops_is_closed(make_pc: Factory) -> None:
+    near, far = make_pc(), make_pc()
+    near.addTrack(AudioStreamTrack())
+    video = near.addTransceiver("video")
+    dropped = video.receiver.transport
+    told: list[str] = []
+    dropped.on("statechange", lambda: told.append(f"DTLS {dropped.state}"))
+    dropped.transport.on("statechange", lambda: told.append(f"ICE {dropped.transport.state}"))
+    await near.setLocalDescription()
+    await far.setRemoteDescription(near.localDescription)
+    await far.setLocalDescription()
+    assert (dropped.state, dropped.transport.state) == ("new", "new")
+    await near.setRemoteDescription(far.localDescription)
+    assert video.receiver.transport is not dropped
+    assert (dropped.state, dropped.transport.state) == ("closed", "new")
+    await wait_for_state(dropped.transport, "state", "closed")
+    assert told == ["DTLS closed", "ICE closed"]
 
 
 async def test_what_is_added_in_mid_negotiation_joins_the_bundle(make_pc: Factory) -> None:

@@ -272,6 +272,10 @@ class IceTransportCore(IceTransportView):
         """Make stop() do nothing, or work again."""
         self._parking = parking
 
+    def close(self) -> None:
+        """Enter `closed` at once; stop() ends the rest."""
+        self._enter_state("closed")
+
     async def stop(self) -> None:
         """Close all sockets, unless stops are parked."""
         if self._parking or self._stopped:

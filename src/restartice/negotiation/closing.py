@@ -70,6 +70,12 @@ class Closing:
         self.outcome.enter_signaling_state("closed")
         self.states.update_ice_connection_state()
         self.states.update_connection_state()
+        for transport in self.transports.made:
+            # "Set the state to closed", which fires no event.
+            transport.remove_all_listeners()
+            transport.transport.remove_all_listeners()
+            transport._core.close()
+            transport.transport._core.close()
 
     async def _end(self) -> None:
         state, self._complete = self.state, True

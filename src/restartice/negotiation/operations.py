@@ -23,6 +23,7 @@ class OperationsChain:
         self._running: asyncio.Task[Any] | None = None
         self._afterwards: list[Callable[[], object]] = []
         self._closed = False
+        self._settled = asyncio.Event()
 
     @property
     def empty(self) -> bool:
@@ -71,10 +72,16 @@ class OperationsChain:
         else:
             job()
 
+    @property
+    def settled(self) -> asyncio.Event:
+        """Set when the running operation has settled and its caller has gone on, or at close()."""
+        return self._settled
+
     def close(self) -> None:
         """Cancel the running operation, and refuse the waiting ones."""
         self._closed = True
         self._afterwards.clear()
+        self._settled.set()
         for turn in self._turns:
             turn.cancel()
         if self._running is not None:
@@ -101,7 +108,8 @@ class OperationsChain:
         if self._closed:
             return
         if was_first:
-            jobs, self._afterwards = self._afterwards, []
+            jobs, self._afterwards = [*self._afterwards, self._settled.set], []
+            self._settled = asyncio.Event()
             for job in jobs:
                 asyncio.get_running_loop().call_soon(job)
         if not self._turns:

@@ -2,9 +2,9 @@
 
 import asyncio
 import functools
-from collections.abc import Iterable
+from collections.abc import Awaitable, Collection, Coroutine, Iterable
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 import aiortc
 
@@ -20,6 +20,7 @@ from ..transports.background import BackgroundTasks
 from ..transports.bundle import Bundle, ice_transport, stop_transports
 from ..transports.connector import Connector
 from ..transports.data_channels import DataChannels
+from ..transports.dtls import RTCDtlsTransport
 from .needed import REVERSED
 from .needed_flag import NeededFlag
 from .restart import RestartRequest
@@ -116,30 +117,33 @@ class Outcome:
         self.state.emit("signalingstatechange")
 
     async def _connect(self, state: SignalingState) -> None:
-        unneeded: set[aiortc.RTCDtlsTransport] = set()
         if state is SignalingState.STABLE:
             unneeded = self.bundle.take_unneeded()
             self.states.update()
-        # Stop first, so that the operation ends before ICE connects. If it is cancelled meanwhile,
-        # start the negotiated transports anyway.
-        try:
-            await self.stop_unneeded(unneeded)
-        finally:
-            transports, first = self.bundle.transports_by_use(), self.state.we_offered
-            self.needed_flag.operations.afterwards(
-                functools.partial(_begin_checks, transports, first=first)
-            )
-            for transport in transports:
-                await transport.prepare_checks()
-            local, remote = self.state.local, self.state.remote
-            self.data_channels.agree(sdp.sctp_init(local), sdp.sctp_init(remote))
-            # Not after the rollback of a first offer, which leaves nothing to connect.
-            if any(transport.remote is not None for transport in transports):
-                self.connector.connect_soon()
+            self.stop_unneeded(unneeded)
+        transports, first = self.bundle.transports_by_use(), self.state.we_offered
+        self.needed_flag.operations.afterwards(
+            functools.partial(_begin_checks, transports, first=first)
+        )
+        for transport in transports:
+            await transport.prepare_checks()
+        local, remote = self.state.local, self.state.remote
+        self.data_channels.agree(sdp.sctp_init(local), sdp.sctp_init(remote))
+        # Not after the rollback of a first offer, which leaves nothing to connect.
+        if any(transport.remote is not None for transport in transports):
+            self.connector.connect_soon()
 
-    async def stop_unneeded(self, transports: Iterable[aiortc.RTCDtlsTransport]) -> None:
-        """Stop transports. Cancelling the caller doesn't cancel that."""
-        await asyncio.shield(self.background.run(stop_transports(transports, quietly=True)))
+    def stop_unneeded(self, transports: Collection[aiortc.RTCDtlsTransport]) -> None:
+        """Stop transports: DTLS at once, and ICE when the running operation has settled."""
+        for transport in transports:
+            assert isinstance(transport, RTCDtlsTransport)
+            transport._core.close()
+        if transports:
+            self._afterwards(stop_transports(transports, quietly=True))
+
+    def _afterwards(self, job: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Run a job in the background when the running operation has settled."""
+        return self.background.run(_after(self.needed_flag.operations.settled, job))
 
     # Rejected sections.
 
@@ -155,7 +159,7 @@ class Outcome:
             if is_rejected or transceiver._core.stopped:
                 stopped.append(transceiver)
         for transceiver in stopped:
-            transceiver._core.stop_for_good(self.background.run)
+            transceiver._core.stop_for_good(self._afterwards)
             # A transceiver rejected by a remote offer stays associated until the answer.
             if state is SignalingState.STABLE or transceiver not in self.state.transceivers:
                 self._dissociate(transceiver)
@@ -196,6 +200,13 @@ class Outcome:
                 RemoteMedia(transceiver, direction, streams, remote_track_id(remote, media))
             )
         return described
+
+
+async def _after(event: asyncio.Event, job: Awaitable[None]) -> None:
+    try:
+        await event.wait()
+    finally:
+        await job
 
 
 def _begin_checks(transports: Iterable[IceTransportCore], *, first: bool) -> None:

@@ -75,7 +75,7 @@ class Transaction:
             self.outcome.keep_abandoned()
             if self.state.closed_future is None:
                 _, transports = self._restore(snapshot)
-                await self.outcome.stop_unneeded(transports)
+                self.outcome.stop_unneeded(transports)
             raise
         if self.state.signaling_state == SignalingState.STABLE:
             self._last_stable = snapshot
@@ -135,7 +135,7 @@ class Transaction:
                 transport.take_back()
         # No await before this, so that a rollback can't be cancelled halfway.
         await self._enter(SignalingState.STABLE)
-        await self.outcome.stop_unneeded(transports)
+        self.outcome.stop_unneeded(transports)
 
     async def _enter(self, state: SignalingState) -> None:
         if state is SignalingState.STABLE:

@@ -45,6 +45,7 @@ class DtlsCore(DtlsView):
     Attributes:
         on_cancelled: Called when its task is cancelled, such as at the end of the program.
         parking: Whether stop() does nothing for now.
+        closed: Whether it is closed, even if stop() hasn't ended it yet.
     """
 
     viewed: "RTCDtlsTransport"
@@ -58,6 +59,7 @@ class DtlsCore(DtlsView):
         super().__init__(transport)
         self.log = ObjectLogger(logger, f"RTCDtlsTransport({label or next_number()})")
         self.parking = False
+        self.closed = False
         self.on_cancelled = on_cancelled
         self._failures = 0
         self._expected: list[RTCDtlsFingerprint] = []
@@ -91,6 +93,12 @@ class DtlsCore(DtlsView):
         """Make stop() do nothing, or work again, here and on the ICE transport."""
         self.parking = parking
         self.viewed.transport._core.park_stops(parking=parking)
+
+    def close(self) -> None:
+        """Enter `closed` at once; stop() ends the rest."""
+        if not self.closed:
+            self.closed = True
+            self.viewed.emit("statechange")
 
     async def cancelled(self) -> None:
         """Close the connection when the program ends."""
@@ -277,6 +285,14 @@ class RTCDtlsTransport(Emitter, AiortcDtlsTransport):
         if (ice := core_of(transport)) is not None:
             ice.traffic.counted_by(self._core.traffic)
 
+    @property
+    def state(self) -> str:
+        """`"new"`, `"connecting"`, `"connected"`, `"closed"` or `"failed"`.
+
+        Spec: https://w3c.github.io/webrtc-pc/#dom-rtcdtlstransport-state
+        """
+        return "closed" if self._core.closed else super().state
+
     async def start(self, remoteParameters: RTCDtlsParameters) -> None:  # noqa: N803  aiortc's
         """Run the handshake; return when it is complete or has failed.
 
@@ -285,7 +301,7 @@ class RTCDtlsTransport(Emitter, AiortcDtlsTransport):
         """
         with self._core.handshake(remoteParameters.fingerprints):
             await super().start(remoteParameters)
-        if self.state == "failed" and self.encrypted:
+        if super().state == "failed" and self.encrypted:
             await self._core.reject_peer()
 
     async def stop(self) -> None:
