@@ -8,6 +8,7 @@ from OpenSSL import SSL
 
 __all__ = [
     "CandidateSyntaxError",
+    "DataChannelIdError",
     "IceServerSyntaxError",
     "InvalidContentError",
     "InvalidModificationError",
@@ -35,6 +36,13 @@ class CandidateSyntaxError(OperationError, ValueError):
     """An ICE candidate is malformed. A ValueError, as in aiortc.
 
     Caused by the sender of the description. Spec: https://webidl.spec.whatwg.org/#operationerror
+    """
+
+
+class DataChannelIdError(OperationError, ValueError):
+    """The id of a new data channel is in use. A ValueError, as in aiortc.
+
+    Spec: https://webidl.spec.whatwg.org/#operationerror
     """
 
 

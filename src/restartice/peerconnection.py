@@ -402,10 +402,12 @@ class RTCPeerConnection(Emitter, HookedPeerConnection):
             protocol: The name of its protocol, of at most 65,535 bytes.
             negotiated: Whether both programs create it, with the same id. Otherwise it is announced
                 to the peer.
-            id: Its number, from 0 to 65,534, if `negotiated`; None for any free one.
+            id: Its number, from 0 to 65,534, if `negotiated`; ignored otherwise, because the
+                connection chooses it when the DTLS role is negotiated.
 
         Raises:
             InvalidStateError: The connection is closed.
+            OperationError: The id is in use, or there is none left.
             TypeError: A name is too long.
             ValueError: The arguments contradict each other.
 
@@ -413,9 +415,12 @@ class RTCPeerConnection(Emitter, HookedPeerConnection):
         """
         core = self._core
         core.raise_if_closed()
+        stream = id if negotiated else None
+        if stream is not None:
+            core.data_channels.check_id(stream)
         with core.data_channels.sctp_if_needed():
             channel = super().createDataChannel(
-                label, maxPacketLifeTime, maxRetransmits, ordered, protocol, negotiated, id
+                label, maxPacketLifeTime, maxRetransmits, ordered, protocol, negotiated, stream
             )
         core.add_channel(channel)
         return channel

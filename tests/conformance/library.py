@@ -220,7 +220,7 @@ class Library:
             (enum.Enum, lambda member: member.value),
             (dt.datetime, lambda time: time.timestamp() * 1000),
             (Exception, lambda error: {"$error": self.error(error)}),
-            (bytes, lambda data: {"$bytes": list(data)}),
+            (bytes, lambda data: {"$bytes": data.decode("latin-1")}),
         )
         encode = (encode for kind, encode in encoders if isinstance(value, kind))
         return next(encode, lambda _: NotImplemented)(value)

@@ -308,7 +308,7 @@ class Realm:
             return value
         decoders: dict[str, Callable[[Any], Any]] = {
             "$ref": self._objects.__getitem__,
-            "$bytes": bytes,
+            "$bytes": lambda text: text.encode("latin-1"),
             "$description": self._library.description,
             "$candidate": self._library.candidate,
             "$codecs": lambda codecs: [codec_from(codec) for codec in codecs],

@@ -128,6 +128,7 @@ class Outcome:
         for transport in transports:
             await transport.prepare_checks()
         local, remote = self.state.local, self.state.remote
+        self.data_channels.number()
         self.data_channels.agree(sdp.sctp_init(local), sdp.sctp_init(remote))
         # Not after the rollback of a first offer, which leaves nothing to connect.
         if any(transport.remote is not None for transport in transports):

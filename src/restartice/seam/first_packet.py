@@ -13,7 +13,7 @@ from aiortc.rtcsctptransport import Chunk, CookieEchoChunk, DataChunk, InitAckCh
 
 from .names import require
 from .outbound import Bundle
-from .sending import SendingSctpTransport, register_channel
+from .sending import SendingSctpTransport, next_stream, register_channel
 
 __all__ = ["FirstPacket"]
 
@@ -108,7 +108,9 @@ class FirstPacket:
             if protocol != rtcsctptransport.WEBRTC_DCEP or room < 0:
                 break
             queue.drop_head(channel)
-            stream = register_channel(self.sctp, channel) if channel.id is None else channel.id
+            if (stream := channel.id) is None:
+                stream = next_stream(self.sctp)
+                register_channel(self.sctp, channel, stream)
             self.sctp._core.queue_message(stream, protocol, message)
             found = True
         return found

@@ -26,6 +26,7 @@ from .names import OfViewed, require
 from .reassembly import InboundMessages
 from .receiving import Receiving, ReceivingSctpTransport, receive_data
 from .sctp_packets import usual_chunks
+from .sending import next_stream, number_channels, register_channel
 from .snap import establish, make_init
 
 __all__ = ["AiortcSctpTransport", "SctpView"]
@@ -168,6 +169,10 @@ class SctpView(Lifetimes, Receiving):
 
     def transport_failed(self) -> None:
         """End the association and its channels, as DTLS has failed."""
+        raise NotImplementedError
+
+    def opened_at_once(self, channel: aiortc.RTCDataChannel) -> None:
+        """Note a new channel that was open before anything could listen to it."""
         raise NotImplementedError
 
     def channel_refused(self, channel: aiortc.RTCDataChannel) -> None:
@@ -324,6 +329,10 @@ class SctpView(Lifetimes, Receiving):
             return
         waiting.append(stream)
         self.setup_task = asyncio.ensure_future(self.viewed._transmit_reconfig())
+
+    def number_channels(self) -> None:
+        """Give the channels without an id one each, as the DTLS role is known by now."""
+        number_channels(self.viewed)
 
     def make_init(self) -> bytes:
         """Return the INIT that is sent when the transport starts."""
@@ -484,7 +493,10 @@ class AiortcSctpTransport(ExpiringSctpTransport, ReceivingSctpTransport):
         else:
             # aiortc counts the characters of the names, not the bytes.
             self._core.opening_message(bytes(12), channel)
+            stream = None if self._data_channel_id is None else next_stream(self)
             super()._data_channel_open(channel)
+            if stream is not None:
+                register_channel(self, channel, stream)
             ((_, protocol, message),) = self._data_channel_queue.of(channel)
             self._data_channel_queue.replace_last(
                 channel, (channel, protocol, self._core.opening_message(message, channel))
@@ -494,7 +506,10 @@ class AiortcSctpTransport(ExpiringSctpTransport, ReceivingSctpTransport):
         if self.state == "closed":
             self._core.refuse(channel)
         else:
+            self._core.opening_message(bytes(12), channel)
             super()._data_channel_add_negotiated(channel)
+            if channel.readyState == "open":
+                self._core.opened_at_once(channel)
 
 
 def _blocks(offsets: list[int]) -> list[tuple[int, int]]:

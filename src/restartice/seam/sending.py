@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import aiortc
 from aiortc import rtcdatachannel, rtcsctptransport
+from aiortc.exceptions import OperationError
 from aiortc.rtcsctptransport import (
     USERDATA_MAX_LENGTH,
     Chunk,
@@ -18,7 +19,7 @@ from .message_queue import MessageQueue, amount, content_of
 from .names import require
 from .outbound import IMMEDIATELY, OutboundChunk, Packets
 
-__all__ = ["SendingSctpTransport", "put", "register_channel"]
+__all__ = ["SendingSctpTransport", "next_stream", "number_channels", "put", "register_channel"]
 
 _logger = logging.getLogger(rtcsctptransport.__name__)
 _SCTP = rtcsctptransport.RTCSctpTransport
@@ -28,11 +29,14 @@ _ESTABLISHED = rtcsctptransport.RTCSctpTransport.State.ESTABLISHED
 # otherwise, counts 768 for the smallest packet on Linux. What doesn't fit is lost.
 MOST_IN_FLIGHT: Final = 256
 SMALL: Final = 512
+# The largest id of a data channel. (RFC 8832 section 6)
+LAST_STREAM: Final = 65534
 
 for _name in (
     "_association_state",
     "_cwnd",
     "_data_channel_id",
+    "_data_channel_inbound_reset",
     "_data_channel_queue",
     "_data_channels",
     "_fast_recovery_exit",
@@ -101,7 +105,11 @@ class SendingSctpTransport(AcknowledgedSctpTransport):
             await self._transmit_reconfig()
 
     def _data_channel_close(self, channel: aiortc.RTCDataChannel) -> None:
+        by_peer = channel.id in self._data_channel_inbound_reset and channel.readyState == "open"
         super()._data_channel_close(channel)
+        if by_peer:
+            # Fire an event named `closing` at channel, if close() didn't initiate the procedure.
+            channel.emit("closing")
         if not isinstance(self._data_channel_queue, MessageQueue):
             self._data_channel_queue = MessageQueue(self._data_channel_queue)
 
@@ -156,9 +164,9 @@ def _fill(sctp: SendingSctpTransport) -> bool:
     room = _limit(sctp) - sctp._flight_size + USERDATA_MAX_LENGTH
     while queue:
         channel, protocol, content = queue.popleft()
-        stream = channel.id
-        if stream is None:
-            stream = register_channel(sctp, channel)
+        if (stream := channel.id) is None:
+            stream = next_stream(sctp)
+            register_channel(sctp, channel, stream)
         if protocol == rtcsctptransport.WEBRTC_DCEP:
             room -= sctp._core.queue_message(stream, protocol, content)
         else:
@@ -177,15 +185,38 @@ def _fill(sctp: SendingSctpTransport) -> bool:
     return True
 
 
-def register_channel(sctp: SendingSctpTransport, channel: aiortc.RTCDataChannel) -> int:
-    """Give a channel the next stream, and return that."""
+def number_channels(sctp: SendingSctpTransport) -> None:
+    """Give the channels without a stream one each, as the DTLS role is known by now.
+
+    The server has the odd ones. (RFC 8832 section 6)
+    """
+    sctp._data_channel_id = int(sctp.is_server)
+    for channel in list(sctp._data_channel_queue.waiting):
+        if channel.id is None:
+            register_channel(sctp, channel, next_stream(sctp))
+
+
+def next_stream(sctp: SendingSctpTransport) -> int:
+    """Return the next free stream for a channel of ours.
+
+    Raises:
+        OperationError: There is none left.
+    """
     stream = sctp._data_channel_id
     assert stream is not None
     while stream in sctp._data_channels:
         stream += 2
+    if stream > LAST_STREAM:
+        raise OperationError("all ids of data channels are in use")
+    return stream
+
+
+def register_channel(
+    sctp: SendingSctpTransport, channel: aiortc.RTCDataChannel, stream: int
+) -> None:
+    """Give a channel a stream."""
     sctp._data_channels[stream] = channel
     channel._setId(stream)
-    return stream
 
 
 def _limit(sctp: SendingSctpTransport) -> int:

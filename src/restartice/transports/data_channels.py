@@ -8,6 +8,7 @@ import aiortc
 
 from ..event_loop import LoopAffinity
 from ..events import shield
+from ..exceptions import DataChannelIdError
 from ..seam import ConnectionView, follow_listeners
 from .aggregate_states import AggregateStates
 from .background import BackgroundTasks
@@ -50,6 +51,21 @@ class DataChannels:
         sctp = self.view.sctp_transport
         if isinstance(sctp, RTCSctpTransport):
             sctp._core.agree(ours, theirs)
+
+    def number(self) -> None:
+        """Give the channels ids, as the DTLS role is negotiated.
+
+        Spec: https://w3c.github.io/webrtc-pc/#set-description
+        """
+        sctp = self.view.sctp_transport
+        if isinstance(sctp, RTCSctpTransport):
+            sctp._core.number_channels()
+
+    def check_id(self, stream: int) -> None:
+        """Raise DataChannelIdError if there is a channel with this id."""
+        sctp = self.view.sctp_transport
+        if isinstance(sctp, RTCSctpTransport) and sctp._core.channel_on(stream) is not None:
+            raise DataChannelIdError(f"Data channel with ID {stream} already registered")
 
     def add(self, channel: aiortc.RTCDataChannel) -> None:
         """Add a channel that the application has created."""

@@ -206,6 +206,10 @@ class SctpCore(SctpView):
                 tell_error(channel, RTCError("DTLS has failed", "sctp-failure", None))
             self.enter_closed()
 
+    def opened_at_once(self, channel: aiortc.RTCDataChannel) -> None:
+        """Let a new channel emit `open` in a later task, when its maker listens to it."""
+        self.loop.call_soon(_announce_open, channel)
+
     def channel_refused(self, channel: aiortc.RTCDataChannel) -> None:
         """Fail a new channel, which can't open."""
         self.tell_failure("The SCTP transport is closed", [channel])
@@ -225,12 +229,13 @@ class SctpCore(SctpView):
         *,
         detail: str = "sctp-failure",
         cause: int | None = None,
+        level: int = logging.WARNING,
     ) -> None:
         """Emit `error` on data channels, on all of them if none are given.
 
         Spec: https://w3c.github.io/webrtc-pc/#rtcerror-interface
         """
-        self.log.warning("%s", message)
+        self.log.log(level, "%s", message)
         for channel in self.channels if channels is None else channels:
             tell_error(channel, RTCError(message, detail, cause))
 
@@ -345,9 +350,12 @@ class SctpCore(SctpView):
 
     def _admits_abort(self, chunk: rtcsctptransport.AbortChunk) -> bool:
         cause = next((number for number, _ in chunk.params), None)
-        if cause not in {None, Cause.USER_INITIATED}:
+        if cause in {None, Cause.USER_INITIATED}:
+            text, level = "The other side has closed the connection", logging.DEBUG
+        else:
             told = CAUSES.get(cause, f"cause {cause}")
-            self.tell_failure(f"The other side has aborted SCTP: {told}", cause=cause)
+            text, level = f"The other side has aborted SCTP: {told}", logging.WARNING
+        self.tell_failure(text, cause=cause, level=level)
         return True
 
     # Messages.
@@ -417,8 +425,8 @@ class RTCSctpTransport(Emitter, AiortcSctpTransport):
     """aiortc's SCTP transport, which gets over lost packets, lost paths and faults of a peer.
 
     What the other side gets wrong ends at most the chunk, the message, the data channel, or the
-    association, but neither DTLS nor media. When the association ends otherwise than by close(),
-    its data channels emit `error`, with an `RTCError`, before `close`.
+    association, but neither DTLS nor media. When the association ends otherwise than by our
+    close(), its data channels emit `error`, with an `RTCError`, before `close`.
 
     Spec: https://w3c.github.io/webrtc-pc/#rtcsctptransport-interface
     """
@@ -465,7 +473,7 @@ def early_delays(round_trip: float | None) -> list[float]:
 
 
 def _announce_open(channel: aiortc.RTCDataChannel | None) -> None:
-    """Fire `open` at a channel that the other side has opened, if it is still open.
+    """Fire `open` at a channel that was open before anything could listen, if it still is.
 
     Spec: https://w3c.github.io/webrtc-pc/#dom-rtcdatachannel
     """

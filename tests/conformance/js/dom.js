@@ -179,6 +179,16 @@ function runTask(id) {
   }
 }
 
+class FileReader extends EventTarget {
+  readAsArrayBuffer(blob) {
+    setTimeout(() => {
+      this.result = bytesOf(blob).slice().buffer;
+      this.dispatchEvent(new Event("load"));
+    }, 0);
+  }
+}
+eventHandlerAttribute(FileReader.prototype, "load");
+
 // Windows: this one, its parent, and the frames in it, each with a realm of its own.
 function windowProxy(number) {
   return { postMessage: data => { ask("post", number, JSON.stringify(data)); } };
@@ -226,7 +236,7 @@ function frameLoaded(number) {
 }
 
 Object.assign(globalThis, {
-  Blob, DOMException, Event, EventTarget, HTMLCanvasElement, HTMLElement, HTMLIFrameElement, MessageEvent,
+  Blob, DOMException, Event, EventTarget, FileReader, HTMLCanvasElement, HTMLElement, HTMLIFrameElement, MessageEvent,
   TextDecoder, TextEncoder, clearInterval, clearTimeout, console, performance, reportError, requestAnimationFrame, setInterval,
   setTimeout,
 });

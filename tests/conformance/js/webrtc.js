@@ -11,10 +11,10 @@ function encode(value) {
   if (value === undefined || value === null) return null;
   if (typeof value !== "object") return value;
   if (value[reference] !== undefined) return { $ref: value[reference] };
-  if (value instanceof Blob) return { $bytes: [...bytesOf(value)] };
-  if (value instanceof ArrayBuffer) return { $bytes: [...new Uint8Array(value)] };
+  if (value instanceof Blob) return { $bytes: latin1(bytesOf(value)) };
+  if (value instanceof ArrayBuffer) return { $bytes: latin1(new Uint8Array(value)) };
   if (ArrayBuffer.isView(value)) {
-    return { $bytes: [...new Uint8Array(value.buffer, value.byteOffset, value.byteLength)] };
+    return { $bytes: latin1(new Uint8Array(value.buffer, value.byteOffset, value.byteLength)) };
   }
   if (Array.isArray(value)) return value.map(encode);
   return Object.fromEntries(Object.entries(value)
@@ -22,12 +22,21 @@ function encode(value) {
     .map(([key, item]) => [key, encode(item)]));
 }
 
+// Bytes travel as characters of ISO 8859-1, which JSON has the least work with.
+const latin1 = bytes => {
+  let text = "";
+  for (let start = 0; start < bytes.length; start += 8192) {
+    text += String.fromCharCode.apply(null, bytes.subarray(start, start + 8192));
+  }
+  return text;
+};
+
 function decode(value) {
   if (value === null || typeof value !== "object") return value;
   if (Array.isArray(value)) return value.map(decode);
   if ("$undefined" in value) return undefined;
   if ("$ref" in value) return wrapper(value.$ref, value.$type);
-  if ("$bytes" in value) return new Uint8Array(value.$bytes).buffer;
+  if ("$bytes" in value) return Uint8Array.from(value.$bytes, c => c.charCodeAt(0)).buffer;
   if ("$map" in value) return new Map(value.$map.map(([key, item]) => [key, decode(item)]));
   if ("$error" in value) return makeError(value.$error);
   if ("$description" in value) return new RTCSessionDescription(value.$description);
