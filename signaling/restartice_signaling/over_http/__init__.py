@@ -1,1 +1,1 @@
-"""What the signalings over HTTP have in common: requests, endpoints and fragments of SDP."""
+"""The common parts of the signalings over HTTP: requests, endpoints and fragments of SDP."""

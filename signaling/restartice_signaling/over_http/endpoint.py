@@ -1,4 +1,4 @@
-"""What a web server's resources for connections have in common, whatever the web framework."""
+"""The common part of resources for connections, for any web framework."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager

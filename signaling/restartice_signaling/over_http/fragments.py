@@ -25,7 +25,7 @@ PWD: Final = re.compile(r"[A-Za-z0-9+/]{22,256}")
 
 @dataclass(frozen=True)
 class Fragment:
-    """What a fragment says.
+    """The content of a fragment.
 
     Attributes:
         ufrag: The username fragment, or "" if none is given.

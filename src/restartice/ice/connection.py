@@ -97,7 +97,7 @@ class IceConnection(GatheringConnection):
         self.tie_breaker = other.tie_breaker
 
     def inherit_from(self, other: "IceConnection") -> None:
-        """Take over the role and the reputation of networks from the generation in use."""
+        """Use the role and the reputation of networks of the generation in use."""
         # With different tie-breakers, one generation could win a role conflict that another one
         # loses, and both sides might keep the same role. (RFC 8445 section 6.1.1)
         self.ice_controlling = other.ice_controlling

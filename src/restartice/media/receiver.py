@@ -26,7 +26,7 @@ logger = logging.getLogger(__name__)
 
 
 class ReceiverCore(ReceiverView):
-    """What the connection knows of a receiver, and changes.
+    """The state behind an RTCRtpReceiver.
 
     Attributes:
         track: The track that is received.

@@ -39,7 +39,7 @@ PAUSE: Final = 0.02
 
 
 class SenderCore(SenderView):
-    """What the connection knows of a sender, and changes.
+    """The state behind an RTCRtpSender.
 
     Attributes:
         transceiver: The transceiver, or None for a sender that a program has made by itself.

@@ -161,7 +161,7 @@ def pair_priority(pair: CandidatePair, *, controlling: bool) -> int:
 
 
 class Transaction(Protocol):
-    """What aioice hands the response to a request to."""
+    """A request of aioice's that waits for its response."""
 
     def response_received(self, message: stun.Message, address: tuple[str, int], /) -> None:
         """Handle a response that nobody has verified yet."""

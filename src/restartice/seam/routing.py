@@ -22,7 +22,7 @@ REPEATED: Final = 512
 
 @dataclass
 class ReceiveParameters(RTCRtpReceiveParameters):
-    """What a description says of a section that is received, with the names of its encodings."""
+    """The parameters of a section that is received, with the names of its encodings."""
 
     rids: tuple[str, ...] = ()
 

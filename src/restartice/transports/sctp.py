@@ -53,7 +53,7 @@ BEFORE_OPEN: Final = frozenset({"CLOSED", "COOKIE_WAIT", "COOKIE_ECHOED"})
 
 
 class SctpCore(SctpView):
-    """What the connection knows of an SCTP transport, and how it handles what comes in."""
+    """The state behind an RTCSctpTransport, which also handles incoming packets."""
 
     def __init__(self, sctp: "RTCSctpTransport", label: str | None) -> None:
         super().__init__(sctp)

@@ -17,7 +17,7 @@ NEVER: Final = -(1 << 62)
 
 
 class Reader(Protocol):
-    """Takes the datagrams that asyncio reads from a socket."""
+    """Receives the datagrams that asyncio reads from a socket."""
 
     transport: Any
 
