@@ -11,6 +11,7 @@ import signal
 import sys
 import threading
 from collections.abc import Sequence
+from functools import partial
 from types import FrameType
 from typing import Final
 
@@ -24,15 +25,16 @@ from .server.cli import (
 from .server.descriptors import raise_limit
 from .server.files import write_files
 from .server.logs import configure
+from .server.parent import Place, reserve_port, run_workers
 from .server.rooms.interface import Backend, BackendDown
-from .server.server import serve
+from .server.server import SignalingServer, url_of
 from .server.tokens import ALL_RIGHTS, make_token
 
 GARBAGE_THRESHOLD: Final = 20_000
 
 
-async def run(options: argparse.Namespace) -> None:
-    """Serve until SIGINT or SIGTERM."""
+async def run(options: argparse.Namespace, place: Place | None = None) -> None:
+    """Serve until SIGINT or SIGTERM, as a worker until the parent has ended, too."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     settings = make_settings(options)
@@ -41,6 +43,10 @@ async def run(options: argparse.Namespace) -> None:
         # Exit even if something blocks the loop.
         _end_in(settings.drain_timeout)
         loop.call_soon_threadsafe(stop.set)
+
+    def orphaned(parent: int) -> None:
+        loop.remove_reader(parent)
+        end(signal.SIGTERM, None)
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, end)
@@ -54,9 +60,17 @@ async def run(options: argparse.Namespace) -> None:
     # Messages leave no cycles, and looking for cycles among all connections every few hundred
     # messages costs a tenth of the time.
     gc.set_threshold(GARBAGE_THRESHOLD)
-    async with serve(options.host, options.port, settings, backend=backend, ssl=context) as server:
-        print(f"listening on {server.url}", flush=True)
+    server = SignalingServer(settings, backend, None if place is None else place.workers)
+    port = options.port if place is None else place.port
+    await server.listen(options.host, port, context)
+    try:
+        if place is None:
+            print(f"listening on {server.url}", flush=True)
+        else:
+            loop.add_reader(place.parent, orphaned, place.parent)
         await stop.wait()
+    finally:
+        await server.close()
 
 
 def _end_in(seconds: float) -> None:
@@ -105,14 +119,43 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if arguments and arguments[0] in COMMANDS:
         return COMMANDS[arguments[0]](arguments[1:])
     options = parse_arguments(arguments)
-    configure(options.log_level, options.log_format)
     raise_limit(options.max_connections)
+    return serve_alone(options) if options.workers == 1 else serve_with_workers(options)
+
+
+def serve_alone(options: argparse.Namespace, place: Place | None = None) -> int:
+    """Serve in this process, as a worker if it has a place; return the exit status."""
+    configure(options.log_level, options.log_format)
     try:
-        asyncio.run(run(options))
+        asyncio.run(run(options, place))
     except (OSError, BackendDown) as error:
-        print(f"can't listen on {options.host}:{options.port}: {error}", file=sys.stderr)
-        return 1
+        return print_failure(options, error)
     return 0
+
+
+def serve_with_workers(options: argparse.Namespace) -> int:
+    """Serve in several processes; return the exit status."""
+    configure(options.log_level, options.log_format, threaded=False)
+    try:
+        reserved = reserve_port(options.host, options.port)
+    except OSError as error:
+        return print_failure(options, error)
+    host, port = reserved[0].getsockname()[:2]
+    url = url_of(host, port, secure=bool(options.cert))
+    return run_workers(
+        options.workers,
+        port,
+        partial(serve_alone, options),
+        keep_rooms=not options.redis,
+        drain_timeout=options.drain_timeout,
+        on_ready=lambda: print(f"listening on {url}", flush=True),
+    )
+
+
+def print_failure(options: argparse.Namespace, error: Exception) -> int:
+    """Say why the server can't listen; return the exit status."""
+    print(f"can't listen on {options.host}:{options.port}: {error}", file=sys.stderr)
+    return 1
 
 
 if __name__ == "__main__":

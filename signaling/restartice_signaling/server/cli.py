@@ -9,6 +9,7 @@ import argparse
 import importlib.metadata
 import os
 import ssl as tls
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, NoReturn
@@ -143,6 +144,12 @@ def _variable(option: str) -> str:
     return PREFIX + option.replace("-", "_").upper()
 
 
+def _positive(value: str) -> int:
+    if not value.isdecimal() or not int(value):
+        raise argparse.ArgumentTypeError(f"must be a positive integer, not {value!r}")
+    return int(value)
+
+
 def _not_empty(value: str) -> str:
     # A variable that was never filled in must not count as one that is missing.
     if not value.strip():
@@ -179,6 +186,7 @@ def parse_arguments(
 def _add_network_options(options: _Parser) -> None:
     options.add("host", "The address to listen on", LOOPBACK)
     options.add("port", "The port to listen on; 0 for any free one", 8765, int)
+    options.add("workers", "How many processes serve the port; on Linux", 1, _positive)
     options.add_flag("insecure", "Let any client join any room if there is no secret")
     options.add_flag("behind-proxy", "Require a secret, because a proxy passes requests on")
     options.add("secret-file", f"The file with the key of room tokens; or set {PREFIX}SECRET")
@@ -203,6 +211,13 @@ def _check(options: argparse.Namespace) -> None:
         raise ConfigurationError(
             f"{options.host} can be reached from outside{way}, so any client could join any room: "
             f"set {PREFIX}SECRET, or give --insecure to allow that"
+        )
+    if options.workers > 1 and sys.platform != "linux":
+        raise ConfigurationError("--workers needs Linux; run several servers with --redis")
+    if options.workers > 1 and options.cert and not options.redis:
+        # A connection with TLS can't be handed over to the worker that keeps its room.
+        raise ConfigurationError(
+            "--workers with --cert needs --redis; or let a proxy in front do the TLS"
         )
     if options.key and not options.cert:
         raise ConfigurationError("--key needs --cert")

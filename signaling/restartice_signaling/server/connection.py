@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Coroutine
 from typing import Any, Final, TypeVar
 
-import websockets.asyncio.server as ws
 from websockets.exceptions import ConnectionClosed
 
 from ..cancellation import end
@@ -26,6 +25,7 @@ from ..protocol.messages import (
     Welcome,
 )
 from ..protocol.rate_limit import LENIENCE, RateLimit, Throttle
+from .connection_limiter import CountedSocket
 from .context import Refusal, ServerContext, refusal
 from .handshake import Handshake
 from .logs import event
@@ -57,7 +57,7 @@ class ServerConnection:
     """
 
     def __init__(
-        self, context: ServerContext, socket: ws.ServerConnection, on_hello: Callable[[], None]
+        self, context: ServerContext, socket: CountedSocket, on_hello: Callable[[], None]
     ) -> None:
         self._context = context
         self._on_hello = on_hello
@@ -140,9 +140,12 @@ class ServerConnection:
             self._socket.transport.abort()
         self.outgoing.dismiss(code, error.code)
 
-    async def _take_lease(self) -> Lease:
+    async def _take_lease(self) -> Lease | None:
         handshake, outgoing = Handshake(self._context), self.outgoing
         hello = await handshake.receive_hello(self._socket)
+        workers = self._context.workers
+        if workers is not None and not await workers.keep(hello.room, self._socket):
+            return None
         lease = self._lease = await handshake.take_lease(hello, outgoing)
         self._heard = time.monotonic()
         seen = hello.resume.last if lease.resumed and hello.resume is not None else 0

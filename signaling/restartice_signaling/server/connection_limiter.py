@@ -4,6 +4,9 @@ import asyncio
 import logging
 from typing import Any, Final
 
+from websockets.http11 import Response
+from websockets.server import ServerProtocol
+
 from ..protocol.close_codes import CLOSE_TOO_SLOW
 from ..protocol.rate_limit import LENIENCE, RateLimit, Throttle
 from .admission import AdmissionQueue, source_of
@@ -13,19 +16,30 @@ from .metrics import Metrics
 from .settings import ServerSettings
 from .throttled_socket import ThrottledSocket
 
-__all__ = ["ConnectionLimiter", "CountedSocket"]
+__all__ = ["MAX_RECORD", "AdoptedProtocol", "AdoptedSocket", "ConnectionLimiter", "CountedSocket"]
 
 logger = logging.getLogger(__name__)
 
 # The most bytes that are read at a time from a connection that waits for its turn.
 MAX_WAITING: Final = 8192
+# The most bytes that are kept of a connection until its hello is processed.
+MAX_RECORD: Final = 131_072
 PROBES: Final = (b"GET /healthz", b"GET /metrics")
 
 
 class ConnectionLimiter:
-    """Admits connections, and has a list of them."""
+    """Admits connections, and has a list of them.
 
-    def __init__(self, settings: ServerSettings, metrics: Metrics) -> None:
+    Args:
+        settings: The settings of the server.
+        metrics: Its counters.
+        records: Whether to keep what clients send until their hello is processed.
+    """
+
+    def __init__(
+        self, settings: ServerSettings, metrics: Metrics, *, records: bool = False
+    ) -> None:
+        self.records = records
         self._settings = settings
         self._metrics = metrics
         # Connections without a hello, oldest first.
@@ -108,6 +122,10 @@ class ConnectionLimiter:
         self._pending.pop(socket, None)
         self._metrics.pending = len(self._pending)
 
+    def count_handed_over(self) -> None:
+        """Count a client that another worker serves."""
+        self._metrics.handed_over += 1
+
     def leave(self, socket: "CountedSocket") -> None:
         """Note the end of a connection that was counted."""
         self.note_hello(socket)
@@ -138,6 +156,7 @@ class CountedSocket(ThrottledSocket):
         source: The source of the connection; see `source_of`.
         served_at: The time of the loop's clock since which it is served, or None.
         waits: Whether it has sent something, and waits for its turn.
+        record: All that has come, until it is known who keeps the room; None if it is too much.
     """
 
     def __init__(self, limiter: ConnectionLimiter, *args: Any, **kwargs: Any) -> None:
@@ -147,6 +166,7 @@ class CountedSocket(ThrottledSocket):
         self.source = ""
         self.served_at: float | None = None
         self.waits = False
+        self.record: bytes | None = b"" if limiter.records else None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Count the connection, or abort it."""
@@ -158,6 +178,10 @@ class CountedSocket(ThrottledSocket):
 
     def data_received(self, data: bytes) -> None:
         """Process the data if it is this connection's turn; otherwise keep it."""
+        if self.record is not None:
+            self.record += data
+            if len(self.record) > MAX_RECORD:
+                self.end_record()
         if self.served_at is None and not self.waits and self._entered:
             self._ask(data)
         if self.waits and len(data) > MAX_WAITING:
@@ -196,8 +220,52 @@ class CountedSocket(ThrottledSocket):
         """Note that the client has sent its hello."""
         self._limiter.note_hello(self)
 
+    def end_record(self) -> None:
+        """Forget what has come."""
+        self.record = None
+
+    def hand_over(self) -> None:
+        """Let go of the connection, which stays open in another process."""
+        self.end_record()
+        self._limiter.count_handed_over()
+        # It isn't a short one.
+        self.served_at = None
+        self.transport.abort()
+
     def connection_lost(self, exc: Exception | None) -> None:
         """Note the end."""
         super().connection_lost(exc)
         if self._entered:
             self._limiter.leave(self)
+
+
+class AdoptedProtocol(ServerProtocol):
+    """The protocol of a connection whose opening handshake another process has answered."""
+
+    def send_response(self, response: Response) -> None:
+        """Note the response, but don't send it."""
+        super().send_response(response)
+        self.data_to_send()
+
+
+class AdoptedSocket(CountedSocket):
+    """A connection from another process.
+
+    Args:
+        record: All that came there.
+        limiter: Counts the connection.
+    """
+
+    def __init__(
+        self, record: bytes, limiter: ConnectionLimiter, *args: Any, **kwargs: Any
+    ) -> None:
+        super().__init__(limiter, *args, **kwargs)
+        self._came_before = record
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Process what came before; the connection has had its turn."""
+        super().connection_made(transport)
+        record, self._came_before = self._came_before, b""
+        if self._entered:
+            self.served_at = self.loop.time()
+            self.data_received(record)

@@ -2,11 +2,15 @@
 
 import asyncio
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from ..protocol.messages import Error
 from .metrics import Metrics
 from .rooms.interface import Backend
 from .settings import ServerSettings
+
+if TYPE_CHECKING:
+    from .workers import Workers
 
 __all__ = ["Refusal", "ServerContext", "refusal"]
 
@@ -16,12 +20,14 @@ class ServerContext:
     """The state that all connections of a server share.
 
     Attributes:
+        workers: The worker processes of the server, or None if there is only one.
         stopping: Set when the server ignores further messages, which the clients send again to the
             next server.
     """
 
     settings: ServerSettings
     backend: Backend
+    workers: "Workers | None" = None
     metrics: Metrics = field(default_factory=Metrics)
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
 

@@ -29,6 +29,7 @@ class Handshake:
         self._settings = context.settings
         self._backend = context.backend
         self._metrics = context.metrics
+        self._keeps_rooms = context.workers is not None and context.workers.keeps_rooms
 
     async def receive_hello(self, socket: ws.ServerConnection) -> Hello:
         """Wait for the hello of a client."""
@@ -95,6 +96,9 @@ class Handshake:
         once = None if grant is None else grant.once
         if grant is None or once is None:
             return await self._backend.join(_join_request(hello, grant), outlet)
+        if grant.several and self._keeps_rooms:
+            # The worker of another room doesn't know if it has been used.
+            raise ServerError("auth", "a token to use once must be for one room, without Redis")
         if not await self._backend.use_once(once, grant.expire):
             raise ServerError("auth", "the token has been used")
         try:

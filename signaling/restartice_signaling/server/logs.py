@@ -126,14 +126,15 @@ class TextFormatter(logging.Formatter):
         return " ".join([line, *(f"{name}={value!r}" for name, value in fields.items())])
 
 
-def configure(level: str, style: str) -> None:
+def configure(level: str, style: str, *, threaded: bool = True) -> None:
     """Log to the standard error output.
 
     Args:
         level: A level of `logging`.
         style: `"json"` or `"text"`.
+        threaded: Whether to write in a thread, so that a slow reader doesn't block the process.
     """
-    handler = LogWriter(sys.stderr.fileno())
+    handler = LogWriter(sys.stderr.fileno()) if threaded else logging.StreamHandler()
     text = TextFormatter("%(asctime)s %(levelname)s %(message)s")
     handler.setFormatter(JsonFormatter() if style == "json" else text)
     logging.basicConfig(level=level.upper(), handlers=[Repeats(handler)], force=True)

@@ -1,12 +1,14 @@
 """The counters of a server, in Prometheus' text format."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
 
 __all__ = ["CONTENT_TYPE", "Metrics"]
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 PREFIX = "rtc_signal"
+GAUGES: Final = ("connections", "pending", "tasks")
 
 
 class Metrics:
@@ -25,8 +27,22 @@ class Metrics:
         self.relayed = 0
         self.sent = 0
         self.throttled = 0
+        self.handed_over = 0
         self.refused: Counter[str] = Counter()
         self.closed: Counter[int] = Counter()
+
+    def state(self) -> dict[str, Any]:
+        """Return the numbers, as JSON can carry them."""
+        return dict(vars(self))
+
+    def add(self, state: Mapping[str, Any], *, gauges: bool = True) -> None:
+        """Add the numbers of another server, or of its predecessor, without its gauges."""
+        for name, value in state.items():
+            if isinstance(value, Mapping):
+                kind = int if name == "closed" else str
+                getattr(self, name).update({kind(code): count for code, count in value.items()})
+            elif gauges or name not in GAUGES:
+                setattr(self, name, getattr(self, name) + value)
 
     def render(self) -> str:
         """Return the numbers in Prometheus' text format."""
@@ -45,6 +61,7 @@ class Metrics:
             "received": ("Messages received.", self.received),
             "relayed": ("Messages relayed to other peers.", self.relayed),
             "sent": ("Reliable messages sent.", self.sent),
+            "handed_over": ("Connections given to another worker.", self.handed_over),
             "throttled": ("Messages delayed by the rate limit.", self.throttled),
         }
         for name, (text, value) in counters.items():

@@ -5,6 +5,7 @@ import contextlib
 import http
 import logging
 import re
+import socket
 import ssl as tls
 import time
 from collections.abc import AsyncIterator
@@ -19,7 +20,12 @@ from ..cancellation import end, finish_within
 from ..protocol.close_codes import CLOSE_GOING_AWAY
 from ..protocol.messages import SUBPROTOCOL, GoAway
 from .connection import ServerConnection
-from .connection_limiter import ConnectionLimiter, CountedSocket
+from .connection_limiter import (
+    AdoptedProtocol,
+    AdoptedSocket,
+    ConnectionLimiter,
+    CountedSocket,
+)
 from .context import ServerContext
 from .local_access import LOOPBACK, comes_from_elsewhere, is_loopback
 from .logs import event
@@ -28,8 +34,9 @@ from .rooms.interface import Backend, BackendDown
 from .rooms.memory import MemoryBackend
 from .settings import ServerSettings
 from .tokens import check_secret
+from .workers import Workers
 
-__all__ = ["SignalingServer", "serve"]
+__all__ = ["SignalingServer", "serve", "url_of"]
 
 logger = logging.getLogger(__name__)
 
@@ -46,18 +53,27 @@ class SignalingServer:
     Args:
         settings: The settings.
         backend: Keeps sessions and rooms; None for a `MemoryBackend`.
+        workers: The processes that share the port, or None if this is the only one.
 
     Raises:
         ValueError: The secret is too short.
     """
 
-    def __init__(self, settings: ServerSettings, backend: Backend | None = None) -> None:
+    def __init__(
+        self,
+        settings: ServerSettings,
+        backend: Backend | None = None,
+        workers: Workers | None = None,
+    ) -> None:
         if settings.secret is not None:
             check_secret(settings.secret)
         self.settings = settings
         self._backend = backend or MemoryBackend(settings.rooms, settings.limits)
-        self._context = ServerContext(settings, self._backend)
-        self._limiter = ConnectionLimiter(settings, self._context.metrics)
+        self._workers = workers
+        self._context = ServerContext(settings, self._backend, workers)
+        records = workers is not None and workers.keeps_rooms
+        self._limiter = ConnectionLimiter(settings, self._context.metrics, records=records)
+        self._adopting: set[asyncio.Task[Any]] = set()
         self._connections: dict[ServerConnection, asyncio.Task[Any]] = {}
         self._server: ws.Server | None = None
         self._clock: asyncio.Task[None] | None = None
@@ -84,9 +100,13 @@ class SignalingServer:
         """The URL of the server, with a loopback address if it listens on all addresses."""
         assert self._server is not None
         host: str = next(iter(self._server.sockets)).getsockname()[0]
-        host = {"0.0.0.0": LOOPBACK, "::": "::1"}.get(host, host)  # noqa: S104  no binding
-        scheme = "wss" if self._secure else "ws"
-        return f"{scheme}://{f'[{host}]' if ':' in host else host}:{self.port}"
+        return url_of(host, self.port, secure=self._secure)
+
+    @property
+    def _options(self) -> dict[str, Any]:
+        """The arguments of each connection."""
+        # The protocol has its own heartbeat, because browsers can't send WebSocket pings.
+        return {"max_queue": READ_AHEAD, "close_timeout": CLOSE_TIMEOUT, "ping_interval": None}
 
     async def listen(self, host: str, port: int, ssl: tls.SSLContext | None = None) -> Self:
         """Start to listen.
@@ -116,17 +136,20 @@ class SignalingServer:
                 process_request=self._process_request,
                 create_connection=cast("type[ws.ServerConnection]", self._make_connection),
                 max_size=self.settings.limits.max_message_size,
-                max_queue=READ_AHEAD,
                 open_timeout=self.settings.hello_timeout,
-                close_timeout=CLOSE_TIMEOUT,
-                # The protocol has its own heartbeat, because browsers can't send WebSocket pings.
-                ping_interval=None,
                 compression=None,
+                # One socket for each worker; the kernel chooses among them.
+                reuse_port=self._workers is not None,
+                **self._options,
             )
         except BaseException:
             await self._backend.close()
             raise
         self._clock = asyncio.create_task(self._keep_time())
+        if self._workers is not None:
+            self._workers.begin(self.metrics)
+            self._workers.listen(self._adopt)
+            self._workers.set_ready()
         if self.settings.secret is None:
             self._tell_open(host)
         return self
@@ -148,6 +171,23 @@ class SignalingServer:
     def _make_connection(self, *args: Any, **kwargs: Any) -> ws.ServerConnection:
         return CountedSocket(self._limiter, *args, **kwargs)
 
+    def _adopt(self, sock: socket.socket, record: bytes) -> None:
+        """Serve a client of another worker, whose room is kept here."""
+        protocol = AdoptedProtocol(
+            origins=self._origins(),
+            subprotocols=[Subprotocol(SUBPROTOCOL)],
+            max_size=self.settings.limits.max_message_size,
+        )
+
+        def make() -> AdoptedSocket:
+            assert self._server is not None
+            return AdoptedSocket(record, self._limiter, protocol, self._server, **self._options)
+
+        loop = asyncio.get_running_loop()
+        adopting = loop.create_task(loop.connect_accepted_socket(make, sock))
+        self._adopting.add(adopting)
+        adopting.add_done_callback(self._adopting.discard)
+
     async def close(self) -> None:
         """Send `goaway` to all clients, close their connections, and stop listening.
 
@@ -163,6 +203,8 @@ class SignalingServer:
             return max(0.0, started + part * self.settings.drain_timeout - time.monotonic())
 
         event(logger, logging.INFO, "draining", connections=len(self._connections))
+        if self._workers is not None:
+            self._workers.close()
         await self._send_elsewhere(left(0.1))
         self._context.stopping.set()
         self._server.close(code=CLOSE_GOING_AWAY, reason="draining")
@@ -206,6 +248,8 @@ class SignalingServer:
             now = time.monotonic()
             for connection in list(self._connections):
                 connection.tick(now)
+            if self._workers is not None:
+                self._workers.tell(self.metrics)
             try:
                 await self._backend.sweep()
                 self._healthy = True
@@ -221,8 +265,12 @@ class SignalingServer:
     ) -> Response | None:
         path = request.path.partition("?")[0]
         if path == "/metrics":
-            self.metrics.tasks = len(asyncio.all_tasks())
-            return _answer(http.HTTPStatus.OK, self.metrics.render(), CONTENT_TYPE)
+            metrics = self.metrics
+            metrics.tasks = len(asyncio.all_tasks())
+            if self._workers is not None:
+                self._workers.tell(metrics)
+                metrics = self._workers.total()
+            return _answer(http.HTTPStatus.OK, metrics.render(), CONTENT_TYPE)
         if path == "/healthz":
             return self._tell_health()
         if self._draining:
@@ -240,6 +288,13 @@ class SignalingServer:
         if not self._healthy:
             return _answer(http.HTTPStatus.SERVICE_UNAVAILABLE, "backend down\n")
         return _answer(http.HTTPStatus.OK, "ok\n")
+
+
+def url_of(host: str, port: int, *, secure: bool) -> str:
+    """Return the URL of a server, with a loopback address if it listens on all addresses."""
+    host = {"0.0.0.0": LOOPBACK, "::": "::1"}.get(host, host)  # noqa: S104  no binding
+    scheme = "wss" if secure else "ws"
+    return f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}"
 
 
 def _answer(

@@ -34,12 +34,14 @@ class Grant:
         rights: A subset of ALL_RIGHTS.
         once: The id of the token if it admits a client only once, else None.
         expire: The Unix time at which it expires.
+        several: Whether the token is for several rooms.
     """
 
     peer: str | None = None
     rights: frozenset[str] = ALL_RIGHTS
     once: str | None = None
     expire: float = 0.0
+    several: bool = False
 
 
 def check_secret(secret: str) -> None:
@@ -130,6 +132,7 @@ def read_token(secret: str, token: str | None, room: str) -> Grant:
         rights=_read_rights(claims["rights"]),
         once=_read_once(claims),
         expire=_read_time(claims["exp"]),
+        several=claims["room"].endswith("*"),
     )
 
 
