@@ -90,6 +90,8 @@ def wait_for_server():
     for _ in range(100):
         try:
             Client("TCP").socket.close()
+            # It listens to UDP a little later.
+            Client("UDP").request(ALLOCATE)
         except OSError:
             time.sleep(0.1)
         else:

@@ -18,7 +18,7 @@ __all__ = ["Factory", "leave_nothing", "loopback", "make_pc", "other_tasks", "re
 # A shell lets what it runs in the background ignore Ctrl-C, and so all that these tests start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
-pytest_plugins = ["interop.fixtures", "network.fixtures"]
+pytest_plugins = ["docs.fixtures", "interop.fixtures", "network.fixtures"]
 # What those tests need is installed by tests/downstream/run only.
 collect_ignore = [] if find_spec("fastrtc") or find_spec("fastapi_webrtc") else ["downstream"]
 

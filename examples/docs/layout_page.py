@@ -179,7 +179,7 @@ def _section(room: str, modules: list[Module], *, links: bool) -> Iterator[str]:
     for module in others:
         name = module.name.removeprefix(f"{room}.").replace(".", "/")
         path = module.path.relative_to(ROOT).as_posix()
-        label = f"[`{name}`](code/{path}.md)" if links else f"`{name}`"
+        label = f"[`{name}`](code:{path})" if links else f"`{name}`"
         yield f"| {label} | {module.sentence} |\n"
 
 

@@ -178,9 +178,9 @@ def make_page(*, links: bool) -> str:
     for number, item in read_items().items():
         places = " · ".join(show(place) for place in code.places_of(item))
         title, files = tests[number]
-        tested = " · ".join(f"[{f}](code/tests/{f}.md)" if links else f"tests/{f}" for f in files)
+        tested = " · ".join(f"[{f}](code:tests/{f})" if links else f"tests/{f}" for f in files)
         head = (
-            f"### {number}: {title} {{ #{number.lower()} }}" if links else f"### {number}: {title}"
+            f"{{#{number.lower()}}}\n### {number}: {title}" if links else f"### {number}: {title}"
         )
         sections.append(f"{head}\n\n{item.asks}\n\nCode: {places}\n\nTests: {tested}\n")
     cited = [
@@ -198,7 +198,7 @@ def _plain(place: Place) -> str:
 def _link(place: Place) -> str:
     file = Path(place.path).name
     name = f"`{place.name}` " if place.name else ""
-    return f"[{name}{file}:{place.line}](code/{place.path}.md#__codelineno-0-{place.line})"
+    return f"[{name}{file}:{place.line}](code:{place.path}#line-{place.line})"
 
 
 def _cite(citation: str) -> str:

@@ -430,8 +430,8 @@ class RTCPeerConnection(Emitter, HookedPeerConnection):
     ) -> aiortc.RTCStatsReport:
         """Return the statistics of the connection, or of the sender or receiver of a track.
 
-        Besides aiortc's entries of RTP streams, each transport has a `transport`, its
-        `candidate-pair`s, and its `local-candidate`s and `remote-candidate`s.
+        Besides aiortc's entries of RTP streams, each transport has entries of the types
+        `transport`, `candidate-pair`, `local-candidate` and `remote-candidate`.
 
         Args:
             selector: A track with exactly one sender or receiver, or None for the connection.

@@ -15,7 +15,7 @@ from docs.markdown import PAGES, READMES, ROOT, commands
 OPTION = re.compile(r"--[a-z][\w-]*")
 FILES = [path for path in (*READMES, *PAGES) if commands(path)]
 # Programs of others, which the documentation of this one needn't explain.
-OTHERS = {"redis-server", "mkdocs", "pytest"}
+OTHERS = {"redis-server", "sphinx", "pytest"}
 SUBCOMMANDS = {"check", "files", "record", "token"}
 # What scripts start that make a virtual environment first.
 STARTED = {

@@ -1,10 +1,6 @@
 """The documentation is built without a warning, is complete, and loads nothing from elsewhere."""
 
-import os
 import re
-import subprocess
-import sys
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -13,30 +9,10 @@ import layout_page
 import restartice
 import restartice_signaling
 import settings_page
-from docs.markdown import ROOT
 from drawing import draw, read
-from requiring import require
 
-CONFIG = ROOT / "examples" / "docs" / "mkdocs.yml"
 LOADED = re.compile(r"<(?:script|img|iframe|source)\b[^>]*\bsrc=\"([^\"]+)\"|<link\b([^>]+)>")
 HREF = re.compile(r'href="([^"]+)"')
-
-
-@pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Build the documentation."""
-    require(find_spec("mkdocs") and find_spec("mkdocstrings"), "the dependency group docs")
-    folder = tmp_path_factory.mktemp("site")
-    result = subprocess.run(
-        [sys.executable, "-m", "mkdocs", "build", "--strict", "-q", f"-d{folder}", f"-f{CONFIG}"],
-        cwd=ROOT,
-        env={**os.environ, "NO_MKDOCS_2_WARNING": "1"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert (result.returncode, result.stdout + result.stderr) == (0, "")
-    return folder
 
 
 def test_nothing_is_loaded_from_elsewhere(site: Path) -> None:
@@ -51,7 +27,7 @@ def test_nothing_is_loaded_from_elsewhere(site: Path) -> None:
 
 
 def test_links_within_lead_to_a_place(site: Path) -> None:
-    """What --strict doesn't look at: the lines of the code, and parts of generated pages."""
+    """What Sphinx doesn't look at: the lines of the code."""
     checked = 0
     for page in (site / "specification.html", site / "settings.html", site / "restart.html"):
         for target in HREF.findall(page.read_text()):
@@ -108,7 +84,7 @@ def test_the_layout_names_each_module_and_draws_each_room() -> None:
         picture = layout_page.draw(layout_page.rooms_of(modules), package.name)
         for module in modules:
             assert module.sentence, module.name
-            assert f"code/{module.path.relative_to(layout_page.ROOT).as_posix()}" in page or (
+            assert f"code:{module.path.relative_to(layout_page.ROOT).as_posix()}" in page or (
                 f"### `{module.name}`" in page
             ), module.name
             assert picture.count(f">{module.room}<") == 1

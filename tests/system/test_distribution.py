@@ -96,7 +96,7 @@ def test_source_distribution_can_be_tested(dist: Path) -> None:
     }
     wanted |= {
         "examples/demo",
-        "examples/docs/mkdocs.yml",
+        "examples/docs/pages/conf.py",
         "signaling/restartice_signaling/files/rtc-signal.js",
         "signaling/package.json",
     }
