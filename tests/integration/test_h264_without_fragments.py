@@ -122,6 +122,23 @@ async def test_main_is_answered_with_main(make_pc: Factory) -> None:
     assert re.findall("profile-level-id=......", offer)[0] == PROFILE_MAIN
 
 
+async def test_mode_0_of_several_profiles_with_low_numbers(make_pc: Factory) -> None:
+    """As Chromium offers it. aiortc answers numbers below 96 with its own."""
+    near, far = make_pc(), make_pc()
+    near.addTrack(VideoStreamTrack())
+    far.addTrack(VideoStreamTrack())
+    near.getTransceivers()[0].setCodecPreferences([c for c in H264 if "42e0" in str(c.parameters)])
+    await near.setLocalDescription()
+    (number,) = re.findall(r"a=rtpmap:(\d+) H264", near.localDescription.sdp)
+    text = re.sub(rf"(a=\S+:){number} ", r"\g<1>39 ", in_mode_0(near.localDescription).sdp)
+    text = re.sub(rf"(m=video .*){number}", r"\g<1>39 40", text)
+    text += f"a=rtpmap:40 H264/90000\r\na=fmtp:40 {PROFILE_MAIN}\r\n"
+    await far.setRemoteDescription(RTCSessionDescription(text, "offer"))
+    await far.setLocalDescription()
+    told = re.findall("packetization-mode=[01];profile-level-id=....", far.localDescription.sdp)
+    assert told == ["packetization-mode=0;profile-level-id=42e0"]
+
+
 async def test_a_restart_from_either_side(make_pc: Factory) -> None:
     near, far = make_pc(), make_pc()
     near.addTrack(Noise())

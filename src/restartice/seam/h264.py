@@ -29,6 +29,7 @@ FIRST_FREE: Final = 112
 MODE: Final = "packetization-mode"
 PROFILE: Final = "profile-level-id"
 CONSTRAINED_BASELINE: Final = "42e01f"
+BASELINE: Final = {H264Profile.PROFILE_BASELINE, H264Profile.PROFILE_CONSTRAINED_BASELINE}
 # By how much the rate may differ from the wanted one before aiortc makes its encoder anew.
 TOLERANCE: Final = 0.1
 
@@ -41,16 +42,19 @@ def is_single_nal(codec: RTCRtpCodecParameters) -> bool:
     return codec.name.lower() == H264 and str(codec.parameters.get(MODE, "0")) == "0"
 
 
-def _is_main(codec: RTCRtpCodecParameters) -> bool:
+def _profile(codec: RTCRtpCodecParameters) -> H264Profile | None:
+    """Return the profile of H.264; None for another codec, or if it can't be read."""
+    if codec.name.lower() != H264:
+        return None
+    told = str(codec.parameters.get(PROFILE, CONSTRAINED_BASELINE))
     try:
-        profile, _ = parse_h264_profile_level_id(str(codec.parameters.get(PROFILE, "")))
+        return parse_h264_profile_level_id(told)[0]
     except ValueError:
-        return False
-    return codec.name.lower() == H264 and profile is H264Profile.PROFILE_MAIN
+        return None
 
 
 def readable(codecs: Iterable[RTCRtpCodecParameters]) -> list[RTCRtpCodecParameters]:
-    """Return codecs with H.264 of mode 0 shown as mode 1, and Main as constrained baseline.
+    """Return codecs with H.264 of mode 0 shown as mode 1, and Main alone as constrained baseline.
 
     aiortc negotiates those. It can receive all of them, as its decoder looks at the stream only. A
     stream in mode 0 is one in mode 1 as well, and a receiver of Main decodes constrained baseline,
@@ -58,34 +62,41 @@ def readable(codecs: Iterable[RTCRtpCodecParameters]) -> list[RTCRtpCodecParamet
 
     Spec: RFC 6184 section 6.2, ITU-T H.264 section A.2.2
     """
-    return [_readable(codec) for codec in codecs]
-
-
-def _readable(codec: RTCRtpCodecParameters) -> RTCRtpCodecParameters:
-    told = {}
-    if is_single_nal(codec):
-        told[MODE] = "1"
-    if _is_main(codec):
-        told[PROFILE] = CONSTRAINED_BASELINE
-    return replace(codec, parameters={**codec.parameters, **told}) if told else codec
-
-
-def as_offered(
-    codecs: Iterable[RTCRtpCodecParameters], offered: Iterable[RTCRtpCodecParameters]
-) -> list[RTCRtpCodecParameters]:
-    """Return codecs with H.264 as it was offered, before aiortc was shown what it reads."""
-    shown = {codec.payloadType: codec for codec in offered if _readable(codec) is not codec}
+    shown = [_told(codec, MODE, "1") if is_single_nal(codec) else codec for codec in codecs]
+    profiles = [_profile(codec) for codec in shown]
+    if H264Profile.PROFILE_MAIN not in profiles or BASELINE & {*profiles}:
+        return shown
     return [
-        _like(codec, shown[codec.payloadType]) if codec.payloadType in shown else codec
-        for codec in codecs
+        _told(codec, PROFILE, CONSTRAINED_BASELINE)
+        if profile is H264Profile.PROFILE_MAIN
+        else codec
+        for codec, profile in zip(shown, profiles, strict=True)
     ]
 
 
-def _like(codec: RTCRtpCodecParameters, offered: RTCRtpCodecParameters) -> RTCRtpCodecParameters:
-    told = {MODE: offered.parameters.get(MODE, "0")}
-    if _is_main(offered):
-        told[PROFILE] = offered.parameters[PROFILE]
-    return replace(codec, parameters={**codec.parameters, **told})
+def _told(codec: RTCRtpCodecParameters, name: str, value: str) -> RTCRtpCodecParameters:
+    return replace(codec, parameters={**codec.parameters, name: value})
+
+
+def as_offered(
+    codecs: Iterable[RTCRtpCodecParameters], offered: list[RTCRtpCodecParameters]
+) -> list[RTCRtpCodecParameters]:
+    """Return negotiated codecs with H.264 as it was offered, before aiortc was shown another."""
+    told = {
+        _profile(shown): offer
+        for offer, shown in reversed([*zip(offered, readable(offered), strict=True)])
+        if shown is not offer
+    }
+    return [
+        _like(codec, told[key]) if (key := _profile(codec)) in told else codec for codec in codecs
+    ]
+
+
+def _like(codec: RTCRtpCodecParameters, offer: RTCRtpCodecParameters) -> RTCRtpCodecParameters:
+    codec = _told(codec, MODE, str(offer.parameters.get(MODE, "0")))
+    if _profile(offer) is H264Profile.PROFILE_MAIN:
+        codec = _told(codec, PROFILE, str(offer.parameters[PROFILE]))
+    return codec
 
 
 def unusual_codecs(codecs: Iterable[RTCRtpCodecParameters]) -> list[RTCRtpCodecParameters]:
@@ -96,11 +107,12 @@ def unusual_codecs(codecs: Iterable[RTCRtpCodecParameters]) -> list[RTCRtpCodecP
     free = count(FIRST_FREE)
     numbers: dict[object, int] = {}
     found = []
-    for codec in codecs:
+    codecs = [*codecs]
+    for codec, shown in zip(codecs, readable(codecs), strict=True):
         parameters = dict(codec.parameters)
         if is_rtx(codec) and parameters.get("apt") in numbers:
             parameters["apt"] = numbers[parameters["apt"]]
-        elif _readable(codec) is codec:
+        elif shown is codec:
             continue
         numbers[codec.payloadType] = next(free)
         number = numbers[codec.payloadType]

@@ -339,7 +339,7 @@ def add_header_extensions(
 
 
 def describe_unusual(
-    transceiver: aiortc.RTCRtpTransceiver, codecs: Iterable[aiortc.RTCRtpCodecParameters]
+    transceiver: aiortc.RTCRtpTransceiver, codecs: list[aiortc.RTCRtpCodecParameters]
 ) -> None:
     """Let an answer describe the H.264 of the offer, not the one that aiortc was shown."""
     transceiver._codecs = as_offered(transceiver._codecs, codecs)
