@@ -379,6 +379,32 @@ async def test_what_succeeds_is_not_worth_a_word(
     assert warnings(caplog) == []
 
 
+async def test_what_the_client_could_not_decrypt_is_sent_again_with_the_last_flight(
+    make_pc: Factory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # What opens the channel follows the last flight, and would be repeated after a second.
+    monkeypatch.setattr("restartice.transports.sctp.early_delays", lambda _: [])
+    near, far = make_pc(), make_pc()
+    echo = Echo(near, far)
+    core = dtls(near)._core
+    deliver, sent = core._send_datagram, list[bytes]()
+
+    async def send(datagram: bytes) -> None:
+        sent.append(datagram)
+        # The second one is the server's last flight.
+        if len(sent) != 2:
+            await deliver(datagram)
+
+    core._send_datagram = send
+    await negotiate(near, far)
+    await wait_until(dtls(far), "statechange", lambda: dtls(far).state == "connected")
+    encrypted = asyncio.get_running_loop().time()
+    await echo.check()
+    assert asyncio.get_running_loop().time() - encrypted < 0.5
+    assert core.role == "server"
+    assert sent[1] in sent[2:]
+
+
 @pytest.mark.parametrize("role", ["server", "client"])
 @pytest.mark.parametrize("number", [0, 1])
 async def test_what_gets_lost_of_a_handshake_is_soon_sent_again(

@@ -334,7 +334,11 @@ class IceTransportCore(IceTransportView):
     def path_resumed(self, connection: IceConnection) -> None:
         """Let DTLS and SCTP repeat lost packets at once."""
         if self.carrier.connection is connection:
-            self._on_resumed(self.viewed, lossy=True)
+            self.repeat_lost()
+
+    def repeat_lost(self) -> None:
+        """Let DTLS, SCTP and media repeat what the peer hasn't got, or couldn't decrypt."""
+        self._on_resumed(self.viewed, lossy=True)
 
     def role_switched(self, *, controlling: bool) -> None:
         """Set the role and the tie-breaker, which belong to the agent, on all generations."""

@@ -133,7 +133,7 @@ class DtlsCore(DtlsView):
         """Try to complete the handshake. Afterwards the transport is `encrypted` or failed."""
         assert self.tls is not None
         ice = core_of(self.viewed.transport)
-        self._flight = flight = Flight(None if ice is None else ice.round_trip_time)
+        self._flight = flight = Flight(lambda: None if ice is None else ice.round_trip_time)
         try:
             await shake_hands(self.tls, self._receive_datagram, self._send_datagram, flight)
         except SSL.Error as error:
@@ -182,6 +182,8 @@ class DtlsCore(DtlsView):
             elif now >= self._repeated_at + SHORTEST_PAUSE:
                 self._repeated_at = now
                 await self._send_all(self._last_flight)
+                # It couldn't decrypt what we have sent since.
+                ice.repeat_lost()
         return bool(self._last_flight)
 
     async def _receive_datagram(self) -> bytes:

@@ -23,17 +23,23 @@ __all__ = [
 DATAGRAM_LIMIT: Final = 1200
 READ_LIMIT: Final = 1 << 20
 # (RFC 6347 section 4.1)
-RECORD_HEADER, LENGTH = 13, slice(11, 13)
+RECORD_HEADER, EPOCH, LENGTH = 13, slice(3, 5), slice(11, 13)
+# The epoch before there are keys.
+CLEAR: Final = b"\0\0"
 # The first bytes of DTLS packets. (RFC 7983 section 7)
 DTLS: Final = range(20, 64)
 # The record types of a handshake: change_cipher_spec and handshake. Encrypted records have the same
 # types. (RFC 5246 section 6.2.1)
 HANDSHAKE: Final = frozenset({20, 22})
-# The pause before a flight is repeated: at first this many round trips, but at least the shortest
+# The pause before a flight is repeated: twice this many round trips, but at least the shortest
 # pause; then it doubles up to the longest. In seconds. OpenSSL begins with a whole second, which a
 # program can't change.
 ROUND_TRIPS: Final = 2
 SHORTEST_PAUSE, LONGEST_PAUSE = 0.05, 1.0
+# The header of the first handshake message of a record, by which a repeated one is known, and how
+# many are remembered. (RFC 6347 section 4.2.2)
+MESSAGE_HEADER: Final = slice(RECORD_HEADER, RECORD_HEADER + 12)
+MOST_MESSAGES: Final = 64
 # In the names of cipher suites without CBC and SHA-1.
 AEAD: Final = ("-GCM-", "-CHACHA20-")
 
@@ -101,35 +107,57 @@ class Flight:
     section 4.1.2.6)
 
     Args:
-        round_trip: The round trip time in seconds, or None if unknown.
+        round_trip: Returns the round trip time in seconds, or None if unknown.
 
     Attributes:
         datagrams: The datagrams of the flight.
         heard: Whether the peer has sent anything.
     """
 
-    def __init__(self, round_trip: float | None = None) -> None:
+    def __init__(self, round_trip: Callable[[], float | None] = lambda: None) -> None:
         self.datagrams: list[bytes] = []
         self.heard = False
-        self._first = first_pause(round_trip)
-        self._pause = self._first
-        self._due_at: float | None = None
+        self._round_trip = round_trip
+        self._repetitions = 0
+        self._sent_at: float | None = None
+        self._messages: set[bytes] = set()
 
     def began(self, datagrams: list[bytes]) -> None:
         """Note a flight that was sent, other than the one before."""
         self.datagrams = datagrams
-        self._pause = self._first
-        self._due_at = _now() + self._pause
+        self._repetitions, self._sent_at = 0, _now()
 
     def repeated(self) -> None:
         """Note that it was sent again."""
-        self._pause = min(2 * self._pause, LONGEST_PAUSE)
-        self._due_at = _now() + self._pause
+        self._repetitions += 1
+        self._sent_at = _now()
 
     @property
     def rest(self) -> float | None:
         """The time until the next repetition, in seconds; None before the first flight."""
-        return None if self._due_at is None else max(0.0, self._due_at - _now())
+        if self._sent_at is None:
+            return None
+        # ICE may have measured the round trip anew.
+        pause = first_pause(self._round_trip()) * (1 << max(0, self._repetitions - 1))
+        return max(0.0, self._sent_at + min(pause, LONGEST_PAUSE) - _now())
+
+    def is_lacking(self, datagram: bytes) -> bool:
+        """Note a datagram of the peer; return whether it lacks our flight, as it repeats its own.
+
+        (RFC 6347 section 4.2.4)
+        """
+        self.heard = True
+        message = datagram[MESSAGE_HEADER]
+        # The other records are encrypted.
+        if not is_handshake(datagram[:1]) or datagram[EPOCH] != CLEAR:
+            return False
+        if message not in self._messages:
+            if len(self._messages) < MOST_MESSAGES:
+                self._messages.add(message)
+            return False
+        # One that was sent before our flight could arrive says nothing.
+        needed = max(SHORTEST_PAUSE, self._round_trip() or 0.0)
+        return self._sent_at is not None and _now() >= self._sent_at + needed
 
 
 def first_pause(round_trip: float | None) -> float:
@@ -207,13 +235,18 @@ async def _go_on(
             tls.DTLSv1_handle_timeout()
             await flush(tls, send)
         else:
-            for datagram in flight.datagrams:
-                await send(datagram)
-            flight.repeated()
+            await _repeat(flight, send)
         return
     if datagram and datagram[0] in DTLS:
-        flight.heard = True
+        if flight.is_lacking(datagram):
+            await _repeat(flight, send)
         tls.bio_write(datagram)
+
+
+async def _repeat(flight: Flight, send: Callable[[bytes], Awaitable[None]]) -> None:
+    for datagram in flight.datagrams:
+        await send(datagram)
+    flight.repeated()
 
 
 def _now() -> float:

@@ -32,9 +32,9 @@ logger = logging.getLogger(__name__)
 
 # RTO.Initial. (RFC 9260 section 16)
 FIRST_TIMEOUT: Final = 1.0
-# Where ICE knows how long an answer takes, what sets the association up is repeated sooner: at
-# first after so many round trips, but no less than so many seconds, and after twice that and so on.
-ROUND_TRIPS: Final = 3
+# Where ICE knows how long an answer takes, what sets the association up is repeated sooner: twice
+# after so many round trips, but no less than so many seconds, and then after twice that and so on.
+ROUND_TRIPS: Final = 2
 SHORTEST_DELAY: Final = 0.1
 # The longest time between two attempts to set the association up, and how many times the shortest
 # it is. RTO.Max would be a minute, in which a channel that could open wouldn't.
@@ -468,7 +468,7 @@ def early_delays(round_trip: float | None) -> list[float]:
     delay = FIRST_TIMEOUT if round_trip is None else max(SHORTEST_DELAY, ROUND_TRIPS * round_trip)
     while delay < FIRST_TIMEOUT:
         delays.append(delay)
-        delay *= 2
+        delay *= min(2, len(delays))
     return delays
 
 

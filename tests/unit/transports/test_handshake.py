@@ -151,7 +151,7 @@ class Pair:
         self.queues: tuple[asyncio.Queue[bytes], ...] = (asyncio.Queue(), asyncio.Queue())
         self.sent: tuple[list[bytes], ...] = ([], [])
         self.lose: Callable[[bytes], bool] = lambda _: False
-        self.round_trip: float | None = None
+        self.round_trips: list[float | None] = [None, None]
 
     def side(self, place: int) -> Awaitable[None]:
         async def send(datagram: bytes) -> None:
@@ -159,7 +159,8 @@ class Pair:
             if not self.lose(datagram):
                 self.queues[1 - place].put_nowait(datagram)
 
-        return shake_hands(self.sides[place], self.queues[place].get, send, Flight(self.round_trip))
+        flight = Flight(lambda: self.round_trips[place])
+        return shake_hands(self.sides[place], self.queues[place].get, send, flight)
 
     async def shake_hands(self) -> list[BaseException | None]:
         """Return what each side raises, or None."""
@@ -199,7 +200,7 @@ async def test_where_the_round_trip_is_known_a_flight_is_soon_sent_as_it_was(
     # So large that a flight takes more than one datagram.
     large = rsa_certificate(4096)
     pair = Pair(connection(large), connection(large))
-    pair.round_trip = 0.001
+    pair.round_trips = [0.001, 0.001]
     lost: list[bytes] = []
 
     def lose(datagram: bytes) -> bool:
@@ -212,6 +213,55 @@ async def test_where_the_round_trip_is_known_a_flight_is_soon_sent_as_it_was(
     assert await pair.shake_hands() == [None, None]
     # OpenSSL would give it another number.
     assert pair.sent[sender].count(lost[0]) >= 2
+
+
+@pytest.mark.parametrize("sender", [0, 1], ids=["server", "client"])
+async def test_a_repeated_flight_is_answered_at_once(sender: int) -> None:
+    pair = Pair(connection(EC), connection(EC))
+    # The side whose flight gets lost would wait for a second, the other one asks sooner.
+    pair.round_trips[1 - sender] = 0.02
+    lost: list[bytes] = []
+
+    def lose(datagram: bytes) -> bool:
+        # The server's first flight, or the client's second one.
+        if pair.sent[sender][sender:] == [datagram] and not lost:
+            lost.append(datagram)
+            return True
+        return False
+
+    pair.lose = lose
+    began = asyncio.get_running_loop().time()
+    assert await pair.shake_hands() == [None, None]
+    assert asyncio.get_running_loop().time() - began < 0.9
+    assert pair.sent[sender].count(lost[0]) == 2
+
+
+async def test_a_repeated_flight_that_has_met_ours_is_not_answered() -> None:
+    flight = Flight(lambda: 0.08)
+    hello = b"\x16\xfe\xfd" + bytes(8) + b"\x00\x0c" + b"\x01" + bytes(11)
+    assert not flight.is_lacking(hello)
+    flight.began([b"flight"])
+    assert not flight.is_lacking(hello)
+    await asyncio.sleep(0.1)
+    assert flight.is_lacking(hello)
+    # Encrypted ones can't be told apart.
+    finished = b"\x16\xfe\xfd\x00\x01" + hello[5:]
+    assert not flight.is_lacking(finished)
+    assert not flight.is_lacking(finished)
+
+
+async def test_the_pause_follows_the_round_trip_as_it_is_measured() -> None:
+    round_trips: list[float | None] = [None]
+    flight = Flight(lambda: round_trips[-1])
+    assert flight.rest is None
+    flight.began([b"flight"])
+    assert flight.rest == pytest.approx(1.0, abs=0.1)
+    round_trips.append(0.1)
+    rests = [flight.rest]
+    for _ in range(5):
+        flight.repeated()
+        rests.append(flight.rest)
+    assert rests == [pytest.approx(rest, abs=0.05) for rest in (0.2, 0.2, 0.4, 0.8, 1.0, 1.0)]
 
 
 def test_how_soon_a_flight_is_sent_again() -> None:
