@@ -25,6 +25,7 @@ from restartice import (
     InvalidStateError,
     MediaStream,
     RTCPeerConnection,
+    RTCRtpTransceiver,
     RTCSessionDescription,
     VideoStreamTrack,
 )
@@ -39,6 +40,10 @@ def mids(pc: RTCPeerConnection) -> list[str | None]:
 def media_lines(pc: RTCPeerConnection) -> list[str]:
     lines = pc.localDescription.sdp.splitlines()
     return [" ".join(line.split()[:2]) for line in lines if line.startswith("m=")]
+
+
+def directions(transceiver: RTCRtpTransceiver) -> tuple[str, str | None]:
+    return transceiver.direction, transceiver.currentDirection
 
 
 async def needed(pc: RTCPeerConnection) -> bool:
@@ -340,18 +345,96 @@ async def test_the_section_is_used_again(make_pc: Factory) -> None:
     await wait_connected(near, far)
 
 
-async def test_the_answerer_rejects(make_pc: Factory) -> None:
+async def test_what_the_answerer_stops_is_inactive_until_its_own_offer(make_pc: Factory) -> None:
+    near, far = make_pc(), make_pc()
+    for kind in (AudioStreamTrack, VideoStreamTrack):
+        near.addTrack(kind())
+        far.addTrack(kind())
+    await near.setLocalDescription()
+    await far.setRemoteDescription(near.localDescription)
+    ours, theirs = near.getTransceivers()[0], far.getTransceivers()[0]
+    theirs.stop()
+    needs: list[str] = []
+    far.on("negotiationneeded", lambda: needs.append(far.signalingState))
+    await far.setLocalDescription()
+    await near.setRemoteDescription(far.localDescription)
+    assert directions(ours) == ("sendrecv", "inactive")
+    assert directions(theirs) == ("stopped", "inactive")
+    assert mids(near) == mids(far) == ["0", "1"]
+    assert theirs.sender in far.getSenders()
+    await wait_connected(near, far)
+    assert needs == ["stable"]
+    # Offers of the other side change nothing.
+    await negotiate(near, far)
+    assert needs == ["stable", "stable"]
+    assert directions(ours) == ("sendrecv", "inactive")
+    await negotiate(far, near)
+    assert media_lines(far)[0] == "m=audio 0"
+    assert directions(ours) == directions(theirs) == ("stopped", "stopped")
+    assert mids(near) == mids(far) == ["1"]
+    assert not await needed(far)
+    assert near.connectionState == far.connectionState == "connected"
+
+
+async def test_all_that_the_answerer_has_is_stopped(make_pc: Factory) -> None:
     near, far = make_pc(), make_pc()
     near.addTransceiver("audio")
-    near.addTransceiver("video")
     await near.setLocalDescription()
     await far.setRemoteDescription(near.localDescription)
     far.getTransceivers()[0].stop()
     await far.setLocalDescription()
     await near.setRemoteDescription(far.localDescription)
-    assert media_lines(far)[0] == "m=audio 0"
+    await wait_connected(near, far)
+    far.addTransceiver("video")
+    await negotiate(far, near)
+    assert [line.split()[0] for line in media_lines(far)] == ["m=audio", "m=video"]
     assert mids(near) == mids(far) == ["1"]
     await wait_connected(near, far)
+
+
+async def test_what_changes_after_create_answer_comes_too_late_for_it(make_pc: Factory) -> None:
+    near, far = make_pc(), make_pc()
+    for kind in (AudioStreamTrack, VideoStreamTrack):
+        near.addTrack(kind())
+        far.addTrack(kind())
+    await near.setLocalDescription()
+    await far.setRemoteDescription(near.localDescription)
+    answer = await far.createAnswer()
+    stopped, changed = far.getTransceivers()
+    stopped.stop()
+    changed.direction = "inactive"
+    await far.setLocalDescription(answer)
+    assert directions(stopped) == ("stopped", "sendrecv")
+    assert directions(changed) == ("inactive", "sendrecv")
+    assert await needed(far)
+    await near.setRemoteDescription(far.localDescription)
+    await wait_connected(near, far)
+    await negotiate(near, far)
+    assert [directions(t)[1] for t in near.getTransceivers()] == ["inactive", "inactive"]
+
+
+async def test_a_remote_stop_that_is_rolled_back_is_offered_by_this_side(make_pc: Factory) -> None:
+    near, far = make_pc(), make_pc()
+    near.addTrack(AudioStreamTrack())
+    near.addTrack(VideoStreamTrack())
+    await negotiate(near, far)
+    await wait_connected(near, far)
+    near.getTransceivers()[0].stop()
+    await near.setLocalDescription()
+    await far.setRemoteDescription(near.localDescription)
+    stopped, other = far.getTransceivers()
+    await far.setRemoteDescription(ROLLBACK)
+    assert far.getTransceivers() == [stopped, other]
+    assert far.getReceivers() == [other.receiver]
+    assert (*directions(stopped), stopped.mid) == ("stopped", "stopped", "0")
+    assert await needed(far)
+    await near.setLocalDescription(ROLLBACK)
+    await negotiate(far, near)
+    assert media_lines(far)[0] == "m=audio 0"
+    assert stopped.mid is None
+    assert far.getTransceivers() == [other]
+    assert mids(near) == ["1"]
+    assert not await needed(far)
 
 
 async def test_everything_is_stopped_and_something_new_is_added(make_pc: Factory) -> None:

@@ -109,6 +109,7 @@ class TransceiverCore(TransceiverView):
         Spec: https://w3c.github.io/webrtc-pc/#dfn-stop-sending-and-receiving
         """
         self.stopping = True
+        self.wanted_direction = "inactive"
         self._receiver._core.expect_no_media()
         return in_background(self.end())
 
@@ -218,8 +219,8 @@ class RTCRtpTransceiver(rtcrtptransceiver.RTCRtpTransceiver):
     def stop(self) -> Awaitable[None]:  # type: ignore[override]
         """Stop sending and receiving for ever; `negotiationneeded` fires.
 
-        It is stopped when this returns. After the negotiation, the connection drops it, and its
-        media section can be used again.
+        It is stopped when this returns. An answer says `inactive`; our next offer rejects its media
+        section. After that negotiation the connection drops it, and the section can be used again.
 
         Returns:
             An awaitable, which is done when its tasks have ended.

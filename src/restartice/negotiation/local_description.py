@@ -11,9 +11,12 @@ from aiortc.sdp import SessionDescription
 from ..exceptions import InvalidModificationError
 from ..ice.credentials import IceCredentials
 from ..ice.handover import IceTransportCore
+from ..media.transceiver import RTCRtpTransceiver
 from ..sdp import description as sdp
 from ..sdp.origin import alike
 from ..sdp.validation import check_local
+from ..seam import set_current_direction
+from ..transports.bundle import User
 from .masking import SectionMask
 from .offers import Offers
 from .signaling_state import Side, SignalingState
@@ -152,11 +155,22 @@ class LocalDescription:
                     else self.state.current_local
                 )
             assert applied is not None
+            if session.type != "offer":
+                self._set_directions(description, last.users)
         except BaseException:
             for transport in begun:
                 transport.discard_generation()
             raise
         self._keep(description, applied)
+
+    def _set_directions(self, description: sdp.Description, users: Mapping[int, User]) -> None:
+        """Set the negotiated directions to those of our answer.
+
+        aiortc takes those that the transceivers have by now, which may have changed since.
+        """
+        for place, user in users.items():
+            if isinstance(user, RTCRtpTransceiver):
+                set_current_direction(user, description.media[place].direction or "sendrecv")
 
     def _begin_generations(
         self, credentials: Mapping[IceTransportCore, IceCredentials]

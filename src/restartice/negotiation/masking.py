@@ -95,7 +95,9 @@ class SectionMask:
         if described_only:
             shown = [t for t in state.transceivers if mline_index(t) in positions]
         else:
-            shown = [t for t in state.transceivers if not t._core.stopping]
+            shown = [
+                t for t in state.transceivers if not t._core.stopping or mline_index(t) in positions
+            ]
         users, descriptions = users_by_place(state), Descriptions.of(state)
         self._whole = _Whole(state.transceivers, list(shown), descriptions, users)
         self.set_places({positions[n]: u for n, u in users.items() if n in positions})

@@ -67,7 +67,8 @@ class Offers:
         """
         self.transports.leave_dead_transports()
         old = self._offered_before()
-        live = [place for place, media in old.items() if self.bundle.user_of(media.rtp.muxId)]
+        mids = {user.mid for user in self.bundle.active_users()}
+        live = [place for place, media in old.items() if media.rtp.muxId in mids]
         with kept_codecs(self.state.transceivers) as negotiated, self.mask.masked(live):
             created = sdp.parse(await self.state.base.createOffer())
             users = users_by_place(self.state)

@@ -161,12 +161,13 @@ class Outcome:
                 stopped.append(transceiver)
         for transceiver in stopped:
             transceiver._core.stop_for_good(self._afterwards)
-            # A transceiver rejected by a remote offer stays associated until the answer.
-            if state is SignalingState.STABLE or transceiver not in self.state.transceivers:
-                self._dissociate(transceiver)
-        if state is SignalingState.STABLE:
-            # Remove stopped transceivers from the connection's set.
-            self.state.transceivers[:] = [t for t in self.state.transceivers if not t._core.stopped]
+        # One that a remote offer rejects stays until the answer, and one whose rejection was rolled
+        # back until our next offer has rejected it.
+        here, ends = self.state.transceivers, state is SignalingState.STABLE
+        gone = [t for t in stopped if t not in here or (ends and t.mid in {None, *rejected})]
+        for transceiver in gone:
+            self._dissociate(transceiver)
+        here[:] = [t for t in here if t not in gone]
         self.data_channels.stop_rejected(rejected)
         return stopped
 

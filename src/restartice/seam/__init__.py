@@ -71,6 +71,7 @@ from .peerconnection import (
     kept_codecs,
     mark_bundled,
     mline_index,
+    set_current_direction,
     set_mid,
     set_mline_index,
 )
@@ -168,6 +169,7 @@ __all__ = [
     "send_keyframe",
     "send_request",
     "set_controlling",
+    "set_current_direction",
     "set_mid",
     "set_mline_index",
     "set_track_id",

@@ -48,6 +48,7 @@ __all__ = [
     "kept_codecs",
     "mark_bundled",
     "mline_index",
+    "set_current_direction",
     "set_mid",
     "set_mline_index",
 ]
@@ -276,7 +277,7 @@ NEGOTIATED_STATE: Final[dict[type, tuple[str, ...]]] = {
     }.items()
 }
 
-for _method in ("_get_mline_index", "_set_mline_index", "_set_mid"):
+for _method in ("_get_mline_index", "_set_mline_index", "_set_mid", "_setCurrentDirection"):
     require(_TRANSCEIVER, _method)
 
 
@@ -299,6 +300,11 @@ def dissociate(transceiver: aiortc.RTCRtpTransceiver) -> None:
 def set_mid(transceiver: aiortc.RTCRtpTransceiver, mid: str | None) -> None:
     """Associate a transceiver with a media section."""
     transceiver._set_mid(mid)  # type: ignore[arg-type]
+
+
+def set_current_direction(transceiver: aiortc.RTCRtpTransceiver, direction: str) -> None:
+    """Set the negotiated direction of a transceiver."""
+    transceiver._setCurrentDirection(direction)
 
 
 def mark_bundled(

@@ -20,6 +20,7 @@ __all__ = [
     "User",
     "dtls_transport",
     "ice_transport",
+    "is_stopped",
     "is_stopping",
     "move",
     "stop_transports",
@@ -52,12 +53,12 @@ class Bundle:
         return [*self._view.transceivers, *sctp]
 
     def active_users(self) -> list[User]:
-        """Return the users that can have a live media section."""
+        """Return the users that can have a live media section in our next offer."""
         return [user for user in self.users() if not is_stopping(user)]
 
     def user_of(self, mid: str) -> User | None:
         """Return the transceiver or SCTP transport of a live media section, or None."""
-        return next((user for user in self.active_users() if user.mid == mid), None)
+        return next((u for u in self.users() if u.mid == mid and not is_stopped(u)), None)
 
     # Their transports.
 
@@ -200,8 +201,13 @@ def ice_transport(user: User) -> IceTransportCore:
 
 
 def is_stopping(user: User) -> bool:
-    """Return whether a transceiver or SCTP transport was stopped."""
+    """Return whether our next offer rejects its section: it is a transceiver with [[Stopping]]."""
     return isinstance(user, RTCRtpTransceiver) and bool(user.stopped)
+
+
+def is_stopped(user: User) -> bool:
+    """Return whether an answer rejects its section, too: it is one with [[Stopped]]."""
+    return isinstance(user, RTCRtpTransceiver) and user.currentDirection == "stopped"
 
 
 def move(user: User, transport: RTCDtlsTransport) -> None:

@@ -65,10 +65,10 @@ class Connector:
             return
         # Listed again: users that were stopped during the handshake must not be started.
         for user in list(self._users_of(transport)):
-            if isinstance(user, RTCRtpTransceiver):
-                await self._start_media(user)
-            else:
+            if not isinstance(user, RTCRtpTransceiver):
                 await self._start_data(user)
+            elif not user.stopped:
+                await self._start_media(user)
 
     def _fail_data(self, transport: RTCDtlsTransport) -> None:
         sctp = self._connection.sctp_transport
@@ -88,7 +88,7 @@ class Connector:
             yield sctp
         for transceiver in connection.transceivers:
             rides = transceiver.receiver.transport is transport
-            if rides and transceiver in connection.remote_dtls and not transceiver.stopped:
+            if rides and transceiver in connection.remote_dtls:
                 yield transceiver
 
     async def _start_data(self, sctp: aiortc.RTCSctpTransport) -> None:
