@@ -12,6 +12,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 HERE = Path(__file__).parent
+PEERS = HERE / "peers"
 
 # What a peer makes of an offer that restarts ICE.
 FOLLOWS, IGNORES, REFUSES = "follows", "ignores", "refuses"
@@ -19,6 +20,10 @@ FOLLOWS, IGNORES, REFUSES = "follows", "ignores", "refuses"
 GSTREAMER = "GStreamer with webrtcbin"
 # The bindings are packages of Debian's, for its own Python.
 GSTREAMER_PEER = ("/usr/bin/python3", "gstreamer_peer.py")
+PION = "Pion, built by .ci/run from golang-github-pion-webrtc.v3-dev"
+PION_PEER = ("./pion_peer",)
+# Peers that tell their version themselves.
+TELLING = {GSTREAMER: GSTREAMER_PEER, PION: PION_PEER}
 
 
 @dataclass(frozen=True)
@@ -42,6 +47,7 @@ class Stack:
         rejects_stopped: Whether its answer rejects a section that our offer has stopped.
         reuses_sections: Whether something new may take the place of a stopped section.
         notices_close: Whether it takes our close for the end of its data channel.
+        finds_networks: Whether a restart finds networks that came after the connection was made.
         certificate: The kind of its certificate's key.
     """
 
@@ -61,12 +67,13 @@ class Stack:
     rejects_stopped: bool = True
     reuses_sections: bool = True
     notices_close: bool = True
+    finds_networks: bool = True
     certificate: str = "EC"
 
     def version(self) -> str:
         """Return which version is installed."""
-        if self.needs == GSTREAMER:
-            return _version_of_gstreamer()
+        if self.needs in TELLING:
+            return _told_version(self.needs)
         kind, _, name = self.needs.rpartition(" ")
         if kind == "npm":
             package = HERE / "node_modules" / name / "package.json"
@@ -83,8 +90,8 @@ class Stack:
 
 
 def _is_there(need: str) -> bool:
-    if need == GSTREAMER:
-        return bool(_version_of_gstreamer())
+    if need in TELLING:
+        return bool(_told_version(need))
     if need.startswith("npm "):
         package = HERE / "node_modules" / need.removeprefix("npm ")
         return shutil.which("node") is not None and package.exists()
@@ -94,12 +101,12 @@ def _is_there(need: str) -> bool:
 
 
 @functools.cache
-def _version_of_gstreamer() -> str:
+def _told_version(need: str) -> str:
     """Return the version, or nothing if something of it isn't there."""
-    if shutil.which(GSTREAMER_PEER[0]) is None:
+    command = (*TELLING[need], "--version")
+    if shutil.which(PEERS / command[0]) is None:
         return ""
-    command = (*GSTREAMER_PEER, "--version")
-    told = subprocess.run(command, cwd=HERE / "peers", capture_output=True, text=True, check=False)
+    told = subprocess.run(command, cwd=PEERS, capture_output=True, text=True, check=False)
     return told.stdout.strip()
 
 
@@ -186,6 +193,18 @@ STACKS = [
         certificate="RSA",
         rejects_stopped=False,
         reuses_sections=False,
+    ),
+    Stack(
+        "pion",
+        "Pion",
+        PION_PEER,
+        needs=PION,
+        media="sends back",
+        rolls_back=False,
+        rolls_back_explicitly=False,
+        ends_each=False,
+        rejects_stopped=False,
+        finds_networks=False,
     ),
 ]
 # Browsers that hide their addresses, which only one scenario is about.

@@ -31,7 +31,7 @@ INTERVAL = 0.02
 ATTEMPTS = 20
 # Chromium gathers at the default route's address only, and checks no other pair once it has
 # nominated one, so that there is no spare where it offers.
-CASES = [("wrtc", "we"), ("wrtc", "they"), ("chromium", "we"), ("aiortc", "we")]
+CASES = [("wrtc", "we"), ("wrtc", "they"), ("chromium", "we"), ("aiortc", "we"), ("pion", "we")]
 
 
 @pytest.fixture(params=CASES, ids=lambda case: f"{case[0]}-{case[1]}-offer")

@@ -175,10 +175,14 @@ def bundled_mids(description: SessionDescription | None) -> list[str]:
 def find_section(
     description: SessionDescription | None, mid: str | None, index: int | None
 ) -> MediaDescription | None:
-    """Return the media section with the mid, or at the index if mid is None, or None."""
+    """Return the media section with the mid, or at the index if there is no mid, or None.
+
+    Where there is an index, an empty mid is none: Pion sends it in each candidate, and browsers go
+    by the index then.
+    """
     if description is None:
         return None
-    if mid is not None:
+    if mid or (mid is not None and index is None):
         return next((m for m in description.media if m.rtp.muxId == mid), None)
     if index is not None and 0 <= index < len(description.media):
         return description.media[index]

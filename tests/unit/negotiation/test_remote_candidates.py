@@ -49,8 +49,22 @@ async def test_it_shows_up_in_its_section(make_pc: Factory) -> None:
     assert ports_told(pc) == [["1002", "1003"], ["1001"]]
 
 
+async def test_an_empty_mid_is_none_where_there_is_an_index(make_pc: Factory) -> None:
+    """As Pion sends it in each candidate."""
+    pc, _ = await described(make_pc)
+    await pc.addIceCandidate(candidate(1001, sdpMid="", sdpMLineIndex=1))
+    assert ports_told(pc) == [[], ["1001"]]
+
+
 @pytest.mark.parametrize(
-    "place", [{"sdpMid": "9"}, {"sdpMLineIndex": 9}, {"sdpMid": "9", "sdpMLineIndex": 0}]
+    "place",
+    [
+        {"sdpMid": "9"},
+        {"sdpMid": ""},
+        {"sdpMLineIndex": 9},
+        {"sdpMid": "9", "sdpMLineIndex": 0},
+        {"sdpMid": "", "sdpMLineIndex": 9},
+    ],
 )
 async def test_unknown_sections_are_refused(make_pc: Factory, place: dict[str, object]) -> None:
     pc, ufrag = await described(make_pc)
