@@ -23,7 +23,6 @@ from aiortc import (
     RTCOutboundRtpStreamStats,
     RTCRemoteInboundRtpStreamStats,
     RTCRemoteOutboundRtpStreamStats,
-    RTCRtcpParameters,
     RTCRtpCapabilities,
     RTCRtpCodecCapability,
     RTCRtpCodecParameters,
@@ -41,9 +40,12 @@ from aiortc import (
 from .configuration import RTCConfiguration, RTCRtcpMuxPolicy
 from .exceptions import (
     CandidateSyntaxError,
+    CodecError,
+    DataChannelIdError,
     IceServerSyntaxError,
     InvalidContentError,
     InvalidModificationError,
+    NotSupportedError,
     RTCError,
     SdpSyntaxError,
 )
@@ -51,7 +53,11 @@ from .ice.candidate import RTCIceCandidate
 from .ice.gatherer import RTCIceGatherer
 from .ice.gathering.servers import RTCPeerConnectionIceErrorEvent
 from .ice.transport import RTCIceCandidatePair, RTCIceTransport
-from .media.parameters import RTCRtpEncodingParameters, RTCRtpSendParameters
+from .media.parameters import (
+    RTCRtcpParameters,
+    RTCRtpEncodingParameters,
+    RTCRtpSendParameters,
+)
 from .media.receiver import RTCRtpReceiver
 from .media.sender import RTCRtpSender
 from .media.streams import MediaStream
@@ -81,6 +87,8 @@ __all__ = [
     "AudioStreamTrack",
     "AutomaticRestart",
     "CandidateSyntaxError",
+    "CodecError",
+    "DataChannelIdError",
     "IceServerSyntaxError",
     "IceSettings",
     "InvalidAccessError",
@@ -92,6 +100,7 @@ __all__ = [
     "MediaStreamTrack",
     "NetworkChange",
     "NetworkMonitor",
+    "NotSupportedError",
     "PathEnds",
     "PathSwitched",
     "RTCBundlePolicy",

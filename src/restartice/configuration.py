@@ -49,7 +49,8 @@ class RTCConfiguration(AiortcConfiguration):
         rtcpMuxPolicy: `"require"`, the only policy.
         iceCandidatePoolSize: The number of transports to prepare in advance, 0 to 255. It has no
             effect: candidates are gathered when a local description is set.
-        certificates: The certificates for DTLS; None to create one for this connection.
+        certificates: The certificates for DTLS, of which the first is used; None to create one for
+            this connection.
 
     `iceServers`, `bundlePolicy` and `iceTransportPolicy` are aiortc's.
 

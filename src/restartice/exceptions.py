@@ -8,10 +8,12 @@ from OpenSSL import SSL
 
 __all__ = [
     "CandidateSyntaxError",
+    "CodecError",
     "DataChannelIdError",
     "IceServerSyntaxError",
     "InvalidContentError",
     "InvalidModificationError",
+    "NotSupportedError",
     "RTCError",
     "SdpSyntaxError",
     "tls_reason",
@@ -22,6 +24,20 @@ class InvalidModificationError(Exception):
     """The caller changed a part of a description or configuration that can't be changed.
 
     Spec: https://webidl.spec.whatwg.org/#invalidmodificationerror
+    """
+
+
+class CodecError(InvalidModificationError, ValueError):
+    """The caller gave a codec that isn't supported. A ValueError, as in aiortc.
+
+    Spec: https://webidl.spec.whatwg.org/#invalidmodificationerror
+    """
+
+
+class NotSupportedError(Exception):
+    """The caller asked for something that isn't supported.
+
+    Spec: https://webidl.spec.whatwg.org/#notsupportederror
     """
 
 

@@ -1,5 +1,6 @@
 """RTCPeerConnection: aiortc's, with ICE restart and the negotiation rules of the specification."""
 
+import asyncio
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -20,6 +21,7 @@ from .sdp import description as sdp
 from .seam import HookedPeerConnection
 from .settings import IceSettings
 from .stats import track_statistics, with_transport_statistics
+from .transports import certificates
 
 __all__ = ["RTCPeerConnection"]
 
@@ -161,6 +163,26 @@ class RTCPeerConnection(Emitter, HookedPeerConnection):
         Spec: https://w3c.github.io/webrtc-pc/#dom-rtcpeerconnection-setconfiguration
         """
         self._core.set_configuration(configuration)
+
+    @staticmethod
+    async def generateCertificate(
+        keygenAlgorithm: str | Mapping[str, Any],
+    ) -> aiortc.RTCCertificate:
+        r"""Generate a certificate for `RTCConfiguration.certificates`.
+
+        Args:
+            keygenAlgorithm: An algorithm of Web Cryptography: `{"name": "ECDSA", "namedCurve":
+                "P-256"}`, or `{"name": "RSASSA-PKCS1-v1_5", "modulusLength": 2048,
+                "publicExponent": b"\x01\x00\x01", "hash": "SHA-256"}`. `expires`, in milliseconds,
+                is for how long the certificate is valid: at most 365 days, and 30 by default.
+
+        Raises:
+            NotSupportedError: Another algorithm, or another value of its parameters.
+            TypeError: `expires` is no number of milliseconds.
+
+        Spec: https://w3c.github.io/webrtc-pc/#dom-rtcpeerconnection-generatecertificate
+        """
+        return await asyncio.to_thread(certificates.generate, keygenAlgorithm)
 
     # Negotiation.
 

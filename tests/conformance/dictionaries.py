@@ -25,7 +25,8 @@ def codec_from(
 ) -> aiortc.RTCRtpCodecCapability | aiortc.RTCRtpCodecParameters:
     """Return the codec of aiortc's that a dictionary describes."""
     values = {name: init[name] for name in ("mimeType", "clockRate", "channels") if name in init}
-    values["parameters"] = parameters_from_sdp(init.get("sdpFmtpLine", ""))
+    if line := init.get("sdpFmtpLine"):
+        values["parameters"] = parameters_from_sdp(line)
     if "payloadType" not in init:
         return aiortc.RTCRtpCodecCapability(**values)
     feedback = [RTCRtcpFeedback(**item) for item in init.get("rtcpFeedback", ())]

@@ -158,7 +158,8 @@ class Library:
         if name == "codecs":
             return [codec_from(codec) for codec in value]
         if name == "headerExtensions":
-            return [aiortc.RTCRtpHeaderExtensionParameters(**extension) for extension in value]
+            extension = aiortc.RTCRtpHeaderExtensionParameters
+            return [self._filled(extension, item) for item in value]
         if name == "rtcp":
             kind = getattr(self._module, "RTCRtcpParameters", aiortc.RTCRtcpParameters)
             return self._filled(kind, value)

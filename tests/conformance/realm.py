@@ -157,7 +157,8 @@ class Realm:
         setattr(target, name, value)
 
     def _do_static(self, interface: str, method: str, args: list[Any]) -> Any:
-        return self._library.static(interface, method, *args)
+        returned = self._library.static(interface, method, *args)
+        return self._promise(returned) if inspect.iscoroutine(returned) else returned
 
     def _do_call(
         self, target: Any, name: str, args: list[Any], options: Mapping[str, Any]

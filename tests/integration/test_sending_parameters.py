@@ -98,6 +98,37 @@ async def test_parameters_say_what_is_negotiated(make_pc: Factory) -> None:
     assert sent.rtcp.cname
 
 
+@pytest.mark.parametrize("kind", ["audio", "video"])
+async def test_parameters_follow_the_negotiation_without_a_path(
+    make_pc: Factory, kind: str
+) -> None:
+    near, far = make_pc(), make_pc()
+    sender = near.addTransceiver(kind).sender
+    cname = sender.getParameters().rtcp.cname
+    assert cname
+    await near.setLocalDescription()
+    assert sender.getParameters().codecs == []
+    await far.setRemoteDescription(near.localDescription)
+    assert far.getReceivers()[0].getParameters().codecs == []
+    await far.setLocalDescription()
+    received = far.getReceivers()[0].getParameters()
+    await near.setRemoteDescription(far.localDescription)
+    sent = sender.getParameters()
+
+    assert sent.codecs
+    assert sent.codecs == received.codecs
+    assert sent.headerExtensions == received.headerExtensions
+    assert (sent.rtcp.cname, received.rtcp.cname) == (cname, None)
+
+
+async def test_parameters_can_be_set_again_until_the_event_loop_goes_on(make_pc: Factory) -> None:
+    sender, _ = add_audio(make_pc())
+    parameters = sender.getParameters()
+    await asyncio.gather(sender.setParameters(parameters), sender.setParameters(parameters))
+    with pytest.raises(InvalidStateError):
+        await sender.setParameters(parameters)
+
+
 async def test_parameters_are_changed_only_after_they_were_asked_for(make_pc: Factory) -> None:
     sender, _ = add_audio(make_pc())
     parameters = sender.getParameters()

@@ -15,10 +15,15 @@ from restartice.media.tracks import RemoteTrack
 # What the W3C's interfaces, in the order of the specifications, have beyond aiortc's classes.
 W3C = {
     "RTCDataChannel": set[str](),
-    "RTCDtlsTransport": set[str](),
+    "RTCDtlsTransport": {"getRemoteCertificates"},
     "RTCPeerConnection": {
         *("canTrickleIceCandidates", "currentLocalDescription", "currentRemoteDescription"),
-        *("getConfiguration", "pendingLocalDescription", "pendingRemoteDescription"),
+        *(
+            "generateCertificate",
+            "getConfiguration",
+            "pendingLocalDescription",
+            "pendingRemoteDescription",
+        ),
         *("removeTrack", "restartIce", "setConfiguration"),
     },
     "RTCIceCandidate": {"address", "candidate", "toJSON", "usernameFragment"},

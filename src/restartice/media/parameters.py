@@ -1,24 +1,41 @@
 """The parameters of a sender that an application reads and changes."""
 
+import copy
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from aiortc import RTCRtpParameters
+import aiortc
+from aiortc import RTCRtpCodecCapability, RTCRtpParameters
 
-from ..exceptions import InvalidModificationError
+from ..exceptions import CodecError, InvalidModificationError
 
 __all__ = [
+    "RTCRtcpParameters",
     "RTCRtpEncodingParameters",
     "RTCRtpSendParameters",
     "check_modification",
     "common_parameters",
+    "supported",
     "usable_encodings",
 ]
 
 # Every browser accepts this; RFC 8851 section 10 also has "-" and "_".
 RID: Final = re.compile(r"[A-Za-z0-9]{1,16}")
+
+
+@dataclass
+class RTCRtcpParameters(aiortc.RTCRtcpParameters):
+    """How RTCP is used.
+
+    Attributes:
+        reducedSize: Whether reduced-size RTCP (RFC 5506) is negotiated. aiortc doesn't offer it.
+
+    Spec: https://w3c.github.io/webrtc-pc/#dom-rtcrtcpparameters
+    """
+
+    reducedSize: bool = False
 
 
 @dataclass
@@ -72,6 +89,33 @@ def usable_encodings(
     return [replace(first, rid=None)]
 
 
+def supported(
+    codecs: Iterable[RTCRtpCodecCapability], capabilities: Sequence[RTCRtpCodecCapability]
+) -> list[RTCRtpCodecCapability]:
+    """Return the capabilities that codecs match, each once.
+
+    Raises:
+        CodecError: One matches none, or none of them carries media.
+
+    Spec: https://w3c.github.io/webrtc-pc/#dom-rtcrtptransceiver-setcodecpreferences
+    """
+    chosen: list[RTCRtpCodecCapability] = []
+    for codec in codecs:
+        wanted = _matched(codec)
+        found = next((c for c in capabilities if _matched(c) == wanted), None)
+        if found is None:
+            raise CodecError(f"expected codecs of getCapabilities(), got {codec!r}")
+        if found not in chosen:
+            chosen.append(found)
+    if chosen and all(codec.name.lower() == "rtx" for codec in chosen):
+        raise CodecError("expected a codec that carries media, got only repeated packets (RTX)")
+    return chosen
+
+
+def _matched(codec: RTCRtpCodecCapability) -> tuple[object, ...]:
+    return codec.mimeType.lower(), codec.clockRate, codec.channels, codec.parameters
+
+
 def check_modification(before: RTCRtpSendParameters, after: RTCRtpSendParameters) -> None:
     """Raise InvalidModificationError if another field than attributes of encodings differs.
 
@@ -88,6 +132,8 @@ def check_modification(before: RTCRtpSendParameters, after: RTCRtpSendParameters
 
 
 def common_parameters(parameters: RTCRtpParameters) -> RTCRtpParameters:
-    """Return the parameters that both senders and receivers have."""
+    """Return a copy of the parameters that both senders and receivers have."""
     names = vars(RTCRtpParameters())
-    return RTCRtpParameters(**{name: getattr(parameters, name) for name in names})
+    common = RTCRtpParameters(**{name: getattr(parameters, name) for name in names})
+    common.rtcp = RTCRtcpParameters(**vars(parameters.rtcp))
+    return copy.deepcopy(common)

@@ -73,6 +73,12 @@ class ReceiverCore(ReceiverView):
                 complete.add(source)
         return complete
 
+    def note_negotiated(self, parameters: RTCRtpParameters) -> None:
+        """Note what is negotiated to be received."""
+        self.negotiated = common_parameters(parameters)
+        # "rtcp.cname is left out."
+        self.negotiated.rtcp.cname = None
+
     def name_track(self, track_id: str | None) -> None:
         """Give the track the id of the remote side's first description of it, as aiortc does."""
         self.named = True
@@ -170,5 +176,6 @@ class RTCRtpReceiver(AiortcRtpReceiver):
         Args:
             parameters: The negotiated codecs and encodings.
         """
-        self._core.negotiated = common_parameters(parameters)
+        if not self._core.negotiated.codecs:
+            self._core.note_negotiated(parameters)
         await super().receive(parameters)

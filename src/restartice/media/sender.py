@@ -17,6 +17,7 @@ from ..logs import ObjectLogger, next_number
 from ..seam import AiortcRtpSender, SenderView, send_keyframe
 from .owner import Done, Owner
 from .parameters import (
+    RTCRtcpParameters,
     RTCRtpSendParameters,
     check_modification,
     common_parameters,
@@ -60,9 +61,15 @@ class SenderCore(SenderView):
         self._sent_in_vain = 0
         self._holding = False
 
-    def join(self, transceiver: "RTCRtpTransceiver") -> None:
-        """Note the transceiver, which is made after its sender."""
+    def join(self, transceiver: "RTCRtpTransceiver", cname: str) -> None:
+        """Note the transceiver, which is made after its sender, and the name of the connection."""
         self.transceiver = transceiver
+        self.negotiated.rtcp = RTCRtcpParameters(cname=cname)
+
+    def note_negotiated(self, parameters: RTCRtpParameters) -> None:
+        """Note what is negotiated to be sent."""
+        self.negotiated = common_parameters(parameters)
+        self.last_returned = None
 
     def set_streams(self, ids: tuple[str, ...]) -> None:
         """Announce the track in other streams from the next description on."""
@@ -238,6 +245,8 @@ class RTCRtpSender(AiortcRtpSender):
         if core.last_returned is None:
             raise InvalidStateError("getParameters() must be called before setParameters()")
         check_modification(core.last_returned, parameters)
+        # The parameters may be set again until the event loop goes on.
+        await asyncio.sleep(0)
         core.last_returned = None
         core.encodings = copy.deepcopy(parameters.encodings)
 
@@ -247,6 +256,6 @@ class RTCRtpSender(AiortcRtpSender):
         Args:
             parameters: The negotiated codecs and header extensions.
         """
-        self._core.negotiated = common_parameters(parameters)
-        self._core.last_returned = None
+        if self._core.transceiver is None:
+            self._core.note_negotiated(parameters)
         await super().send(parameters)

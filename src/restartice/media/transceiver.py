@@ -8,6 +8,7 @@ from aiortc import InvalidStateError, rtcrtptransceiver
 
 from ..seam import TransceiverView, abort_receiver, abort_sender
 from .owner import Done, Owner
+from .parameters import supported
 from .receiver import RTCRtpReceiver
 from .sender import RTCRtpSender
 
@@ -83,9 +84,11 @@ class TransceiverCore(TransceiverView):
         """Note the direction that a remote description has."""
         self.fired_direction = direction
 
-    def note_negotiated(self) -> None:
-        """Note the negotiated direction."""
+    def note_negotiated(self, parameters: aiortc.RTCRtpParameters) -> None:
+        """Note what is negotiated to be sent and received, in the negotiated direction."""
         self.has_sent |= self.negotiated_direction in SENDING
+        self._sender._core.note_negotiated(parameters)
+        self._receiver._core.note_negotiated(parameters)
 
     def forget_owner(self) -> None:
         """Forget the connection, which is closed."""
@@ -195,13 +198,16 @@ class RTCRtpTransceiver(rtcrtptransceiver.RTCRtpTransceiver):
 
         Raises:
             RuntimeError: This is not the thread of the connection's event loop.
-            ValueError: A codec isn't supported.
+            InvalidModificationError: A codec isn't supported, or none of them carries media. A
+                ValueError, as in aiortc.
 
-        Spec: https://w3c.github.io/webrtc-pc/#rtcrtptransceiver-interface
+        Spec: https://w3c.github.io/webrtc-pc/#dom-rtcrtptransceiver-setcodecpreferences
         """
         if (owner := self._core.owner) is not None:
             owner.home.check("setCodecPreferences()")
-        super().setCodecPreferences(codecs)
+        capabilities = RTCRtpReceiver.getCapabilities(self.kind)
+        assert capabilities is not None
+        super().setCodecPreferences(supported(codecs, capabilities.codecs))
 
     @property
     def currentDirection(self) -> str | None:

@@ -52,7 +52,7 @@ class LocalTracks:
         sender._core.set_streams((self.state.stream_id,))
         receiver = RTCRtpReceiver(kind, transport, self.settings, label=label)
         transceiver = RTCRtpTransceiver(kind, receiver, sender, direction, self.owner)
-        sender._core.join(transceiver)
+        sender._core.join(transceiver, self.state.cname)
         pair(transceiver, receiver._core.track, shared=shared)
         self.state.transceivers.append(transceiver)
         return transceiver

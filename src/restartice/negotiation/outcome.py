@@ -97,7 +97,7 @@ class Outcome:
         stopped = self._stop_rejected(state)
         if state in CONNECTING:
             for transceiver in self.state.transceivers:
-                transceiver._core.note_negotiated()
+                transceiver._core.note_negotiated(self.state.local_rtp(transceiver))
         changes = self._remote_tracks.process(self._remote_media(state, stopped))
         if state is SignalingState.STABLE:
             self.needed_flag.clear_and_update()

@@ -147,6 +147,11 @@ class DtlsView:
         self.viewed = transport
         self.records: Records | None = None
 
+    @property
+    def peer_certificate(self) -> x509.Certificate | None:
+        """The peer's certificate, once it has come."""
+        return None if self.tls is None else self.tls.get_peer_certificate(as_cryptography=True)
+
     # What a subclass overrides.
 
     async def shake_hands(self) -> None:
@@ -234,8 +239,7 @@ class AiortcDtlsTransport(rtcdtlstransport.RTCDtlsTransport):
     def _validate_peer_identity(self, remoteParameters: RTCDtlsParameters) -> None:
         # aiortc knows fewer hash functions. The core knows the parameters from start().
         del remoteParameters
-        assert self._ssl is not None
-        certificate = self._ssl.get_peer_certificate(as_cryptography=True)
+        certificate = self._core.peer_certificate
         if certificate is None or not self._core.is_expected(certificate):
             self._set_state(State.FAILED)
 

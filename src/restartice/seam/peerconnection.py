@@ -141,6 +141,7 @@ class ConnectionView:
         observers: Functions that are told of calls and events, see `observation.Observer`.
     """
 
+    cname = OfViewed[str](_PC, "__cname")
     certificates = OfViewed[list[aiortc.RTCCertificate]](_PC, "__certificates")
     configuration = OfViewed[aiortc.RTCConfiguration](_PC, "__configuration")
     dtls_transports = OfViewed[set[aiortc.RTCDtlsTransport]](_PC, "__dtlsTransports")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 import aiortc
 from aiortc.rtcdtlstransport import RTCDtlsFingerprint, RTCDtlsParameters
+from cryptography.hazmat.primitives.serialization import Encoding
 from OpenSSL import SSL, crypto
 
 from ..events import Emitter
@@ -305,6 +306,14 @@ class RTCDtlsTransport(Emitter, AiortcDtlsTransport):
             await super().start(remoteParameters)
         if super().state == "failed" and self.encrypted:
             await self._core.reject_peer()
+
+    def getRemoteCertificates(self) -> list[bytes]:  # noqa: N802  the W3C's name
+        """Return the certificate of the peer, encoded in DER; nothing before the handshake.
+
+        Spec: https://w3c.github.io/webrtc-pc/#dom-rtcdtlstransport-getremotecertificates
+        """
+        certificate = self._core.peer_certificate
+        return [] if certificate is None else [certificate.public_bytes(Encoding.DER)]
 
     async def stop(self) -> None:
         """Stop the DTLS transport, and tell the peer."""

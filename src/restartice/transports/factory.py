@@ -89,7 +89,7 @@ class TransportFactory:
         )
         gatherer._core.state_listeners.append(states.update_ice_gathering_state)
         dtls = RTCDtlsTransport(
-            ice, self.view.certificates, label=label, on_cancelled=states.end_with_program
+            ice, self.view.certificates[:1], label=label, on_cancelled=states.end_with_program
         )
         dtls.on("statechange", states.update_connection_state)
         self.view.ice_transports.add(ice)

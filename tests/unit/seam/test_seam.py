@@ -91,6 +91,7 @@ def test_all_of_aiortcs_names_are_exported() -> None:
         "RTCIceGatherer",
         "RTCIceTransport",
         "RTCPeerConnection",
+        "RTCRtcpParameters",
         "RTCRtpReceiver",
         "RTCRtpSender",
         "RTCRtpTransceiver",
