@@ -44,6 +44,25 @@ function log({ who, text, tone = "" }) {
   if (atEnd) list.scrollTop = list.scrollHeight;
 }
 
+/** Shows an update of Python's record: its type, and its details when it is opened. */
+function record({ time, type, details }) {
+  const list = $("record");
+  const atEnd = list.scrollHeight - list.scrollTop - list.clientHeight < 40;
+  const line = document.createElement("li");
+  const moment = document.createElement("time");
+  moment.dateTime = new Date(time).toISOString();
+  moment.textContent = moment.dateTime.slice(11, 23);
+  const name = document.createElement("b");
+  name.textContent = type;
+  const words = document.createElement("span");
+  // Texts of several lines, such as descriptions, are shown as far as there is room.
+  words.textContent = details === null ? "" : typeof details === "string" ? details : details.sdp ?? JSON.stringify(details);
+  line.append(moment, name, words);
+  list.append(line);
+  while (list.children.length > MOST_LINES) list.firstChild.remove();
+  if (atEnd) list.scrollTop = list.scrollHeight;
+}
+
 function show(id, text, tone = "") {
   const place = $(id);
   if (place.textContent !== text) place.textContent = text;
@@ -176,7 +195,8 @@ class View {
     watchFrames(video);
   }
 
-  #takeNews({ event, text, ice, ms }) {
+  #takeNews({ event, text, ice, ms, ...more }) {
+    if (event === "recorded") return record(more);
     const tone = { restarted: "good", switched: "good", cut: "bad", restart: "busy", error: "bad" }[event];
     log({ who: "Python", text, tone });
     if (ice) show("state-python", ice, TONES[ice] ?? "busy");

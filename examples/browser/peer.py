@@ -11,6 +11,7 @@ from restartice import (
     IceSettings,
     MediaStreamError,
     MediaStreamTrack,
+    Recorder,
     RTCBundlePolicy,
     RTCConfiguration,
     RTCIceTransport,
@@ -50,6 +51,8 @@ class Peer:
         self._frames = 0
         self._tasks: list[asyncio.Task[None]] = []
         self._videos = 0
+        self._recorder = Recorder(None, on_update=self._tell_recorded)
+        self._recorder.add(self._pc)
 
     async def run(self) -> None:
         """Answer the call, and stay until the browser is gone."""
@@ -73,6 +76,7 @@ class Peer:
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
             await pc.close()
+            self._recorder.close()
 
     def _set_up(self) -> None:
         pc = self._pc
@@ -174,6 +178,9 @@ class Peer:
             ms = round(1000 * event.seconds)
             self._tell("restarted", f"restarted in {ms} ms", ms=ms)
 
+    def _tell_recorded(self, _: int, time: float, kind: str, details: Any) -> None:
+        self._news.put_nowait({"event": "recorded", "time": time, "type": kind, "details": details})
+
     def _tell_error(self, error: Exception) -> None:
         self._tell("error", f"{type(error).__name__}: {error}")
 
@@ -181,6 +188,7 @@ class Peer:
         self._news.put_nowait({"event": event, "text": text, **more})
 
     async def _send_news(self) -> None:
+        await self._signaling.wait_for_peer()
         while True:
             await self._signaling.send_custom(await self._news.get())
 

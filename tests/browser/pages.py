@@ -152,9 +152,12 @@ async def read_url(process: Process) -> str:
 
 
 @asynccontextmanager
-async def served(*options: str, **environment: str) -> AsyncIterator[str]:
-    """Run the program; yields the address of its page."""
-    arguments = [sys.executable, str(PROGRAM), "--port=0", "--interface=lo", *options]
+async def served(
+    *options: str, record: Path | None = None, **environment: str
+) -> AsyncIterator[str]:
+    """Run the program, and record its calls if a file is given; yields the address of its page."""
+    recording = () if record is None else ("-m", "restartice", "record", "--to", str(record))
+    arguments = [sys.executable, *recording, str(PROGRAM), "--port=0", "--interface=lo", *options]
     process = await asyncio.create_subprocess_exec(
         *arguments, stdout=PIPE, env=os.environ | environment
     )

@@ -1,12 +1,15 @@
 """The page of examples/browser in Chromium: what a visitor does, and what comes of it."""
 
+import json
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 import pytest_asyncio
 
 from browser.pages import FAKE_CAMERA, Page, chromium, opened, read_number, served, text
+from dumps import read_dump
 from requiring import require
 
 pytestmark = [
@@ -21,6 +24,9 @@ GAP_OF_A_RESTART_MS = 1500.0
 # 2 s until the silence is taken for a loss, 1 s of patience, and the restart.
 GAP_OF_A_CUT_MS = 12000.0
 WIDTHS = (320, 390, 680, 900, 1280)
+# The type and the details of each line of Python's record.
+SHOWN = """[...document.querySelectorAll("#record li")].map((line) =>
+    [line.querySelector("b").textContent, line.lastElementChild.textContent])"""
 BUTTONS = ("restart-here", "restart-python", "add-video", "cut")
 
 Record = Any
@@ -116,6 +122,28 @@ async def test_without_a_camera_a_drawing_is_sent() -> None:
         assert await page.evaluate(text("local-caption")) == "Your drawing"
         await page.wait_for(f"{read_number('python-fps')} > 5")
         page.check(url)
+
+
+async def test_the_page_shows_what_record_writes(tmp_path: Path) -> None:
+    require(chromium(), "chromium")
+    async with served(record=tmp_path / "calls.txt") as url, opened(url) as page:
+        await page.wait_connected()
+        await page.press("restart-python")
+        await page.wait_for(f"{text('took')}.endsWith(' ms')")
+        shown = await page.evaluate(SHOWN)
+        page.check(url)
+    (connection,) = read_dump(tmp_path / "calls.txt")
+    recorded = connection.log[: len(shown)]
+    assert [kind for kind, _ in shown] == [kind for kind, _ in recorded]
+    assert {"restartIce", "setRemoteDescription", "oniceconnectionstatechange"} <= dict(
+        shown
+    ).keys()
+    for (kind, text_shown), (_, details) in zip(shown, recorded, strict=True):
+        if isinstance(details, dict):
+            assert text_shown == details.get("sdp") or json.loads(text_shown) == details
+        else:
+            # States are in quotes, and errors aren't.
+            assert text_shown.strip('"') == ("" if details is None else details), kind
 
 
 async def test_everything_has_its_place(page: Page) -> None:

@@ -7,6 +7,7 @@ import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
 
@@ -14,7 +15,7 @@ from browser.pages import DEADLINE, FAKE_CAMERA, chromium, opened, served, text
 from ports import free_port
 from requiring import require
 
-SECRET = {"RESTARTICE_SIGNALING_SECRET": "a secret that is long enough for a test"}
+SECRET: dict[str, Any] = {"RESTARTICE_SIGNALING_SECRET": "a secret that is long enough for a test"}
 
 
 @asynccontextmanager

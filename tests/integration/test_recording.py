@@ -259,7 +259,7 @@ async def test_a_server_keeps_the_last_connections(
 
 
 @pytest.mark.parametrize("options", [{"interval": 0}, {"interval": float("nan")}, {"points": 0}])
-def test_impossible_numbers_are_refused(path: Path, options: dict[str, int]) -> None:
+def test_impossible_numbers_are_refused(path: Path, options: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="must be positive"):
         Recorder(path, **options)
     assert not path.exists()
@@ -489,3 +489,45 @@ def test_mistakes_are_told_in_a_line(
     assert output == ""
     assert len(errors.splitlines()) == 1
     assert message in errors
+
+
+async def test_a_program_can_be_told_what_is_recorded(
+    make_pc: Factory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[tuple[int, str, Any]] = []
+    pc = make_pc()
+    monkeypatch.chdir(tmp_path)
+    recorder = Recorder(None, on_update=lambda n, _, kind, value: told.append((n, kind, value)))
+    recorder.add(make_pc())
+    recorder.add(pc)
+    pc.createDataChannel("chat")
+    pc.restartIce()
+    with pytest.raises(ValueError, match="SDP syntax error"):
+        await pc.setRemoteDescription(RTCSessionDescription("hello", "offer"))
+    recorder.save()
+    recorder.close()
+    pc.restartIce()
+    assert [(number, kind) for number, kind, _ in told] == [
+        (2, "createDataChannel"),
+        (2, "restartIce"),
+        (2, "setRemoteDescription"),
+        (2, "setRemoteDescriptionOnFailure"),
+    ]
+    assert told[0][2]["label"] == "chat"
+    assert told[2][2] == {"type": "offer", "sdp": "hello"}
+    assert os.listdir() == []  # noqa: PTH208
+
+
+async def test_a_listener_that_fails_harms_nothing(
+    make_pc: Factory, path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(*_: object) -> None:
+        raise ArithmeticError("on purpose")
+
+    pc = make_pc()
+    with Recorder(path, on_update=fail) as recorder:
+        recorder.add(pc)
+        pc.restartIce()
+    assert "on purpose" in caplog.text
+    (connection,) = read_dump(path)
+    assert connection.details("restartIce") == [None]

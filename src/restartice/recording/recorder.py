@@ -11,8 +11,10 @@ import sys
 import time
 import weakref
 from collections import deque
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final, Self
@@ -32,6 +34,8 @@ logger = logging.getLogger(__name__)
 SAVE_INTERVAL: Final = 60.0
 CONNECTIONS: Final = 50
 ENDS: Final = {"closed", "failed"}
+# Gets the number of the connection, the time, the type and the details of an update.
+UpdateListener = Callable[[int, float, str, Any], None]
 
 
 class Recorder:
@@ -54,9 +58,12 @@ class Recorder:
 
     Args:
         path: The file. It is written at once, and replaced as a whole afterwards. A relative path
-            is one of the folder in which the program runs now.
+            is one of the folder in which the program runs now. None to write nothing.
         interval: How many seconds there are between two requests for the statistics.
         points: How many values of each statistic are kept.
+        on_update: Called with each call, result and event when it is recorded. Its arguments are
+            the number of the connection, in the order of add(), and the time in milliseconds since
+            1970, the type and the details that the file has. What it raises is logged.
 
     Raises:
         OSError: The file can't be written, or is a folder, a pipe or a device.
@@ -64,16 +71,22 @@ class Recorder:
     """
 
     def __init__(
-        self, path: str | os.PathLike[str], *, interval: float = 1.0, points: int = 1000
+        self,
+        path: str | os.PathLike[str] | None,
+        *,
+        interval: float = 1.0,
+        points: int = 1000,
+        on_update: UpdateListener | None = None,
     ) -> None:
         if not (math.isfinite(interval) and interval > 0 and points > 0):
             raise ValueError(f"interval and points must be positive, got {interval} and {points}")
-        self._path = Path(path).resolve()
-        if self._path.exists() and not self._path.is_file():
+        self._path = None if path is None else Path(path).resolve()
+        if self._path is not None and self._path.exists() and not self._path.is_file():
             raise FileExistsError(f"expected a file, but {str(path)!r} is something else")
         self._pid = os.getpid()
         self._interval = interval
         self._points = points
+        self._on_update = on_update
         self._log = ObjectLogger(logger, f"Recorder({str(path)!r})")
         self._recordings: dict[int, _Recording] = {}
         self._count = 0
@@ -105,7 +118,8 @@ class Recorder:
         if len(self._recordings) >= CONNECTIONS:
             ended = (n for n, recording in self._recordings.items() if recording.is_over)
             self._recordings.pop(next(ended, next(iter(self._recordings)))).stop()
-        recording = _Recording(self, pc, self._interval, self._points, self._log)
+        note = partial(self._note, self._count)
+        recording = _Recording(self, pc, self._interval, self._points, self._log, tell=note)
         self._recordings[self._count] = recording
 
     def add_new(self) -> None:
@@ -162,6 +176,11 @@ class Recorder:
         with suppress(RuntimeError):  # close() writes it
             self._writer.submit(self._try_to_write)
 
+    def _note(self, number: int, time: float, kind: str, value: Any) -> None:
+        """Tell the program what was recorded."""
+        if self._on_update is not None:
+            self._on_update(number, time, kind, value)
+
     @property
     def _is_forked(self) -> bool:
         return os.getpid() != self._pid
@@ -178,6 +197,8 @@ class Recorder:
             self._log.warning("can't be written: %s", error)
 
     def _write(self, copied: dict[str, dict[str, Any]]) -> None:
+        if self._path is None:
+            return
         dump: dict[str, Any] = {
             "timestamp": time.time() * 1000,
             "getUserMedia": [],
@@ -201,6 +222,8 @@ class _Recording:
         interval: float,
         points: int,
         log: ObjectLogger,
+        *,
+        tell: Callable[[float, str, Any], None],
     ) -> None:
         configuration = configuration_of(pc.getConfiguration())
         url = Path(sys.argv[0] or "python").name
@@ -209,6 +232,7 @@ class _Recording:
         self._pc = weakref.ref(pc)
         self._interval = interval
         self._log = log
+        self._tell = tell
         self._transceivers: list[dict[str, Any]] = []
         self._timer: asyncio.TimerHandle | None = None
         self._task: asyncio.Task[None] | None = None
@@ -238,7 +262,7 @@ class _Recording:
         try:
             now = time.time() * 1000
             if (update := update_of(pc, what, name, value)) is not None:
-                self.record.update(*update, now)
+                self._update(*update, now)
             if what in {"return", "failure"}:
                 self._look_at_transceivers(pc, name, now)
             if name == "connectionstatechange" or (self._timer is None and self._task is None):
@@ -259,7 +283,11 @@ class _Recording:
                 continue
             self._transceivers[index] = seen
             kind = "transceiverAdded" if is_new else "transceiverModified"
-            self.record.update(kind, {**seen, "reason": reason, "transceiverIndex": index}, now)
+            self._update(kind, {**seen, "reason": reason, "transceiverIndex": index}, now)
+
+    def _update(self, kind: str, value: Any, now: float) -> None:
+        self.record.update(kind, value, now)
+        self._tell(now, kind, value)
 
     def _sample_soon(self, delay: float) -> None:
         with suppress(RuntimeError):  # no loop runs yet, or no longer
