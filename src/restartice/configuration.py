@@ -71,7 +71,7 @@ def validated(configuration: aiortc.RTCConfiguration | None) -> RTCConfiguration
         InvalidAccessError: A TURN server lacks username or credential, or a certificate has
             expired or can't be used with its key.
     """
-    given = configuration or aiortc.RTCConfiguration()
+    given = aiortc.RTCConfiguration() if configuration is None else configuration
     if not isinstance(given, AiortcConfiguration):
         raise TypeError(f"a configuration must be an RTCConfiguration, not {type(given).__name__}")
     values = {field.name: getattr(given, field.name) for field in fields(given)}

@@ -22,6 +22,7 @@ from .seam import HookedPeerConnection
 from .settings import IceSettings
 from .stats import track_statistics, with_transport_statistics
 from .transports import certificates
+from .transports.dcep import check_parameters
 
 __all__ = ["RTCPeerConnection"]
 
@@ -430,14 +431,19 @@ class RTCPeerConnection(Emitter, HookedPeerConnection):
         Raises:
             InvalidStateError: The connection is closed.
             OperationError: The id is in use, or there is none left.
-            TypeError: A name is too long.
-            ValueError: The arguments contradict each other.
+            TypeError: A name is too long, or an argument has the wrong type.
+            ValueError: The arguments contradict each other, or a number is out of range.
 
         Spec: https://w3c.github.io/webrtc-pc/#dom-peerconnection-createdatachannel
         """
         core = self._core
         core.raise_if_closed()
         stream = id if negotiated else None
+        check_parameters(
+            {"label": label, "protocol": protocol},
+            {"maxPacketLifeTime": maxPacketLifeTime, "maxRetransmits": maxRetransmits},
+            stream,
+        )
         if stream is not None:
             core.data_channels.check_id(stream)
         with core.data_channels.sctp_if_needed():

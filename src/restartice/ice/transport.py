@@ -172,7 +172,10 @@ class RTCIceTransport(Emitter, rtcicetransport.RTCIceTransport):
 
         Raises:
             LookupError: No generation has the candidate's username fragment.
+            TypeError: This is neither a candidate nor None.
         """
+        if candidate is not None and not isinstance(candidate, aiortc.RTCIceCandidate):
+            raise TypeError(f"expected an RTCIceCandidate, got {type(candidate).__name__}")
         await self._core.add_remote_candidate(candidate)
 
     async def stop(self) -> None:

@@ -77,12 +77,15 @@ def usable_encodings(
     A single encoding has no name.
 
     Raises:
-        TypeError: The `rid` of an encoding is malformed.
+        TypeError: The `rid` of an encoding is malformed, or this is none.
 
     Spec: https://w3c.github.io/webrtc-pc/#dom-rtcrtptransceiverinit-sendencodings
     """
     given = list(encodings or ())
     for encoding in given:
+        if not isinstance(encoding, RTCRtpEncodingParameters):
+            kind = type(encoding).__name__
+            raise TypeError(f"expected encodings that are RTCRtpEncodingParameters, got {kind}")
         if encoding.rid is not None and not RID.fullmatch(encoding.rid):
             raise TypeError(f"rid must be 1 to 16 ASCII letters and digits, not {encoding.rid!r}")
     first = given[0] if given else RTCRtpEncodingParameters()

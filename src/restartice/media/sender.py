@@ -24,6 +24,7 @@ from .parameters import (
     usable_encodings,
 )
 from .streams import MediaStream, stream_ids
+from .tracks import check_track
 
 if TYPE_CHECKING:
     from aiortc.rtcrtpsender import RTCEncodedFrame
@@ -194,11 +195,13 @@ class RTCRtpSender(AiortcRtpSender):
 
         Raises:
             InvalidStateError: The transceiver is stopped, or the connection is closed.
-            TypeError: The track has another kind.
+            TypeError: The track has another kind, or is none.
 
         Spec: https://w3c.github.io/webrtc-pc/#dom-rtcrtpsender-replacetrack
         """
         core = self._core
+        if track is not None:
+            check_track(track)
         if core.transceiver is None:
             core.set_track(track)
             return Done()

@@ -1,12 +1,14 @@
-"""The track of a receiver."""
+"""The tracks that receivers have and programs send."""
 
 from dataclasses import dataclass
+
+import aiortc
 
 from ..events import Emitter
 from ..seam import RemoteStreamTrack
 from .streams import MediaStream
 
-__all__ = ["RemoteTrack", "set_muted_state", "set_streams"]
+__all__ = ["RemoteTrack", "check_track", "set_muted_state", "set_streams"]
 
 
 @dataclass
@@ -70,3 +72,9 @@ def set_muted_state(track: RemoteTrack, muted: bool) -> None:
     if muted != track.muted:
         track._core.muted = muted
         track.emit("mute" if muted else "unmute")
+
+
+def check_track(track: object) -> None:
+    """Raise TypeError unless this is a track."""
+    if not isinstance(track, aiortc.MediaStreamTrack):
+        raise TypeError(f"expected a MediaStreamTrack, got {type(track).__name__}")

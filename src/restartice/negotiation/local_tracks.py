@@ -11,6 +11,7 @@ from ..media.owner import Owner
 from ..media.receiver import RTCRtpReceiver
 from ..media.sender import RTCRtpSender
 from ..media.streams import MediaStream, stream_ids
+from ..media.tracks import check_track
 from ..media.transceiver import DIRECTIONS, SENDING, RTCRtpTransceiver
 from ..seam import pair
 from ..settings import IceSettings
@@ -64,6 +65,7 @@ class LocalTracks:
 
         Spec: https://w3c.github.io/webrtc-pc/#dom-rtcpeerconnection-addtrack
         """
+        check_track(track)
         ids = stream_ids(streams) or (self.state.stream_id,)
         self._check_addition(track.kind, track)
         transceiver = self._reusable_for(track.kind)
@@ -84,8 +86,11 @@ class LocalTracks:
         Spec: https://w3c.github.io/webrtc-pc/#dom-rtcpeerconnection-addtransceiver
         """
         ids = None if streams is None else stream_ids(streams)
-        track = None if isinstance(track_or_kind, str) else track_or_kind
-        kind = track_or_kind if isinstance(track_or_kind, str) else track_or_kind.kind
+        if isinstance(track_or_kind, str):
+            kind, track = track_or_kind, None
+        else:
+            check_track(track_or_kind)
+            kind, track = track_or_kind.kind, track_or_kind
         if direction not in DIRECTIONS:
             raise InternalError(f'Invalid direction "{direction}"')
         self._check_addition(kind, track)

@@ -1,9 +1,10 @@
-"""The message that opens a data channel."""
+"""The message that opens a data channel, and what it can hold."""
 
+from collections.abc import Mapping
 from struct import pack, unpack_from
 from typing import Final
 
-__all__ = ["ACK", "OPEN", "PROTOCOLS", "read_open", "write_open"]
+__all__ = ["ACK", "OPEN", "PROTOCOLS", "check_parameters", "read_open", "write_open"]
 
 ACK, OPEN = 2, 3
 HEADER: Final = 12
@@ -14,6 +15,34 @@ DCEP, STRING = 50, 51
 PROTOCOLS: Final = frozenset({DCEP, STRING, 52, 53, 54, 56, 57})
 # The largest value of the length fields. (RFC 8832 section 5.1)
 LONGEST: Final = (1 << 16) - 1
+# The values of the reliability parameter. (RFC 8832 section 5.1)
+LIMITS: Final = range(1 << 32)
+
+
+def check_parameters(
+    names: Mapping[str, str], limits: Mapping[str, int | None], stream: int | None
+) -> None:
+    """Check the arguments of createDataChannel().
+
+    Args:
+        names: The label and the protocol, by argument.
+        limits: maxPacketLifeTime and maxRetransmits, by argument.
+        stream: The id, or None.
+
+    Raises:
+        TypeError: An argument has the wrong type.
+        ValueError: A limit can't be told to the peer, or a name can't be encoded.
+    """
+    for argument, name in names.items():
+        if not isinstance(name, str):
+            raise TypeError(f"{argument} must be a string, not {type(name).__name__}")
+        name.encode()
+    for argument, value in {**limits, "id": stream}.items():
+        if value is not None and (isinstance(value, bool) or not isinstance(value, int)):
+            raise TypeError(f"{argument} must be an integer, not {type(value).__name__}")
+    for argument, limit in limits.items():
+        if limit is not None and limit not in LIMITS:
+            raise ValueError(f"{argument} must be from 0 to {LIMITS[-1]}, not {limit}")
 
 
 def read_open(message: bytes) -> bytes:
