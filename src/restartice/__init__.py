@@ -19,10 +19,6 @@ from aiortc import (
     RTCIceParameters,
     RTCIceServer,
     RTCIceTransportPolicy,
-    RTCInboundRtpStreamStats,
-    RTCOutboundRtpStreamStats,
-    RTCRemoteInboundRtpStreamStats,
-    RTCRemoteOutboundRtpStreamStats,
     RTCRtpCapabilities,
     RTCRtpCodecCapability,
     RTCRtpCodecParameters,
@@ -60,6 +56,14 @@ from .media.parameters import (
 )
 from .media.receiver import RTCRtpReceiver
 from .media.sender import RTCRtpSender
+from .media.stats import (
+    RTCCodecStats,
+    RTCInboundRtpStreamStats,
+    RTCMediaSourceStats,
+    RTCOutboundRtpStreamStats,
+    RTCRemoteInboundRtpStreamStats,
+    RTCRemoteOutboundRtpStreamStats,
+)
 from .media.streams import MediaStream
 from .media.transceiver import RTCRtpTransceiver
 from .peerconnection import RTCPeerConnection
@@ -77,9 +81,15 @@ from .recovery import (
     RestartSucceeded,
 )
 from .settings import IceSettings
-from .stats import RTCIceCandidatePairStats, RTCIceCandidateStats, RTCTransportStats
+from .transports.data_channel_stats import RTCDataChannelStats, RTCPeerConnectionStats
 from .transports.dtls import RTCDtlsTransport
 from .transports.sctp import RTCSctpTransport
+from .transports.stats import (
+    RTCCertificateStats,
+    RTCIceCandidatePairStats,
+    RTCIceCandidateStats,
+    RTCTransportStats,
+)
 
 __version__ = "0.1.0"
 
@@ -105,9 +115,12 @@ __all__ = [
     "PathSwitched",
     "RTCBundlePolicy",
     "RTCCertificate",
+    "RTCCertificateStats",
+    "RTCCodecStats",
     "RTCConfiguration",
     "RTCDataChannel",
     "RTCDataChannelParameters",
+    "RTCDataChannelStats",
     "RTCDtlsFingerprint",
     "RTCDtlsParameters",
     "RTCDtlsTransport",
@@ -122,9 +135,11 @@ __all__ = [
     "RTCIceTransport",
     "RTCIceTransportPolicy",
     "RTCInboundRtpStreamStats",
+    "RTCMediaSourceStats",
     "RTCOutboundRtpStreamStats",
     "RTCPeerConnection",
     "RTCPeerConnectionIceErrorEvent",
+    "RTCPeerConnectionStats",
     "RTCRemoteInboundRtpStreamStats",
     "RTCRemoteOutboundRtpStreamStats",
     "RTCRtcpMuxPolicy",

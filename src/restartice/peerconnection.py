@@ -20,9 +20,9 @@ from .observation import NEW, entry
 from .sdp import description as sdp
 from .seam import HookedPeerConnection
 from .settings import IceSettings
-from .stats import track_statistics, with_transport_statistics
 from .transports import certificates
 from .transports.dcep import check_parameters
+from .transports.stats import track_statistics, with_transport_statistics
 
 __all__ = ["RTCPeerConnection"]
 
@@ -458,8 +458,9 @@ class RTCPeerConnection(Emitter, HookedPeerConnection):
     ) -> aiortc.RTCStatsReport:
         """Return the statistics of the connection, or of the sender or receiver of a track.
 
-        Besides aiortc's entries of RTP streams, each transport has entries of the types
-        `transport`, `candidate-pair`, `local-candidate` and `remote-candidate`.
+        Besides aiortc's entries of RTP streams there are entries of the types `peer-connection`,
+        `data-channel`, `codec` and `media-source`, and for each transport `transport`,
+        `certificate`, `candidate-pair`, `local-candidate` and `remote-candidate`.
 
         Args:
             selector: A track with exactly one sender or receiver, or None for the connection.
@@ -471,6 +472,8 @@ class RTCPeerConnection(Emitter, HookedPeerConnection):
         """
         if selector is None:
             report = await super().getStats()
+            for stats in self._core.data_channels.statistics():
+                report.add(stats)
             return with_transport_statistics(report, self._core.state.dtls_transports)
         return await track_statistics(selector, [*self.getSenders(), *self.getReceivers()])
 

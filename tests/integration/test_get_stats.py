@@ -1,7 +1,11 @@
 """What getStats() reports. (W28)."""
 
 import asyncio
+import base64
+import hashlib
 from typing import Any
+
+import pytest
 
 from conftest import Factory
 from connecting import (
@@ -12,13 +16,17 @@ from connecting import (
     ufrags,
     wait_connected,
     wait_sending_on_new_pair,
+    wait_until,
 )
 from restartice import (
     AudioStreamTrack,
     IceSettings,
+    RTCCertificateStats,
+    RTCCodecStats,
     RTCIceCandidatePairStats,
     RTCIceCandidateStats,
     RTCInboundRtpStreamStats,
+    RTCMediaSourceStats,
     RTCPeerConnection,
     RTCTransportStats,
     VideoStreamTrack,
@@ -126,9 +134,9 @@ async def test_media_has_the_same_transport(make_pc: Factory) -> None:
 
 async def test_before_and_after_a_connection(make_pc: Factory) -> None:
     pc = make_pc()
-    assert await pc.getStats() == {}
+    assert [s.type for s in (await pc.getStats()).values()] == ["peer-connection"]
     pc.createDataChannel("x")
-    (transport,) = (await pc.getStats()).values()
+    (transport,) = await stats_of(pc, "transport")
     assert isinstance(transport, RTCTransportStats)
     assert (transport.iceState, transport.selectedCandidatePairId) == ("new", None)
     await pc.close()
@@ -164,3 +172,121 @@ async def test_repeated_packets_are_counted_beside_those_of_the_video(make_pc: F
     assert sources[repeated].packetsReceived == 1
     assert {s.kind for s in sources.values()} == {"video"}
     assert sources[video].id != sources[repeated].id
+
+
+async def test_certificates_and_what_dtls_has_negotiated(make_pc: Factory) -> None:
+    near, far = make_pc(), make_pc()
+    near.createDataChannel("x")
+    (before,) = await stats_of(near, "transport")
+    assert (before.dtlsRole, before.tlsVersion, before.remoteCertificateId) == (
+        *("unknown", None, None),
+    )
+    await connect(near, far)
+    reports = [await pc.getStats() for pc in (near, far)]
+    ours, theirs = (
+        next(s for s in report.values() if isinstance(s, RTCTransportStats)) for report in reports
+    )
+    assert (ours.dtlsRole, theirs.dtlsRole) == ("server", "client")
+    assert ours.tlsVersion == theirs.tlsVersion == "FEFD"
+    assert ours.dtlsCipher == "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256"
+    assert ours.srtpCipher == theirs.srtpCipher
+    assert str(ours.srtpCipher).startswith("SRTP_AE")
+    for mine, other in ((0, 1), (1, 0)):
+        transport = (ours, theirs)[mine]
+        local = reports[mine][str(transport.localCertificateId)]
+        remote = reports[other][str((ours, theirs)[other].remoteCertificateId)]
+        assert isinstance(local, RTCCertificateStats)
+        assert isinstance(remote, RTCCertificateStats)
+        assert local.fingerprint == remote.fingerprint
+        der = base64.b64decode(local.base64Certificate)
+        assert local.fingerprint.replace(":", "").lower() == hashlib.sha256(der).hexdigest()
+        description = (near, far)[mine].localDescription.sdp
+        assert f"a=fingerprint:{local.fingerprintAlgorithm} {local.fingerprint}" in description
+
+
+async def test_data_channels_count_messages(make_pc: Factory) -> None:
+    near, far = make_pc(), make_pc()
+    echo = await connect(near, far)
+    channels = [pc.createDataChannel("a", negotiated=True, id=7) for pc in (near, far)]
+    arrived = asyncio.Event()
+    received: list[object] = []
+
+    @channels[1].on("message")
+    def take(message: object) -> None:
+        received.append(message)
+        if len(received) == 3:
+            arrived.set()
+
+    for message in ("äb", b"", bytes(10_000)):
+        channels[0].send(message)
+    async with asyncio.timeout(DEADLINE):
+        await arrived.wait()
+    await echo.check()
+
+    found = [
+        next(s for s in await stats_of(pc, "data-channel") if s.label == "a") for pc in (near, far)
+    ]
+    assert [(s.dataChannelIdentifier, s.state, s.protocol) for s in found] == [(7, "open", "")] * 2
+    counts = [(s.messagesSent, s.bytesSent, s.messagesReceived, s.bytesReceived) for s in found]
+    assert counts == [(3, 10_003, 0, 0), (0, 0, 3, 10_003)]
+
+    (before,) = await stats_of(near, "peer-connection")
+    channels[0].close()
+    await wait_until(channels[0], "close", lambda: channels[0].readyState == "closed")
+    (after,) = await stats_of(near, "peer-connection")
+    assert (before.dataChannelsOpened, before.dataChannelsClosed) == (2, 0)
+    assert (after.dataChannelsOpened, after.dataChannelsClosed) == (2, 1)
+    assert [s.label for s in await stats_of(near, "data-channel")] != ["a"]
+
+
+@pytest.mark.parametrize("kind", ["audio", "video"])
+async def test_streams_name_their_codec_track_and_reports(make_pc: Factory, kind: str) -> None:
+    near, far = make_pc(), make_pc()
+    track = AudioStreamTrack() if kind == "audio" else VideoStreamTrack()
+    near.addTrack(track)
+    assert not await stats_of(near, "outbound-rtp")
+    await negotiate(near, far)
+    assert await stats_of(near, "outbound-rtp")
+    await wait_connected(near, far)
+    async with asyncio.timeout(DEADLINE):
+        while not await stats_of(near, "remote-inbound-rtp"):  # noqa: ASYNC110  no event tells
+            await asyncio.sleep(0.05)
+        while not await stats_of(far, "remote-outbound-rtp"):  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+    sent, received = await near.getStats(), await far.getStats()
+    (outbound,) = await stats_of(near, "outbound-rtp")
+    (inbound,) = await stats_of(far, "inbound-rtp")
+
+    codecs = sent[outbound.codecId], received[inbound.codecId]
+    assert all(isinstance(codec, RTCCodecStats) for codec in codecs)
+    parameters = near.getSenders()[0].getParameters().codecs[0]
+    for codec in codecs:
+        assert isinstance(codec, RTCCodecStats)
+        assert (codec.mimeType, codec.payloadType) == (parameters.mimeType, parameters.payloadType)
+    source = sent[outbound.mediaSourceId]
+    assert isinstance(source, RTCMediaSourceStats)
+    assert (source.trackIdentifier, source.kind) == (track.id, kind)
+    assert inbound.trackIdentifier == far.getReceivers()[0].track.id
+    assert outbound.mid == inbound.mid == near.getTransceivers()[0].mid
+    told = sent[outbound.remoteId], received[inbound.remoteId]
+    assert [t.localId for t in told] == [outbound.id, inbound.id]
+    # Those of a sender or receiver have the transport, with its pairs, too.
+    alone = await near.getSenders()[0].getStats(), await far.getReceivers()[0].getStats()
+    for report in alone:
+        types = {s.type for s in report.values()}
+        assert types >= {"transport", "candidate-pair", "certificate", "codec"}
+
+
+async def test_what_is_stopped_has_no_streams(make_pc: Factory) -> None:
+    near, far = make_pc(), make_pc()
+    near.addTrack(AudioStreamTrack())
+    await negotiate(near, far)
+    await wait_connected(near, far)
+    (sender,), (receiver,) = near.getSenders(), far.getReceivers()
+    async with asyncio.timeout(DEADLINE):
+        while not await stats_of(far, "inbound-rtp"):  # noqa: ASYNC110  no event tells
+            await asyncio.sleep(0.05)
+    near.getTransceivers()[0].stop()
+    await far.close()
+    for report in (await sender.getStats(), await receiver.getStats()):
+        assert not [s.type for s in report.values() if s.type.endswith("bound-rtp")]

@@ -13,7 +13,7 @@ ROOMS = (
     ("doctor", "recording", "recovery"),
     ("peerconnection",),
     ("negotiation",),
-    ("media", "stats"),
+    ("media",),
     ("transports",),
     ("configuration", "sdp"),
     ("ice",),

@@ -3,18 +3,19 @@
 import asyncio
 import copy
 import logging
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import aiortc
-from aiortc import RTCInboundRtpStreamStats, RTCRtpParameters, RTCStatsReport
+from aiortc import RTCRtpParameters, RTCStatsReport
 from aiortc.rtcrtpparameters import RTCRtpCapabilities, RTCRtpReceiveParameters
 
 from ..logs import ObjectLogger, next_number
 from ..seam import AiortcRtpReceiver, ReceiverView, is_new_video_buffer, set_track_id
 from ..settings import IceSettings
+from ..transports.stats import transport_report
 from .jitterbuffer import JitterBuffer
 from .parameters import common_parameters
+from .stats import receiver_statistics
 from .tracks import RemoteTrack, set_muted_state
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ class ReceiverCore(ReceiverView):
         receptive: Whether the remote side may send, by what is negotiated.
         negotiated: What is negotiated to be received.
         named: Whether a description has told of the track, with its id or without.
+        stopped: Whether the transceiver is stopped.
     """
 
     def __init__(
@@ -46,32 +48,13 @@ class ReceiverCore(ReceiverView):
         self.receptive = False
         self.negotiated = RTCRtpParameters()
         self.named = False
+        self.stopped = False
 
     def choose_jitter_buffer(self, buffer: "AnyJitterBuffer") -> "AnyJitterBuffer":
         """Return one as large that doesn't wait for what will not come, if it is for video."""
         if is_new_video_buffer(buffer):
             return JitterBuffer(buffer.capacity, self._patience)
         return buffer
-
-    def with_each_source(self, report: RTCStatsReport) -> RTCStatsReport:
-        """Copy a report of aiortc's, with an entry for each source that is received."""
-        complete = RTCStatsReport()
-        for stats in report.values():
-            if not isinstance(stats, RTCInboundRtpStreamStats):
-                complete.add(stats)
-                continue
-            # What differs from source to source.
-            for ssrc, counted in self.statistics.items():
-                source = replace(
-                    stats,
-                    id=f"{stats.id}_{ssrc}",
-                    ssrc=ssrc,
-                    packetsReceived=counted.packets_received,
-                    packetsLost=counted.packets_lost,
-                    jitter=counted.jitter,
-                )
-                complete.add(source)
-        return complete
 
     def note_negotiated(self, parameters: RTCRtpParameters) -> None:
         """Note what is negotiated to be received."""
@@ -91,6 +74,11 @@ class ReceiverCore(ReceiverView):
         if self.track.muted:
             loop = asyncio.get_running_loop()
             self.call_at_next_packet(lambda: loop.call_soon(self._media_comes))
+
+    def end(self) -> None:
+        """Leave the track muted for ever, and tell no more statistics of what came."""
+        self.receptive = False
+        self.stopped = True
 
     def expect_no_media(self) -> None:
         """Leave the track muted, if it is, even when media comes."""
@@ -160,15 +148,22 @@ class RTCRtpReceiver(AiortcRtpReceiver):
         return copy.deepcopy(self._core.negotiated)
 
     async def getStats(self) -> RTCStatsReport:
-        """Return statistics of what is received, for each source, and of the transport.
+        """Return statistics of each source that is received, of its codec, and of the transport.
 
-        In aiortc all sources have the same `id`, so that only the last one is reported: that of
-        repeated packets in place of the video's.
+        There are none of what is received after the transceiver stopped. In aiortc all sources have
+        the same `id`, so that only the last one is reported: that of repeated packets in place of
+        the video's.
 
         Spec: https://w3c.github.io/webrtc-pc/#rtcrtpreceiver-interface
         """
-        report = await super().getStats()
-        return self._core.with_each_source(report)
+        core, report = self._core, await super().getStats()
+        complete = transport_report(self.transport)
+        if not core.stopped:
+            for stats in receiver_statistics(
+                report, core.negotiated, core.track, core.statistics, core.sources.payload_types
+            ):
+                complete.add(stats)
+        return complete
 
     async def receive(self, parameters: RTCRtpReceiveParameters) -> None:
         """Begin to receive what is negotiated; a connection calls it.

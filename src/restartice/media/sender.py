@@ -8,13 +8,14 @@ from collections.abc import Awaitable
 from typing import TYPE_CHECKING, Final
 
 import aiortc
-from aiortc import InvalidStateError, RTCRtpParameters
+from aiortc import InvalidStateError, RTCRtpParameters, RTCStatsReport
 from aiortc.rtcrtpparameters import RTCRtpCapabilities
 from aiortc.rtcrtpparameters import RTCRtpSendParameters as NegotiatedParameters
 
 from ..ice.transport import RTCIceTransport
 from ..logs import ObjectLogger, next_number
 from ..seam import AiortcRtpSender, SenderView, send_keyframe
+from ..transports.stats import transport_report
 from .owner import Done, Owner
 from .parameters import (
     RTCRtcpParameters,
@@ -23,6 +24,7 @@ from .parameters import (
     common_parameters,
     usable_encodings,
 )
+from .stats import sender_statistics
 from .streams import MediaStream, stream_ids
 from .tracks import check_track
 
@@ -75,6 +77,12 @@ class SenderCore(SenderView):
     def set_streams(self, ids: tuple[str, ...]) -> None:
         """Announce the track in other streams from the next description on."""
         self.stream_ids = ids
+
+    @property
+    def is_negotiated(self) -> bool:
+        """Whether something is negotiated to be sent; a program's own sender may just send."""
+        core = None if self.transceiver is None else self.transceiver._core
+        return core is None or (bool(self.negotiated.codecs) and core.is_sending)
 
     def owner(self, name: str) -> Owner:
         """Return the connection, for a call of that name.
@@ -165,6 +173,21 @@ class RTCRtpSender(AiortcRtpSender):
         Spec: https://w3c.github.io/webrtc-pc/#dom-rtcrtpsender-getcapabilities
         """
         return copy.deepcopy(super().getCapabilities(kind))
+
+    async def getStats(self) -> RTCStatsReport:
+        """Return statistics of what is sent, of its codec and track, and of the transport.
+
+        There are none of what is sent before it is negotiated, and after the transceiver stopped.
+
+        Spec: https://w3c.github.io/webrtc-pc/#dom-rtcrtpsender-getstats
+        """
+        core, report = self._core, await super().getStats()
+        complete = transport_report(self.transport)
+        if core.is_negotiated:
+            active = core.encodings[0].active
+            for stats in sender_statistics(report, core.negotiated, self.track, active=active):
+                complete.add(stats)
+        return complete
 
     def setStreams(self, *streams: MediaStream | str) -> None:
         """Announce the track in other streams, from the next offer or answer on.

@@ -59,6 +59,11 @@ class TransceiverCore(TransceiverView):
         owner.home.check(name)
         return owner
 
+    @property
+    def is_sending(self) -> bool:
+        """Whether it is negotiated to send, and not stopped."""
+        return not self.stopping and self.negotiated_direction in SENDING
+
     def raise_if_stopped(self) -> None:
         """Raise InvalidStateError if it is stopped."""
         if self.stopping:
@@ -101,7 +106,7 @@ class TransceiverCore(TransceiverView):
         """
         self.stopping = self.stopped = True
         receiving = self._receiver._core
-        receiving.expect_no_media()
+        receiving.end()
         receiving.track.stop()
 
     def stop_sending_and_receiving(
@@ -113,7 +118,7 @@ class TransceiverCore(TransceiverView):
         """
         self.stopping = True
         self.wanted_direction = "inactive"
-        self._receiver._core.expect_no_media()
+        self._receiver._core.end()
         return in_background(self.end())
 
     def stop_for_good(

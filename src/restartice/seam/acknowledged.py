@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections import deque
+from collections import defaultdict, deque
 from itertools import islice
 from typing import Any, Final
 
@@ -97,6 +97,8 @@ class Sending:
     sent_bytes: dict[aiortc.RTCDataChannel, int]
     # The streams whose channels are to be opened.
     opened: list[int]
+    # By stream, the messages and bytes that were sent on it, and those that were received.
+    counts: defaultdict[int, list[int]]
 
     def queue_message(
         self,

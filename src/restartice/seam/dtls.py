@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from weakref import WeakKeyDictionary
 
 import aiortc
@@ -131,6 +131,32 @@ for _name in ("_recv", "_send"):
 require(rtcrtpreceiver.RTCRtpReceiver, "_handle_disconnect")
 require(rtcsctptransport.RTCSctpTransport, "_handle_data")
 FAILED: Final = State.FAILED
+# IANA's names of ciphers, by OpenSSL's.
+CIPHERS: Final = {
+    "AES128-GCM-SHA256": "AES_128_GCM_SHA256",
+    "AES256-GCM-SHA384": "AES_256_GCM_SHA384",
+    "CHACHA20-POLY1305": "CHACHA20_POLY1305_SHA256",
+    "AES128-SHA": "AES_128_CBC_SHA",
+    "AES256-SHA": "AES_256_CBC_SHA",
+}
+
+
+class Security(NamedTuple):
+    """What DTLS has negotiated, named as in the statistics of a transport."""
+
+    dtlsRole: str
+    tlsVersion: str | None = None
+    dtlsCipher: str | None = None
+    srtpCipher: str | None = None
+
+
+def iana_name(name: str) -> str:
+    """Return IANA's name of one of the cipher suites in use, given OpenSSL's."""
+    for keys in ("ECDHE-ECDSA-", "ECDHE-RSA-"):
+        if name.startswith(keys):
+            cipher = CIPHERS.get(name.removeprefix(keys), name)
+            return f"TLS_{keys.replace('-', '_')}WITH_{cipher}"
+    return name
 
 
 class DtlsView:
@@ -138,6 +164,7 @@ class DtlsView:
 
     tls = OfViewed[SSL.Connection | None](_DTLS, "_ssl")
     role = OfViewed[str](_DTLS, "_role")
+    local_certificate = OfViewed[aiortc.RTCCertificate](_DTLS, "__local_certificate")
     bytes_received = OfViewed[int](_DTLS, "__rx_bytes")
     bytes_sent = OfViewed[int](_DTLS, "__tx_bytes")
     packets_received = OfViewed[int](_DTLS, "__rx_packets")
@@ -146,6 +173,27 @@ class DtlsView:
     def __init__(self, transport: "AiortcDtlsTransport") -> None:
         self.viewed = transport
         self.records: Records | None = None
+
+    @property
+    def certificates(self) -> dict[str, x509.Certificate]:
+        """Our certificate, which is `local`, and the peer's, `remote`, once it has come."""
+        ours = self.local_certificate._cert
+        theirs = self.peer_certificate
+        return {"local": ours} if theirs is None else {"local": ours, "remote": theirs}
+
+    @property
+    def security(self) -> Security:
+        """What DTLS has negotiated."""
+        role = self.role if self.role in {"client", "server"} else "unknown"
+        if self.tls is None or self.tls.get_cipher_name() is None:
+            return Security(role)
+        profile = self.tls.get_selected_srtp_profile().decode()
+        return Security(
+            role,
+            f"{self.tls.get_protocol_version():04X}",
+            iana_name(self.tls.get_cipher_name() or ""),
+            profile.replace("_SHA1_", "_HMAC_SHA1_") or None,
+        )
 
     @property
     def peer_certificate(self) -> x509.Certificate | None:

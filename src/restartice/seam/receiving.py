@@ -1,6 +1,7 @@
 """Receives the messages of data channels, and acknowledges every second packet."""
 
 import asyncio
+from collections import defaultdict
 from typing import Final
 
 from aiortc import rtcsctptransport
@@ -24,6 +25,10 @@ _WHOLE: Final = SCTP_DATA_FIRST_FRAG | SCTP_DATA_LAST_FRAG
 # for it, of the 0.5 that the RFC allows. (RFC 9260 section 6.2)
 PACKETS: Final = 2
 LONGEST_DELAY: Final = 0.02
+# The protocols of empty messages, which have a byte. (RFC 8831 section 6.6)
+EMPTY: Final = frozenset(
+    {rtcsctptransport.WEBRTC_STRING_EMPTY, rtcsctptransport.WEBRTC_BINARY_EMPTY}
+)
 
 for _name in (
     "_advertised_rwnd",
@@ -56,6 +61,7 @@ class Receiving(Reading):
     """
 
     unacknowledged = 0
+    counts: defaultdict[int, list[int]]
     acknowledging: asyncio.TimerHandle | None = None
     acknowledgement: asyncio.Task[None] | None = None
 
@@ -145,6 +151,10 @@ async def _hand_over(
     if protocol == rtcsctptransport.WEBRTC_DCEP:
         await sctp._receive(stream, protocol, message)
         return
+    counts = core.counts[stream]
+    counts[2] += 1
+    if protocol not in EMPTY:
+        counts[3] += len(message)
     core.delivering = len(message) + OVERHEAD
     try:
         if protocol == rtcsctptransport.WEBRTC_BINARY and channel is not None:

@@ -202,6 +202,7 @@ class StreamRouter(RtpRouter):
         section.source = packet.ssrc
         self.route(section, packet.ssrc)
         if section.sources is not None:
+            section.sources.payload_types[packet.ssrc] = packet.payload_type
             section.sources.take(packet)
 
     def find_repeater(self, section: _Section, packet: RtpPacket) -> Any:
@@ -215,6 +216,7 @@ class StreamRouter(RtpRouter):
             return None
         self.route(section, packet.ssrc)
         sources.repeaters[packet.ssrc] = source
+        sources.payload_types[packet.ssrc] = packet.payload_type
         return section.receiver
 
     def route(self, section: _Section, ssrc: int) -> None:
@@ -232,6 +234,7 @@ class StreamRouter(RtpRouter):
         section.routed.clear()
         if section.sources is not None:
             section.sources.repeaters.clear()
+            section.sources.payload_types.clear()
         section.source = None
         if section.named is not None and self.named.get(section.named) is section:
             self.ssrc_table[section.named] = section.receiver

@@ -242,6 +242,10 @@ class SctpView(Lifetimes, Receiving):
         """Return the data channel of a stream, or None."""
         return self.viewed._data_channels.get(stream)
 
+    def counts_of(self, channel: aiortc.RTCDataChannel) -> tuple[int, ...]:
+        """Return the messages and bytes that were sent on a channel, and those received."""
+        return tuple(self.counts.get(-1 if channel.id is None else channel.id, (0, 0, 0, 0)))
+
     def confirm(self, stream: int) -> None:
         """Note that the other side has opened the channel of a stream."""
         self.unconfirmed -= {stream}
@@ -442,6 +446,7 @@ class AiortcSctpTransport(ExpiringSctpTransport, ReceivingSctpTransport):
 
     def _data_channel_closed(self, stream_id: int) -> None:
         self._core.confirm(stream_id)
+        self._core.counts.pop(stream_id, None)
         if stream_id in self._data_channels:
             super()._data_channel_closed(stream_id)
 

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import time
+from collections import defaultdict
 from typing import Any, Final
 
 import aiortc
@@ -81,6 +82,7 @@ class SendingSctpTransport(AcknowledgedSctpTransport):
     def __init__(self, transport: aiortc.RTCDtlsTransport, port: int = 5000) -> None:
         super().__init__(transport, port)
         self._core.sent_bytes, self._core.opened = {}, []
+        self._core.counts = defaultdict(lambda: [0, 0, 0, 0])
         self._data_channel_queue = MessageQueue()
 
     def _data_channel_send(self, channel: aiortc.RTCDataChannel, data: bytes | str) -> None:
@@ -170,6 +172,10 @@ def _fill(sctp: SendingSctpTransport) -> bool:
         if protocol == rtcsctptransport.WEBRTC_DCEP:
             room -= sctp._core.queue_message(stream, protocol, content)
         else:
+            size = amount(protocol, content)
+            counts = sctp._core.counts[stream]
+            counts[0] += 1
+            counts[1] += size
             lifetime = channel.maxPacketLifeTime
             room -= sctp._core.queue_message(
                 stream,
@@ -178,7 +184,7 @@ def _fill(sctp: SendingSctpTransport) -> bool:
                 expiry=time.time() + lifetime / 1000 if lifetime else None,
                 max_retransmits=channel.maxRetransmits,
                 ordered=channel.ordered,
-                channel=channel if amount(protocol, content) else None,
+                channel=channel if size else None,
             )
         if room <= 0:
             break

@@ -37,6 +37,7 @@ class Sources:
 
     Attributes:
         current: The source whose media it takes.
+        payload_types: Those that the sources began with, as far as they are routed.
     """
 
     heard = OfViewed[dict[int, Any]](RTCRtpReceiver, "__active_ssrc")
@@ -53,6 +54,7 @@ class Sources:
     def __init__(self, receiver: RTCRtpReceiver) -> None:
         self.viewed = receiver
         self.current: int | None = None
+        self.payload_types: dict[int, int] = {}
 
     def hears(self, ssrc: int) -> bool:
         """Return whether packets of a source have come in lately."""

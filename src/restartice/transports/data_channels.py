@@ -5,6 +5,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import aiortc
+from aiortc import clock
+from aiortc.stats import RTCStats
 
 from ..event_loop import LoopAffinity
 from ..events import shield
@@ -13,6 +15,7 @@ from ..seam import ConnectionView, follow_listeners
 from .aggregate_states import AggregateStates
 from .background import BackgroundTasks
 from .data_channel import adopt
+from .data_channel_stats import ChannelCounts, RTCPeerConnectionStats, channel_statistics
 from .sctp import RTCSctpTransport
 
 __all__ = ["DataChannels"]
@@ -31,6 +34,7 @@ class DataChannels:
     label: str
     # Whether the application has created a channel since SCTP was last rejected.
     created: bool = field(default=False, init=False)
+    _counts: ChannelCounts = field(default_factory=ChannelCounts, init=False)
 
     def create_sctp_transport(self) -> None:
         """Create the SCTP transport. Errors of its channels' listeners don't end the connection."""
@@ -75,9 +79,25 @@ class DataChannels:
     def _take(self, channel: aiortc.RTCDataChannel) -> None:
         """Protect a data channel from errors, slowness, and calls from other threads."""
         shield(channel)
+        self._counts.follow(channel)
         adopt(channel, self.home)
         if isinstance(channel.transport, RTCSctpTransport):
             follow_listeners(channel, channel.transport._core)
+
+    def statistics(self) -> Iterator[RTCStats]:
+        """Yield the statistics of the connection, and of its data channels."""
+        now = clock.current_datetime()
+        yield RTCPeerConnectionStats(
+            timestamp=now,
+            type="peer-connection",
+            id=f"peer-connection_{self.label}",
+            dataChannelsOpened=self._counts.opened,
+            dataChannelsClosed=self._counts.closed,
+        )
+        sctp = self.view.sctp_transport
+        if isinstance(sctp, RTCSctpTransport):
+            for channel in sctp._core.channels:
+                yield channel_statistics(channel, sctp._core.counts_of(channel), now)
 
     @contextmanager
     def sctp_if_needed(self) -> Iterator[None]:

@@ -1,31 +1,47 @@
-"""The statistics of transports, candidate pairs and candidates for getStats()."""
+"""The statistics of transports, certificates, candidate pairs and candidates for getStats()."""
 
+import base64
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
+from typing import Final
 
 import aioice
 import aiortc
 from aiortc import stats
+from aiortc.rtcdtlstransport import certificate_digest
 from aiortc.stats import RTCStats
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
 
-from .ice.generation import IceGeneration
-from .seam import CandidatePair, transport_stats
-from .transports.dtls import RTCDtlsTransport
+from ..ice.generation import IceGeneration
+from ..seam import CandidatePair, transport_stats
+from .dtls import RTCDtlsTransport
 
 __all__ = [
+    "RTCCertificateStats",
     "RTCIceCandidatePairStats",
     "RTCIceCandidateStats",
     "RTCTransportStats",
     "track_statistics",
+    "transport_report",
     "with_transport_statistics",
 ]
+
+ALGORITHM: Final = "sha-256"
 
 
 @dataclass
 class RTCTransportStats(stats.RTCTransportStats):
-    """aiortc's statistics of a transport, with those of its ICE.
+    """aiortc's statistics of a transport, with those of its ICE and its certificates.
 
     Attributes:
+        dtlsRole: `"client"`, `"server"`, or `"unknown"` before it is negotiated.
+        tlsVersion: The version of DTLS as four hexadecimal digits, such as `"FEFD"` for DTLS 1.2.
+            Like the two that follow, None before the handshake.
+        dtlsCipher: The cipher suite, named as by IANA.
+        srtpCipher: The protection profile of SRTP, named as by IANA.
+        localCertificateId: The `id` of the statistics of our certificate.
+        remoteCertificateId: The `id` of those of the peer's, or None before the handshake.
         iceState: The state of the ICE transport.
         iceLocalUsernameFragment: The username fragment of the newest generation.
         selectedCandidatePairId: The `id` of the statistics of the pair in use, or None.
@@ -38,12 +54,35 @@ class RTCTransportStats(stats.RTCTransportStats):
     Spec: https://w3c.github.io/webrtc-stats/#transportstats-dict*
     """
 
+    dtlsRole: str = "unknown"
+    tlsVersion: str | None = None
+    dtlsCipher: str | None = None
+    srtpCipher: str | None = None
+    localCertificateId: str | None = None
+    remoteCertificateId: str | None = None
     iceState: str = "new"
     iceLocalUsernameFragment: str | None = None
     selectedCandidatePairId: str | None = None
     selectedCandidatePairChanges: int = 0
     iceRestarts: int = 0
     packetsDiscarded: int = 0
+
+
+@dataclass
+class RTCCertificateStats(RTCStats):
+    """A certificate of a DTLS transport.
+
+    Attributes:
+        fingerprint: Its fingerprint, as in descriptions.
+        fingerprintAlgorithm: The hash function of the fingerprint, `"sha-256"`.
+        base64Certificate: The certificate in DER, encoded in base64.
+
+    Spec: https://w3c.github.io/webrtc-stats/#certificatestats-dict*
+    """
+
+    fingerprint: str
+    fingerprintAlgorithm: str
+    base64Certificate: str
 
 
 @dataclass
@@ -134,6 +173,15 @@ def with_transport_statistics(
     return report
 
 
+def transport_report(transport: aiortc.RTCDtlsTransport) -> aiortc.RTCStatsReport:
+    """Return a report of a transport, which is aiortc's if a program has made it."""
+    report = aiortc.RTCStatsReport()
+    if isinstance(transport, RTCDtlsTransport):
+        return with_transport_statistics(report, [transport])
+    report.add(transport_stats(transport))
+    return report
+
+
 async def track_statistics(
     track: aiortc.MediaStreamTrack, users: Iterable[aiortc.RTCRtpSender | aiortc.RTCRtpReceiver]
 ) -> aiortc.RTCStatsReport:
@@ -156,8 +204,17 @@ def _transport_statistics(dtls: RTCDtlsTransport) -> Iterator[RTCStats]:
     basis = transport_stats(dtls)
     selected = ice.selected_pair
     carrier, *newer = ice.generations
+    certificates = {
+        side: _certificate(basis, side, certificate)
+        for side, certificate in dtls._core.certificates.items()
+    }
+    yield from certificates.values()
+    theirs = certificates.get("remote")
     yield RTCTransportStats(
         **asdict(basis),
+        **dtls._core.security._asdict(),
+        localCertificateId=certificates["local"].id,
+        remoteCertificateId=None if theirs is None else theirs.id,
         iceState=ice.state,
         iceLocalUsernameFragment=ice.credentials.ufrag,
         selectedCandidatePairId=None if selected is None else _pair_id(basis.id, carrier, selected),
@@ -169,6 +226,17 @@ def _transport_statistics(dtls: RTCDtlsTransport) -> Iterator[RTCStats]:
         yield from _candidates(basis, generation)
         for pair in generation.connection.check_list:
             yield _pair(basis, dtls, generation, pair)
+
+
+def _certificate(basis: RTCStats, side: str, certificate: x509.Certificate) -> RTCCertificateStats:
+    return RTCCertificateStats(
+        timestamp=basis.timestamp,
+        type="certificate",
+        id=f"certificate_{basis.id}_{side}",
+        fingerprint=certificate_digest(certificate, ALGORITHM),
+        fingerprintAlgorithm=ALGORITHM,
+        base64Certificate=base64.b64encode(certificate.public_bytes(Encoding.DER)).decode(),
+    )
 
 
 def _candidates(basis: RTCStats, generation: IceGeneration) -> Iterator[RTCStats]:
