@@ -14,7 +14,7 @@ import pytest
 from aioice import stun
 
 from conftest import Factory
-from connecting import DEADLINE, connect, transports
+from connecting import DEADLINE, connect, transports, wait_for_state
 from cutting import Cut, ice_connection
 from restartice import (
     AutomaticRestart,
@@ -276,10 +276,9 @@ def has_left(pc: RTCPeerConnection, pair: CandidatePair) -> bool:
     return selected(pc) is not pair
 
 
-def cut_in_use(*sides: RTCPeerConnection) -> None:
+def cut_in_use(*sides: RTCPeerConnection) -> list[Cut]:
     """Let nothing out of the sockets in use any more."""
-    for pc in sides:
-        Cut(pc)
+    return [Cut(pc) for pc in sides]
 
 
 @pytest.mark.parametrize("closing", ["near", "far"])
@@ -324,6 +323,39 @@ async def test_a_peer_that_has_pruned_the_spare(make_pc: Factory, role: str) -> 
     _, pairs = await statistics(near)
     candidates = await near.getStats()
     assert all(pair.localCandidateId in candidates for pair in pairs.values())
+
+
+async def test_a_peer_that_keeps_the_controlling_role(make_pc: Factory) -> None:
+    """It moves nowhere and drops checks that claim its role, as Pion: the path counts as lost."""
+    near, far = make_pc(iceSettings=IceSettings(spares=0)), make_pc()
+    await connect(near, far)
+    await until(lambda: working(far))
+    first, theirs = selected(far), ice_connection(near)
+    answer = theirs.request_received
+
+    def answer_modest(
+        message: stun.Message, addr: tuple[str, int], protocol: object, *datagram: bytes
+    ) -> None:
+        if "ICE-CONTROLLING" not in message.attributes:
+            answer(message, addr, protocol, *datagram)
+
+    theirs.request_received = answer_modest  # type: ignore[method-assign]
+    async with Flow(near, far) as flow:
+        cuts = cut_in_use(near, far)
+        await wait_for_state(far, "iceConnectionState", "disconnected")
+        assert selected(far) is not first
+        assert not ice_connection(far).ice_controlling
+        # And so it stays, although there are answers on the other pair.
+        answers = ice_connection(far).checks_of(selected(far)).responses_received
+        await until(
+            lambda: ice_connection(far).checks_of(selected(far)).responses_received > answers
+        )
+        assert far.iceConnectionState == "disconnected"
+        for cut in cuts:
+            cut.heal()
+        await until(lambda: selected(far) is first)
+        await flow.goes_on()
+        await wait_for_state(far, "iceConnectionState", "completed")
 
 
 async def test_a_busy_event_loop_moves_calls_too(make_pc: Factory) -> None:

@@ -134,6 +134,23 @@ async def test_the_cable_in_use_is_cut(cables: Cable, case: tuple[Stack, str]) -
     pytest.fail("the other side has never checked both pairs")
 
 
+@pytest.mark.parametrize("case", [("pion", "they")], ids="-offer-".join, indirect=True)
+async def test_a_peer_that_stays(cables: Cable, case: tuple[Stack, str]) -> None:
+    """Pion, where it controls, goes to no other pair: we tell the loss, and go on where it is."""
+    cables.separate()
+    async with flowing_call(cables, case) as call:
+        await until_received(call.we, 4 / INTERVAL)
+        in_use = (await call.we.do("state"))["sendingTo"]
+        cable = CABLE if in_use == address("they", CABLE) else SPARE
+        cables.cut(cable)
+        await call.we.wait("iceconnectionstatechange", state="disconnected")
+        assert (await call.we.do("state"))["role"] == "controlled"
+        cables.mend(cable)
+        await until_sending_to(call.we, in_use)
+        await until_received(call.we, (await flowed(call.we))["received"] + 1 / INTERVAL)
+        assert (await call.we.do("state"))["iceConnectionState"] == "completed"
+
+
 @pytest.mark.parametrize(
     "case", [("wrtc", "we"), ("wrtc", "they")], ids="-offer-".join, indirect=True
 )

@@ -98,6 +98,11 @@ class PathWatch:
         """Whether the pair seems lost."""
         return self._state is PathState.LOST
 
+    @property
+    def refused(self) -> bool:
+        """Whether the peer hasn't come along to the pair in use, and stays elsewhere."""
+        return self._liveness.refused
+
     def lifetime(self) -> float:
         """Return how long an answer gives consent, in seconds."""
         return consent_timings(self._settings).consent_lifetime
@@ -130,6 +135,11 @@ class PathWatch:
 
     def pair_died(self) -> None:
         """Note that the pair has failed for good."""
+        self._look()
+
+    def pair_refused(self) -> None:
+        """Note that the peer doesn't come along to the pair in use."""
+        self._liveness.refuse()
         self._look()
 
     def pair_changed(self) -> None:

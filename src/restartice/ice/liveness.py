@@ -96,21 +96,23 @@ class Liveness:
         self._silent = False
         # Whether the path has failed for good.
         self._gone = False
+        # Whether the peer answers, but sends elsewhere.
+        self.refused = False
         # When the peer seemed to have moved, or None.
         self._doubted_at: float | None = None
 
     @property
     def attentive(self) -> bool:
         """Whether advance() is due as soon as a packet comes in."""
-        return self._silent or not self._busy
+        return self._silent or self.refused or not self._busy
 
     def hear(self, now: float, *, traffic: bool = True) -> None:
         """Note that traffic came in, or a valid request of the peer."""
         self._heard_at = now
         self._busy = self._busy or traffic
         self._more = self._more or traffic
-        if self._silent:
-            self._silent = False
+        if self._silent or (self.refused and traffic):
+            self._silent = self.refused = False
             self.state = PathState.ALIVE
             self.resumptions += 1
             # Send a request at once, to see whether the other direction works, too.
@@ -123,9 +125,18 @@ class Liveness:
         self._consent_due = now
         self._misses = max(0, self._misses)
 
+    def refuse(self) -> None:
+        """Note that the peer doesn't come along to this path; its answers don't count from now on.
+
+        Traffic ends that. Without any, consent expires.
+        """
+        if self.state is PathState.ALIVE:
+            self.refused = True
+            self.state = PathState.LOST
+
     def lose(self) -> None:
         """Note that the path has failed for good, such as with a closed socket."""
-        self._gone = True
+        self._gone, self.refused = True, False
         self._silent = False
         if self.state is PathState.ALIVE:
             self.state = PathState.LOST
@@ -133,6 +144,8 @@ class Liveness:
     def answer(self, now: float, asked_at: float) -> None:
         """Note a valid answer to a request sent at `asked_at`."""
         self.round_trip.measure(now - asked_at)
+        if self.refused:
+            return
         self._granted_at = self._heard_at = now
         if self._series_began is not None and self._misses > 0:
             self.resumptions += 1

@@ -372,3 +372,25 @@ def test_a_path_that_is_gone_for_certain_never_comes_back(after: float) -> None:
     path.until(EXPIRED)
     assert [state for _, state in path.changes][-1] is EXPIRED
     assert ALIVE not in [state for time, state in path.changes if time >= path.now - 60]
+
+
+def test_answers_of_a_peer_that_does_not_come_along_do_not_count() -> None:
+    path = Path()
+    path.run(5)
+    path.liveness.refuse()
+    assert path.liveness.state is LOST
+    path.run(2)
+    assert path.liveness.state is LOST
+    path.until(EXPIRED)
+
+
+def test_traffic_shows_that_the_peer_has_come_along() -> None:
+    path = Path()
+    path.run(5)
+    path.liveness.refuse()
+    path.liveness.hear(path.now, traffic=False)
+    assert path.liveness.state is LOST
+    path.liveness.hear(path.now)
+    assert path.liveness.state is ALIVE
+    path.run(60)
+    assert path.liveness.state is ALIVE

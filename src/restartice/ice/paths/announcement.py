@@ -20,6 +20,9 @@ LIFETIME: Final = 10.0
 # How long the controlled side waits for the peer to follow before it takes the controlling role, in
 # seconds, on top of two round trips.
 DEFERENCE: Final = 0.06
+# How many unanswered nominations after that show that the peer doesn't allow it. RFC 8445 wants an
+# answer; Pion drops them.
+CLAIMS: Final = 5
 # The first nomination carries no number.
 FIRST_NUMBER: Final = 2
 LARGEST_TIE_BREAKER: Final = 2**64 - 1
@@ -50,11 +53,20 @@ class Announcement:
         connection: The connection.
         on_ignored: Called with the pair if the peer answers the nomination, but neither sends nor
             checks there.
+        on_refused: Called if the peer keeps the controlling role and doesn't follow.
     """
 
-    def __init__(self, connection: Announcing, on_ignored: Callable[[CandidatePair], None]) -> None:
+    def __init__(
+        self,
+        connection: Announcing,
+        on_ignored: Callable[[CandidatePair], None],
+        on_refused: Callable[[], None],
+    ) -> None:
         self._connection = connection
         self._on_ignored = on_ignored
+        self._on_refused = on_refused
+        # Whether we have taken the controlling role for this announcement.
+        self._claiming = False
         self._patience = math.inf
         self._number = FIRST_NUMBER - 1
         self._pair: CandidatePair | None = None
@@ -87,7 +99,7 @@ class Announcement:
         self._round_trip = round_trip
         self._tries = 0
         self._patience = max(DEFERENCE, patience) + round_trip
-        self._answered = self._followed = self._checked = False
+        self._answered = self._followed = self._checked = self._claiming = False
         self._number += 1
         self._announce()
 
@@ -116,6 +128,9 @@ class Announcement:
         loop = asyncio.get_running_loop()
         if self._answered and (controlling or self._followed):
             self._look_after(pair, loop.time())
+            return
+        if self._claiming and not self._answered and self._tries >= CLAIMS:
+            self._give_role_back()
             return
         patience = DEFERENCE + 2 * self._round_trip
         if not controlling and not self._followed and loop.time() >= self._began_at + patience:
@@ -149,9 +164,14 @@ class Announcement:
         connection.tie_breaker = largest + 1 + secrets.randbelow(max(1, room // 2))
         connection.switch_role(ice_controlling=True)
         self._number += 1
-        self._answered = False
+        self._answered, self._claiming = False, True
         self._told_at = asyncio.get_running_loop().time()
         self._tries = 0
+
+    def _give_role_back(self) -> None:
+        self.stop()
+        self._connection.switch_role(ice_controlling=False)
+        self._on_refused()
 
     def _take_answer(self, pair: CandidatePair, asked_at: float) -> None:
         self._answered = self._answered or (pair is self._pair and asked_at >= self._told_at)

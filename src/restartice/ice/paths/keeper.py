@@ -58,7 +58,7 @@ class PathKeeper:
         self._refused_at = -math.inf
         self._doubt = Doubt(now)
         self._fresh = FreshPort(connection, self._ask_afresh)
-        self._announcement = Announcement(connection, self._fresh.open)
+        self._announcement = Announcement(connection, self._fresh.open, watch.pair_refused)
         self._alarm: asyncio.TimerHandle | None = None
         self._due_at = now
         # How long the program was too busy to look, since traffic came in last, in seconds.
@@ -154,10 +154,10 @@ class PathKeeper:
         """
         now = asyncio.get_running_loop().time()
         best = self._spares.best(now, self._lifetime(), now - GRACE)
-        if best is not None:
+        if best is not None and not self._watch.refused:
             self._take_over(best, "silence")
             return True
-        hopeful = self._spares.hopeful()
+        hopeful = self._spares.hopeful() and not self._watch.refused
         self._distressed = True
         self._report_at = now + GRACE if hopeful else math.inf
         self._asked_all_at = -DISTRESS
@@ -318,6 +318,11 @@ class PathKeeper:
 
     def _look_apart(self, now: float) -> None:
         heard = [spare for spare in self._spares if spare.take_heard()]
+        for spare in heard if self._watch.refused else ():
+            # The peer sends where it was before, so that works again.
+            if not spare.claimed:
+                spare.claim(claimed=True)
+                self._inquiry.ask(spare, now)
         # The peer sends on a spare and not on the pair in use, so it has probably left that pair.
         if heard and now - self._doubt.heard_at > TICK and self._doubt.begin(now):
             self._begin_doubt(now)
@@ -456,6 +461,8 @@ class PathKeeper:
             self._take_over(spare, self._connection.reason or "silence")
         elif spare.claimed and self._peer.may_change(now):
             self._take_over(spare, "peer")
+        elif self._watch.refused:
+            return
         elif self._watch.lost or self._gone_at is not None:
             self._take_over(spare, "silence" if self._gone_at is None else "gone")
             self._connection.repeat_lost()

@@ -34,6 +34,13 @@ class Watch(Protocol):
     def lost(self) -> bool:
         """Whether the pair seems lost."""
 
+    @property
+    def refused(self) -> bool:
+        """Whether the peer hasn't come along to the pair in use, and stays elsewhere."""
+
+    def pair_refused(self) -> None:
+        """Note that the peer doesn't come along to the pair in use."""
+
     def note_traffic(self) -> None:
         """Note the traffic that came in since the last look."""
 
