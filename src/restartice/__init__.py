@@ -42,6 +42,7 @@ from .exceptions import (
     InvalidContentError,
     InvalidModificationError,
     NotSupportedError,
+    RangeError,
     RTCError,
     SdpSyntaxError,
 )
@@ -162,6 +163,7 @@ __all__ = [
     "RTCSessionDescription",
     "RTCStatsReport",
     "RTCTransportStats",
+    "RangeError",
     "Recorder",
     "RecoverySettings",
     "RestartEvent",

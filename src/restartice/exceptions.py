@@ -15,6 +15,7 @@ __all__ = [
     "InvalidModificationError",
     "NotSupportedError",
     "RTCError",
+    "RangeError",
     "SdpSyntaxError",
     "tls_reason",
 ]
@@ -31,6 +32,13 @@ class CodecError(InvalidModificationError, ValueError):
     """The caller gave a codec that isn't supported. A ValueError, as in aiortc.
 
     Spec: https://webidl.spec.whatwg.org/#invalidmodificationerror
+    """
+
+
+class RangeError(ValueError):
+    """The caller gave a number outside of its range.
+
+    Spec: https://webidl.spec.whatwg.org/#js-rangeerror
     """
 
 

@@ -373,13 +373,15 @@ class RTCPeerConnection(Emitter, HookedPeerConnection):
         Raises:
             InvalidAccessError: The track has a sender already.
             InvalidStateError: The connection is closed.
+            RangeError: A limit of an encoding is out of its range.
             TypeError: The `rid` of an encoding is malformed.
 
         Spec: https://w3c.github.io/webrtc-pc/#dom-rtcpeerconnection-addtransceiver
         """
-        encodings = usable_encodings(sendEncodings)
+        kind = trackOrKind if isinstance(trackOrKind, str) else trackOrKind.kind
+        encodings = usable_encodings(kind, sendEncodings)
         transceiver = self._core.local_tracks.add_transceiver(trackOrKind, direction, streams)
-        transceiver.sender._core.encodings = encodings
+        transceiver.sender._core.encode_as(encodings)
         return transceiver
 
     def getTransceivers(self) -> list[RTCRtpTransceiver]:  # type: ignore[override]

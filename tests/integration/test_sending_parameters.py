@@ -10,10 +10,12 @@ from conftest import Factory
 from connecting import DEADLINE, negotiate, wait_connected
 from restartice import (
     InvalidModificationError,
+    RangeError,
     RTCPeerConnection,
     RTCRtpEncodingParameters,
     RTCRtpReceiver,
     RTCRtpSender,
+    VideoStreamTrack,
 )
 
 
@@ -185,3 +187,55 @@ async def test_parameters_of_a_stopped_sender_are_not_changed(make_pc: Factory) 
     transceiver.stop()
     with pytest.raises(InvalidStateError, match="stopped"):
         await transceiver.sender.setParameters(parameters)
+
+
+async def test_a_video_is_scaled_down_and_up_again_during_a_call(make_pc: Factory) -> None:
+    near, far = make_pc(), make_pc()
+    halved = [RTCRtpEncodingParameters(scaleResolutionDownBy=2)]
+    sender = near.addTransceiver(VideoStreamTrack(), sendEncodings=halved).sender
+    await negotiate(near, far)
+    await wait_connected(near, far)
+    track: Any = far.getReceivers()[0].track
+    async with asyncio.timeout(DEADLINE):
+        frame = await track.recv()
+        assert (frame.width, frame.height) == (320, 240)
+        for scale in (None, 4, 1):
+            parameters = sender.getParameters()
+            parameters.encodings[0].scaleResolutionDownBy = scale
+            await sender.setParameters(parameters)
+            width = 640 // (scale or 1)
+            while (await track.recv()).width != width:
+                pass
+    assert sender.getParameters().encodings == [RTCRtpEncodingParameters(scaleResolutionDownBy=1)]
+
+
+async def test_a_rate_of_zero_frames_sends_nothing(make_pc: Factory) -> None:
+    near, far = make_pc(), make_pc()
+    sender = near.addTransceiver(VideoStreamTrack()).sender
+    await negotiate(near, far)
+    await wait_connected(near, far)
+    async with asyncio.timeout(DEADLINE):
+        while not await packets_sent(sender):  # noqa: ASYNC110  no event tells
+            await asyncio.sleep(0.05)
+        parameters = sender.getParameters()
+        parameters.encodings[0].maxFramerate = 0
+        await sender.setParameters(parameters)
+        before = -1
+        while (now := await packets_sent(sender)) != before:  # what is under way is sent
+            before = now
+            await asyncio.sleep(0.2)
+
+
+async def test_impossible_limits_change_nothing(make_pc: Factory) -> None:
+    pc = make_pc()
+    with pytest.raises(RangeError):
+        pc.addTransceiver("video", sendEncodings=[RTCRtpEncodingParameters(maxFramerate=-1)])
+    assert pc.getTransceivers() == []
+    sender = pc.addTransceiver("video").sender
+    parameters = sender.getParameters()
+    parameters.encodings[0].scaleResolutionDownBy = 0.5
+    with pytest.raises(RangeError):
+        await sender.setParameters(parameters)
+    parameters.encodings[0].scaleResolutionDownBy = 2
+    await sender.setParameters(parameters)
+    assert sender.getParameters().encodings[0].scaleResolutionDownBy == 2

@@ -4,12 +4,13 @@ import copy
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from math import isfinite
 from typing import Final
 
 import aiortc
 from aiortc import RTCRtpCodecCapability, RTCRtpParameters
 
-from ..exceptions import CodecError, InvalidModificationError
+from ..exceptions import CodecError, InvalidModificationError, RangeError
 
 __all__ = [
     "RTCRtcpParameters",
@@ -19,6 +20,7 @@ __all__ = [
     "common_parameters",
     "supported",
     "usable_encodings",
+    "with_limits",
 ]
 
 # Every browser accepts this; RFC 8851 section 10 also has "-" and "_".
@@ -45,12 +47,19 @@ class RTCRtpEncodingParameters:
     Attributes:
         active: Whether it is encoded and sent.
         rid: Its name among several encodings. Only one encoding is ever sent.
+        maxBitrate: The most bits of video in a second, or None for no limit. aiortc's encoders go
+            down to 250,000 (VP8) or 500,000 (H.264). None for audio, whose rate is fixed.
+        maxFramerate: The most frames of video in a second, 0 for none at all, None for no limit.
+        scaleResolutionDownBy: By how much width and height of a video are divided, at least 1.
 
     Spec: https://w3c.github.io/webrtc-pc/#dom-rtcrtpencodingparameters
     """
 
     active: bool = True
     rid: str | None = None
+    maxBitrate: int | None = None
+    maxFramerate: float | None = None
+    scaleResolutionDownBy: float | None = None
 
 
 @dataclass
@@ -69,15 +78,20 @@ class RTCRtpSendParameters(RTCRtpParameters):
 
 
 def usable_encodings(
-    encodings: Iterable[RTCRtpEncodingParameters] | None,
+    kind: str, encodings: Iterable[RTCRtpEncodingParameters] | None = None
 ) -> list[RTCRtpEncodingParameters]:
     """Return the encodings that are sent: the first one, or one with the defaults.
 
     "Reduce the length of sendEncodings to the maximum number of total simultaneous encodings."
     A single encoding has no name.
 
+    Args:
+        kind: `"audio"` or `"video"`.
+        encodings: The wanted ones.
+
     Raises:
-        TypeError: The `rid` of an encoding is malformed, or this is none.
+        RangeError: A limit of an encoding is out of its range.
+        TypeError: The `rid` of an encoding is malformed, missing or there twice, or this is none.
 
     Spec: https://w3c.github.io/webrtc-pc/#dom-rtcrtptransceiverinit-sendencodings
     """
@@ -88,8 +102,38 @@ def usable_encodings(
             raise TypeError(f"expected encodings that are RTCRtpEncodingParameters, got {kind}")
         if encoding.rid is not None and not RID.fullmatch(encoding.rid):
             raise TypeError(f"rid must be 1 to 16 ASCII letters and digits, not {encoding.rid!r}")
-    first = given[0] if given else RTCRtpEncodingParameters()
-    return [replace(first, rid=None)]
+    rids = [encoding.rid for encoding in given]
+    if len(rids) > 1 and (None in rids or len(set(rids)) < len(rids)):
+        raise TypeError(f"several encodings must have a rid each, and different ones, not {rids}")
+    effective = [with_limits(kind, encoding) for encoding in given]
+    return [replace(effective[0] if effective else with_limits(kind), rid=None)]
+
+
+def with_limits(
+    kind: str, encoding: RTCRtpEncodingParameters | None = None
+) -> RTCRtpEncodingParameters:
+    """Return a copy of an encoding with the limits that a kind of media has.
+
+    Raises:
+        RangeError: A limit is out of its range.
+        TypeError: A limit isn't a number.
+
+    Spec: https://w3c.github.io/webrtc-pc/#dom-rtcrtpencodingparameters
+    """
+    given = encoding or RTCRtpEncodingParameters()
+    if kind == "audio":
+        return replace(given, maxBitrate=None, maxFramerate=None, scaleResolutionDownBy=None)
+    scale = given.scaleResolutionDownBy
+    found = replace(given, scaleResolutionDownBy=1.0 if scale is None else scale)
+    for name, least in (("maxBitrate", 0), ("maxFramerate", 0), ("scaleResolutionDownBy", 1)):
+        limit = getattr(found, name)
+        if limit is None:
+            continue
+        if isinstance(limit, bool) or not isinstance(limit, int | float) or not isfinite(limit):
+            raise TypeError(f"{name} must be a number, not {limit!r}")
+        if limit < least:
+            raise RangeError(f"{name} must be at least {least}, not {limit!r}")
+    return found
 
 
 def supported(

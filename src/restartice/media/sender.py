@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 import aiortc
 from aiortc import InvalidStateError, RTCRtpParameters, RTCStatsReport
+from aiortc.codecs import get_encoder
 from aiortc.rtcrtpparameters import RTCRtpCapabilities
 from aiortc.rtcrtpparameters import RTCRtpSendParameters as NegotiatedParameters
 
@@ -16,19 +17,23 @@ from ..ice.transport import RTCIceTransport
 from ..logs import ObjectLogger, next_number
 from ..seam import AiortcRtpSender, SenderView, send_keyframe
 from ..transports.stats import transport_report
+from .limited_encoder import NO_LIMITS, LimitedEncoder, Limits
 from .owner import Done, Owner
 from .parameters import (
     RTCRtcpParameters,
+    RTCRtpEncodingParameters,
     RTCRtpSendParameters,
     check_modification,
     common_parameters,
     usable_encodings,
+    with_limits,
 )
 from .stats import sender_statistics
 from .streams import MediaStream, stream_ids
 from .tracks import check_track
 
 if TYPE_CHECKING:
+    from aiortc.codecs.base import Encoder
     from aiortc.rtcrtpsender import RTCEncodedFrame
 
     from .transceiver import RTCRtpTransceiver
@@ -58,11 +63,30 @@ class SenderCore(SenderView):
     def __init__(self, sender: "RTCRtpSender", label: str | None) -> None:
         super().__init__(sender, ObjectLogger(logger, f"RTCRtpSender({label or next_number()})"))
         self.stream_ids: tuple[str, ...] = ()
-        self.encodings = usable_encodings(None)
+        self.encodings = usable_encodings("")
+        self.limits = NO_LIMITS
         self.negotiated = RTCRtpParameters()
         self.last_returned: RTCRtpSendParameters | None = None
         self._sent_in_vain = 0
         self._holding = False
+
+    def encode_as(self, encodings: list[RTCRtpEncodingParameters]) -> None:
+        """Encode the track in another way from the next frame on."""
+        self.encodings = encodings
+        (only,) = encodings
+        self.limits = Limits(only.maxBitrate, only.maxFramerate, only.scaleResolutionDownBy or 1.0)
+        encoder = self.encoder
+        if isinstance(encoder, LimitedEncoder):
+            encoder.limits = self.limits
+        elif encoder is not None and self.limits != NO_LIMITS:
+            self.encoder = LimitedEncoder(encoder, self.limits)
+
+    def make_encoder(self, codec: aiortc.RTCRtpCodecParameters) -> "Encoder | None":
+        """Return the encoder to use, with the limits if there are some, or None for aiortc's."""
+        encoder = super().make_encoder(codec)
+        if self.limits == NO_LIMITS:
+            return encoder
+        return LimitedEncoder(encoder or get_encoder(codec), self.limits)
 
     def join(self, transceiver: "RTCRtpTransceiver", cname: str) -> None:
         """Note the transceiver, which is made after its sender, and the name of the connection."""
@@ -159,6 +183,7 @@ class RTCRtpSender(AiortcRtpSender):
         # First, because aiortc's constructor calls replaceTrack().
         self._core = SenderCore(self, label)
         super().__init__(trackOrKind, transport)
+        self._core.encodings = usable_encodings(self.kind)
 
     @classmethod
     def getCapabilities(cls, kind: str) -> RTCRtpCapabilities:
@@ -261,6 +286,7 @@ class RTCRtpSender(AiortcRtpSender):
             InvalidStateError: getParameters() wasn't called since the last change, or the
                 transceiver is stopped.
             InvalidModificationError: Another field than the attributes of `encodings` differs.
+            RangeError: A limit of the encoding is out of its range.
 
         Spec: https://w3c.github.io/webrtc-pc/#dom-rtcrtpsender-setparameters
         """
@@ -270,11 +296,12 @@ class RTCRtpSender(AiortcRtpSender):
             core.raise_if_stopped()
         if core.last_returned is None:
             raise InvalidStateError("getParameters() must be called before setParameters()")
+        encodings = [with_limits(self.kind, encoding) for encoding in parameters.encodings]
         check_modification(core.last_returned, parameters)
         # The parameters may be set again until the event loop goes on.
         await asyncio.sleep(0)
         core.last_returned = None
-        core.encodings = copy.deepcopy(parameters.encodings)
+        core.encode_as(encodings)
 
     async def send(self, parameters: NegotiatedParameters) -> None:
         """Begin to send what is negotiated; a connection calls it.

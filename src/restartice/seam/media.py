@@ -119,10 +119,14 @@ class SenderView:
         """Return the next frame to send, or None; what a subclass overrides."""
         return await self.encode_frame(codec)
 
+    def make_encoder(self, codec: aiortc.RTCRtpCodecParameters) -> Encoder | None:
+        """Return the encoder to use, or None for aiortc's."""
+        return SingleNalEncoder(self.log) if is_single_nal(codec) else None
+
     async def encode_frame(self, codec: aiortc.RTCRtpCodecParameters) -> RTCEncodedFrame | None:
         """Return the next frame as aiortc does, or None if there is nothing to send."""
-        if self.encoder is None and is_single_nal(codec):
-            self.encoder = SingleNalEncoder(self.log)
+        if self.encoder is None:
+            self.encoder = self.make_encoder(codec)
         return await super(AiortcRtpSender, self.viewed)._next_encoded_frame(codec)
 
     def set_track(self, track: aiortc.MediaStreamTrack | None) -> None:

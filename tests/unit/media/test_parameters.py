@@ -1,11 +1,12 @@
 """What is asked of a sender."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from aiortc import RTCRtpCodecCapability, RTCRtpCodecParameters
 
-from restartice import InvalidModificationError, RTCRtpReceiver
+from restartice import InvalidModificationError, RangeError, RTCRtpReceiver
 from restartice.media.parameters import (
     RTCRtpEncodingParameters,
     RTCRtpSendParameters,
@@ -22,19 +23,21 @@ SENT = RTCRtpSendParameters(
 
 
 def test_one_encoding_is_sent_by_default() -> None:
-    assert usable_encodings(None) == usable_encodings([]) == [RTCRtpEncodingParameters(active=True)]
+    default = [RTCRtpEncodingParameters(active=True)]
+    assert usable_encodings("audio") == usable_encodings("audio", []) == default
+    assert usable_encodings("video") == [RTCRtpEncodingParameters(scaleResolutionDownBy=1.0)]
 
 
 def test_only_the_first_encoding_is_sent_and_needs_no_name() -> None:
     given = [RTCRtpEncodingParameters(active=False, rid="low"), RTCRtpEncodingParameters(rid="hi")]
-    assert usable_encodings(given) == [RTCRtpEncodingParameters(active=False)]
+    assert usable_encodings("audio", given) == [RTCRtpEncodingParameters(active=False)]
     assert given[0].rid == "low"
 
 
 @pytest.mark.parametrize("rid", ["", "a b", "@", "a" * 17, "ä"])
 def test_a_malformed_name_is_refused(rid: str) -> None:
     with pytest.raises(TypeError, match="rid"):
-        usable_encodings([RTCRtpEncodingParameters(rid=rid)])
+        usable_encodings("audio", [RTCRtpEncodingParameters(rid=rid)])
 
 
 def test_an_encoding_may_be_changed() -> None:
@@ -84,3 +87,30 @@ def test_repeated_packets_alone_carry_no_media() -> None:
     assert repeated
     with pytest.raises(InvalidModificationError, match="RTX"):
         supported(repeated, video_codecs())
+
+
+@pytest.mark.parametrize("rids", [("a", "a"), ("a", None), (None, None)])
+def test_several_encodings_have_different_names(rids: tuple[str | None, ...]) -> None:
+    with pytest.raises(TypeError, match="rid"):
+        usable_encodings("video", [RTCRtpEncodingParameters(rid=rid) for rid in rids])
+
+
+@pytest.mark.parametrize(
+    ("limit", "error"),
+    [
+        ({"scaleResolutionDownBy": 0.5}, RangeError),
+        ({"maxFramerate": -1}, RangeError),
+        ({"maxBitrate": -1}, RangeError),
+        ({"maxBitrate": "much"}, TypeError),
+        ({"maxFramerate": float("inf")}, TypeError),
+        ({"scaleResolutionDownBy": True}, TypeError),
+    ],
+)
+def test_an_impossible_limit_is_refused(limit: dict[str, Any], error: type[Exception]) -> None:
+    with pytest.raises(error, match=next(iter(limit))):
+        usable_encodings("video", [RTCRtpEncodingParameters(**limit)])
+
+
+def test_sound_has_no_limits() -> None:
+    given = RTCRtpEncodingParameters(maxBitrate=1, maxFramerate=1, scaleResolutionDownBy=2)
+    assert usable_encodings("audio", [given]) == [RTCRtpEncodingParameters()]
