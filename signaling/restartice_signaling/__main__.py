@@ -55,7 +55,13 @@ async def run(options: argparse.Namespace, place: Place | None = None) -> None:
         # Only here, because it needs the extra `redis`.
         from .server.rooms.redis import RedisBackend  # noqa: PLC0415
 
-        backend = RedisBackend(options.redis, settings.rooms, settings.limits, node=settings.node)
+        backend = RedisBackend(
+            options.redis,
+            settings.rooms,
+            settings.limits,
+            node=settings.node,
+            replicas=options.redis_replicas,
+        )
     context = make_ssl(options)
     # Messages leave no cycles, and looking for cycles among all connections every few hundred
     # messages costs a tenth of the time.

@@ -69,6 +69,17 @@ async def test_a_session_moves_to_another_node(redis: RedisServer) -> None:
             assert await before.close_code() == 4001
 
 
+async def test_redis_that_lacks_what_was_acknowledged_resumes_nothing(redis: RedisServer) -> None:
+    async with node("--port=0", f"--redis={redis.url}") as one, dial(one.url) as before:
+        welcome = await before.join(peer="a")
+        resume = {"session": welcome["session"], "key": welcome["key"], "last": 0}
+        for acknowledged, resumed in ((0, True), (1, False)):
+            async with dial(one.url) as after:
+                again = await after.join(resume={**resume, "acknowledged": acknowledged})
+                assert again["resumed"] is resumed
+                resume["key"] = again["key"]
+
+
 async def test_a_node_is_killed_in_mid_call(redis: RedisServer) -> None:
     options = ("--port=0", f"--redis={redis.url}", *FAST)
     async with (

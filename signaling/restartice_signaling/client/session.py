@@ -76,7 +76,7 @@ class ClientSession:
         if welcome is None:
             return Hello(self._room, peer=self._wanted, meta=self._meta, token=token)
         # If the session can't be resumed, the new one should have the same id.
-        resume = Resume(welcome.session, welcome.key, self.inbox.last)
+        resume = Resume(welcome.session, welcome.key, self.inbox.last, self.outbox.acknowledged)
         return Hello(self._room, peer=welcome.peer, meta=self._meta, token=token, resume=resume)
 
     def take_welcome(self, welcome: Welcome) -> list[Event]:

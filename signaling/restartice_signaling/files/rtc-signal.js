@@ -149,7 +149,8 @@ export class RtcSignal extends EventTarget {
       if (this.#closed) return;
       if (this.#session) {
         const { session, key } = this.#session;
-        hello.resume = { session, key, last: this.#lastSeen };
+        const acknowledged = this.#outbox.length ? this.#outbox[0].seq - 1 : this.#lastSent;
+        hello.resume = { session, key, last: this.#lastSeen, acknowledged };
       }
       socket = new this.#WebSocket(this.#urls[0], [SUBPROTOCOL]);
       socket.onopen = () => socket.send(JSON.stringify(hello));

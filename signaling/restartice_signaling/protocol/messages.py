@@ -164,11 +164,20 @@ Data: TypeAlias = Description | Candidate | Custom
 
 
 class Resume(_Part, frozen=True):
-    """The session that a client resumes, its key, and the last `seq` that the client has seen."""
+    """The session that a client resumes.
+
+    Attributes:
+        session: The session.
+        key: Its key.
+        last: The last `seq` that the client has seen.
+        acknowledged: The last `seq` of the client that was acknowledged. A server that doesn't know
+            of it has lost messages.
+    """
 
     session: Identifier
     key: str
     last: Count
+    acknowledged: Count = 0
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from ..protocol.messages import Heartbeat, Limits
 from ..protocol.setting import Setting, meanings, numbers_of
 from .local_access import LOOPBACK, is_loopback
 from .rooms.interface import BackendLimits
+from .rooms.redis_url import read_sentinels
 from .settings import ServerSettings
 from .tokens import ALL_RIGHTS, LIFETIME, check_secret
 from .turn_credentials import TurnSettings
@@ -150,6 +151,12 @@ def _positive(value: str) -> int:
     return int(value)
 
 
+def _count(value: str) -> int:
+    if not value.isdecimal():
+        raise argparse.ArgumentTypeError(f"must be an integer from 0 on, not {value!r}")
+    return int(value)
+
+
 def _not_empty(value: str) -> str:
     # A variable that was never filled in must not count as one that is missing.
     if not value.strip():
@@ -198,7 +205,18 @@ def _add_network_options(options: _Parser) -> None:
         "turn-secret-file",
         f"The file with coturn's static-auth-secret; or set {PREFIX}TURN_SECRET",
     )
-    options.add("redis", "Share rooms with other servers, such as redis://127.0.0.1:6379/0")
+    options.add(
+        "redis",
+        "Share rooms with other servers, such as redis://127.0.0.1:6379/0, or by way of Sentinels: "
+        "redis+sentinel://HOST:PORT,HOST:PORT/NAME/DATABASE",
+    )
+    options.add(
+        "redis-replicas",
+        "How many replicas of Redis must confirm what a client is told to be done (1 with "
+        "Sentinels, 0 without)",
+        None,
+        _count,
+    )
     options.add("node", "The name of this server in its log and in Redis")
     options.add("log-level", "Which lines to log: debug, info, warning or error", "info")
     options.add("log-format", "How to write the log: json or text", "text")
@@ -212,13 +230,7 @@ def _check(options: argparse.Namespace) -> None:
             f"{options.host} can be reached from outside{way}, so any client could join any room: "
             f"set {PREFIX}SECRET, or give --insecure to allow that"
         )
-    if options.workers > 1 and sys.platform != "linux":
-        raise ConfigurationError("--workers needs Linux; run several servers with --redis")
-    if options.workers > 1 and options.cert and not options.redis:
-        # A connection with TLS can't be handed over to the worker that keeps its room.
-        raise ConfigurationError(
-            "--workers with --cert needs --redis; or let a proxy in front do the TLS"
-        )
+    _check_processes(options)
     if options.key and not options.cert:
         raise ConfigurationError("--key needs --cert")
     for url in options.turn_url:
@@ -234,6 +246,21 @@ def _check(options: argparse.Namespace) -> None:
     if options.log_level not in {"debug", "info", "warning", "error"}:
         levels = "debug, info, warning or error"
         raise ConfigurationError(f"--log-level must be {levels}, not {options.log_level!r}")
+
+
+def _check_processes(options: argparse.Namespace) -> None:
+    if options.workers > 1 and sys.platform != "linux":
+        raise ConfigurationError("--workers needs Linux; run several servers with --redis")
+    if options.workers > 1 and options.cert and not options.redis:
+        # A connection with TLS can't be handed over to the worker that keeps its room.
+        raise ConfigurationError(
+            "--workers with --cert needs --redis; or let a proxy in front do the TLS"
+        )
+    if options.redis:
+        try:
+            read_sentinels(options.redis)
+        except ValueError as error:
+            raise ConfigurationError(f"--redis: {error}") from None
 
 
 def read_secret(file: str | None, environment: Mapping[str, str] = os.environ) -> str | None:

@@ -79,7 +79,9 @@ class Handshake:
         if resume is None:
             return None
         # The key is enough: a token admits a client, and its end doesn't remove one.
-        lease = await self._backend.resume(resume.session, resume.key, resume.last, outlet, room)
+        lease = await self._backend.resume(
+            resume.session, resume.key, resume.last, outlet, room, resume.acknowledged
+        )
         if lease is None:
             lease = await self._backend.readmit(resume.session, resume.key, outlet, room)
         return lease

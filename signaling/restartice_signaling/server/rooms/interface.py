@@ -170,13 +170,20 @@ class Backend(Protocol):
             Overloaded: There are too many rooms or sessions.
         """
 
-    async def resume(
-        self, session: str, key: str, last: int, outlet: Outlet, room: str | None = None
+    async def resume(  # noqa: PLR0917
+        self,
+        session: str,
+        key: str,
+        last: int,
+        outlet: Outlet,
+        room: str | None = None,
+        acknowledged: int = 0,
     ) -> Lease | None:
         """Resume a session after the server's message `last`.
 
         Returns:
-            None if the session has ended, the key is wrong, or messages would be missing.
+            None if the session has ended, the key is wrong, or messages would be missing, also of
+            those that the client was told to be `acknowledged`.
 
         Raises:
             ServerError: The session is in another room.

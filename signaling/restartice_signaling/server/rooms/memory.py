@@ -145,8 +145,14 @@ class MemoryBackend:
             raise ServerError("auth", "the token is for one id only")
         return secrets.token_hex(6), None
 
-    async def resume(
-        self, session: str, key: str, last: int, outlet: Outlet, room: str | None = None
+    async def resume(  # noqa: PLR0917
+        self,
+        session: str,
+        key: str,
+        last: int,
+        outlet: Outlet,
+        room: str | None = None,
+        acknowledged: int = 0,
     ) -> Lease | None:
         """Resume a session; see Backend."""
         found = self._sessions.get(session)
@@ -156,7 +162,7 @@ class MemoryBackend:
             raise ServerError("protocol", "the session is in another room")
         if found.outlet is not None:
             found.outlet.dismiss(CLOSE_REPLACED, "replaced")
-        if not found.outbox.covers(last):
+        if not found.outbox.covers(last) or acknowledged > found.last:
             self._end(found, "lost")
             self._remember(found, found.digests)
             return None

@@ -259,12 +259,13 @@ local function has_key(fields, digest)
   return digest == fields.digest or string.find(fields.old_digest or '', digest, 1, true) ~= nil
 end
 
-function steps.resume(session, digest, last, new_digest, node, room)
+function steps.resume(session, digest, last, new_digest, node, room, acknowledged)
   local fields = read(key(session))
   if not has_key(fields, digest) then return false end
   if fields.room ~= room and room ~= '' then return 'room' end
   last = tonumber(last)
-  if last < count(session, 'acked') or last > count(session, 'out') then
+  if last < count(session, 'acked') or last > count(session, 'out')
+     or tonumber(acknowledged) > count(session, 'in') then
     tell_node(session, 'replaced')
     remember(session, fields)
     finish(session, 'lost')

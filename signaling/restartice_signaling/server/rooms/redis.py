@@ -11,13 +11,10 @@ import json
 import math
 import secrets
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from importlib import resources
 from typing import Any, Final
 
-import redis.asyncio
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
 from ...cancellation import end, finish_within
@@ -38,11 +35,13 @@ from .interface import (
     new_secret,
 )
 from .keeper import Keeper
+from .redis_link import TIMEOUT, RedisLink, close_quietly
 
 __all__ = ["RedisBackend"]
 
 PREFIX: Final = "rtc-signal:"
-TIMEOUT: Final = 5.0
+# The steps of which a client is told that they are done: a failure of Redis must not undo them.
+DURABLE: Final = frozenset({"join", "resume", "readmit", "relay", "skip"})
 FULL_PAUSE: Final = 0.05
 RECONNECT_PAUSE: Final = 0.5
 REFUSALS: Final = {
@@ -58,10 +57,16 @@ class RedisBackend:
     its machine may fail.
 
     Args:
-        url: The URL of Redis, such as `redis://127.0.0.1:6379/0`; see redis-py.
+        url: The URL of Redis, such as `redis://127.0.0.1:6379/0`, see redis-py; or of Sentinels,
+            such as `redis+sentinel://10.0.0.1:26379,10.0.0.2:26379/mymaster/0`.
         limits: The limits of all rooms together, the same on all servers.
         client_limits: The limits of each client, as in the settings of the server.
         node: A name that no other server has.
+        replicas: How many replicas must have confirmed what a client is told to be done; None for
+            one with Sentinels, and none without.
+
+    Raises:
+        ValueError: The URL isn't one of Redis or of Sentinels.
     """
 
     def __init__(
@@ -71,30 +76,14 @@ class RedisBackend:
         client_limits: Limits | None = None,
         *,
         node: str | None = None,
+        replicas: int | None = None,
     ) -> None:
         self._limits = limits or BackendLimits()
         client_limits = client_limits or Limits()
         # A new one at each start: a server doesn't maintain the sessions of a killed predecessor.
         self._node = f"{node or 'node'}-{secrets.token_hex(4)}"
-        pool = redis.asyncio.ConnectionPool.from_url(
-            url,
-            max_connections=self._limits.redis_connections,
-            decode_responses=True,
-            socket_timeout=TIMEOUT,
-            socket_connect_timeout=TIMEOUT,
-            # Clients retry by themselves, and a step must not run twice.
-            retry=Retry(NoBackoff(), 0),
-        )
-        self._redis: Any = redis.asyncio.Redis.from_pool(pool)
-        # First come, first served, which redis-py's own pool doesn't promise.
-        self._turns = asyncio.Semaphore(self._limits.redis_connections)
-        self._failed_at = -math.inf
-        # Without a timeout: the channel may be silent for long.
-        self._listener: Any = redis.asyncio.from_url(
-            url, decode_responses=True, socket_connect_timeout=TIMEOUT
-        )
         source = resources.files(__package__).joinpath("redis.lua").read_text("utf-8")
-        self._script: Any = self._redis.register_script(source)
+        self._link = RedisLink(url, source, self._limits.redis_connections, replicas=replicas)
         self._bounds = (
             client_limits.max_unacknowledged,
             client_limits.max_buffered,
@@ -104,22 +93,11 @@ class RedisBackend:
         self._keeper = Keeper(self._step, self._node, self._limits.resume_window)
         self._seats = self._keeper.leases
         self._task: asyncio.Task[None] | None = None
+        self._subscribed_at = -math.inf
 
     async def _step(self, name: str, *arguments: object) -> Any:
         texts = [name, *map(str, self._bounds), *map(str, arguments)]
-        return await self._ask(lambda: self._script(keys=[PREFIX], args=texts))
-
-    async def _ask(self, command: Callable[[], Awaitable[Any]]) -> Any:
-        began = time.monotonic()
-        async with self._turns:
-            if self._failed_at > began:
-                # Don't let each waiting step wait for its own timeout.
-                raise BackendDown("Redis: another command has failed meanwhile")
-            try:
-                return await command()
-            except (RedisError, OSError, TimeoutError) as error:
-                self._failed_at = time.monotonic()
-                raise BackendDown(f"Redis: {error}") from error
+        return await self._link.evaluate(PREFIX, texts, durable=name in DURABLE)
 
     async def start(self) -> None:
         """Connect, and listen on this server's channel; see Backend."""
@@ -127,16 +105,17 @@ class RedisBackend:
         try:
             await self._keeper.sweep()
         except BackendDown:
-            await _close(pubsub)
+            await close_quietly(pubsub)
             raise
         self._task = asyncio.create_task(self._listen(pubsub))
 
     async def _subscribe(self) -> Any:
-        pubsub = self._listener.pubsub(ignore_subscribe_messages=False)
+        pubsub = self._link.pubsub()
+        self._subscribed_at = time.monotonic()
         try:
             await finish_within(TIMEOUT, self._subscribe_to_ours(pubsub))
         except (RedisError, OSError, TimeoutError) as error:
-            await _close(pubsub)
+            await close_quietly(pubsub)
             raise BackendDown(f"Redis: {error}") from error
         return pubsub
 
@@ -146,6 +125,11 @@ class RedisBackend:
 
     async def _listen(self, pubsub: Any) -> None:
         while True:
+            if pubsub is None:
+                pubsub = await self._subscribe_again()
+                # Hints may have been missed.
+                for lease in list(self._seats.values()):
+                    lease.outlet.wake()
             try:
                 async for message in pubsub.listen():
                     if message["type"] == "message":
@@ -153,11 +137,8 @@ class RedisBackend:
             except (RedisError, OSError):
                 pass
             finally:
-                await _close(pubsub)
-            pubsub = await self._subscribe_again()
-            # Hints may have been missed.
-            for lease in list(self._seats.values()):
-                lease.outlet.wake()
+                await close_quietly(pubsub)
+            pubsub = None
 
     async def _subscribe_again(self) -> Any:
         while True:
@@ -183,9 +164,7 @@ class RedisBackend:
             await end([self._task])
             with contextlib.suppress(BackendDown):
                 await self._keeper.retire()
-        for client in (self._redis, self._listener):
-            await _close(client)
-            await client.connection_pool.disconnect()
+        await self._link.close()
 
     async def join(self, request: JoinRequest, outlet: Outlet) -> Lease:
         """Add a peer to a room; see Backend."""
@@ -221,13 +200,26 @@ class RedisBackend:
             raise Overloaded("too many rooms or sessions")
         return self._take_lease(answer, key, outlet)
 
-    async def resume(
-        self, session: str, key: str, last: int, outlet: Outlet, room: str | None = None
+    async def resume(  # noqa: PLR0917
+        self,
+        session: str,
+        key: str,
+        last: int,
+        outlet: Outlet,
+        room: str | None = None,
+        acknowledged: int = 0,
     ) -> Lease | None:
         """Resume a session, also one of another server; see Backend."""
         new_key = new_secret()
         answer = await self._step(
-            "resume", session, key_digest(key), last, key_digest(new_key), self._node, room or ""
+            "resume",
+            session,
+            key_digest(key),
+            last,
+            key_digest(new_key),
+            self._node,
+            room or "",
+            acknowledged,
         )
         if answer == "room":
             raise ServerError("protocol", "the session is in another room")
@@ -319,25 +311,22 @@ class RedisBackend:
         """Use a token that admits a client only once; see Backend."""
         # For longer than it is valid, in case the clock of Redis is ahead, or jumps.
         left = max(0.0, expire - time.time()) + 86_400
-        set_now = await self._ask(
-            lambda: self._redis.set(f"{PREFIX}t:{token}", "1", nx=True, px=int(left * 1000))
-        )
-        return bool(set_now)
+        name, lifetime = f"{PREFIX}t:{token}", int(left * 1000)
+        return bool(await self._link.execute("SET", name, "1", "NX", "PX", lifetime, durable=True))
 
     async def give_back(self, token: str) -> None:
         """Note that a token is unused after all; see Backend."""
-        await self._ask(lambda: self._redis.delete(f"{PREFIX}t:{token}"))
+        await self._link.execute("DEL", f"{PREFIX}t:{token}")
 
     async def sweep(self) -> None:
         """Keep the sessions of this server, and end expired ones; see Backend."""
         await self._keeper.sweep()
+        if self._link.failed_at > self._subscribed_at and self._task is not None:
+            # What failed may have been another Redis than the one that answers now.
+            await end([self._task])
+            self._task = asyncio.create_task(self._listen(None))
 
 
 def _read_meta(text: str) -> JsonObject:
     meta: JsonObject = json.loads(text)["meta"]
     return meta
-
-
-async def _close(client: Any) -> None:
-    with contextlib.suppress(RedisError, OSError, TimeoutError):
-        await finish_within(TIMEOUT, client.aclose())

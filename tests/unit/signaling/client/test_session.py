@@ -55,7 +55,11 @@ def test_the_first_hello_asks_for_an_id_and_later_ones_resume() -> None:
     session.inbox.note(1, 0.0)
     # What has come and isn't taken yet comes again.
     again = session.hello(None)
-    assert (again.peer, again.resume) == ("a", Resume("session", "key", 1))
+    assert (again.peer, again.resume) == ("a", Resume("session", "key", 1, 0))
+    session.outbox.append("x")
+    session.outbox.append("y")
+    session.outbox.acknowledge(1)
+    assert session.hello(None).resume == Resume("session", "key", 1, 1)
 
 
 def test_nothing_can_be_resumed_at_first() -> None:

@@ -247,3 +247,12 @@ async def test_a_token_is_used_once_until_it_has_expired() -> None:
     # It is refused for its time now, and needn't be remembered.
     await backend.sweep()
     assert backend._used_tokens == {}
+
+
+async def test_a_server_that_lacks_what_was_acknowledged_resumes_nothing() -> None:
+    backend = MemoryBackend()
+    lease = await join(backend, "a")
+    await backend.skip(lease, 3)
+    again = await backend.resume(lease.session, lease.key, 0, Client(), "room", 3)
+    assert again is not None
+    assert await backend.resume(again.session, again.key, 0, Client(), "room", 4) is None
