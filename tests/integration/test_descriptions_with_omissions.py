@@ -249,6 +249,7 @@ UNREADABLE = [
     "a=msid:",
     "a=mid:",
     "a=max-message-size:x",
+    "a=max-message-size:-1",
     "a=sctpmap:x",
     "a=ice-options:",
     "a=rid:",

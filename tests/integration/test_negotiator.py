@@ -1,6 +1,7 @@
 """Perfect negotiation between two connections, over a real server."""
 
 import asyncio
+import functools
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 
@@ -15,6 +16,7 @@ from connecting import (
     wait_connected,
     wait_for_state,
     wait_restarted,
+    wait_until,
 )
 from cutting import QUICK
 from restartice import AudioStreamTrack, IceSettings, RTCPeerConnection, RTCSessionDescription
@@ -107,6 +109,20 @@ async def test_one_offer(peers: tuple[Peer, Peer]) -> None:
     echo = Echo(first.pc, second.pc)
     await echo.check()
     await settled(*peers)
+
+
+async def test_what_was_added_before_is_offered(server: SignalingServer, make_pc: Factory) -> None:
+    """Though `negotiationneeded` has fired before the Negotiator was made."""
+    connections = [make_pc(), make_pc()]
+    channels = [pc.createDataChannel("x", negotiated=True, id=1) for pc in connections]
+    async with AsyncExitStack() as stack:
+        for name, pc in zip("ab", connections, strict=True):
+            signaling = WebSocketSignaling(server.url, room="room", peer=name)
+            await stack.enter_async_context(signaling)
+            await stack.enter_async_context(Negotiator(pc, signaling))
+        for channel in channels:
+            is_open = functools.partial(lambda made: made.readyState == "open", channel)
+            await wait_until(channel, "open", is_open)
 
 
 @BOTH_WAYS

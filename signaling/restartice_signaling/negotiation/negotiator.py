@@ -51,8 +51,8 @@ OFFER_REPEATED: Final = "%s: no answer to our offer for %g s: sending it again"
 class Negotiator:
     """Negotiates whenever that is needed, and answers the other peer, whatever both do at once.
 
-    Use it as an async context manager around a connected signaling, for two peers. Make it
-    before adding tracks and channels, whose `negotiationneeded` it waits for:
+    Use it as an async context manager around a connected signaling, for two peers. Tracks and
+    channels may be added before or after:
 
         async with WebSocketSignaling(url, room="robot") as signaling:
             async with Negotiator(pc, signaling):
@@ -158,6 +158,9 @@ class Negotiator:
     async def __aenter__(self) -> Self:
         if self._room is not None:
             self._use_ice_servers(self._room.ice_servers)
+        if _is_undescribed(self._pc):
+            # The event may have fired before there was a listener.
+            self._needed.set()
         self._tasks = [
             asyncio.create_task(self._make_offers()),
             asyncio.create_task(self._handle_events()),
@@ -436,3 +439,9 @@ class Negotiator:
         while True:
             candidate = await self._outgoing.next_candidate()
             await self._callbacks.report(self._outgoing.send_candidate(candidate))
+
+
+def _is_undescribed(pc: RTCPeerConnection) -> bool:
+    """Return whether a connection has something that no description has told of."""
+    without_data = pc.sctp is not None and pc.sctp.mid is None
+    return without_data or any(transceiver.mid is None for transceiver in pc.getTransceivers())

@@ -260,7 +260,9 @@ class SectionReader:
             self._msids.append(value)
 
     def _max_message_size(self, value: str) -> None:
-        self.section.sctpCapabilities = RTCSctpCapabilities(int(value))
+        if (size := int(value)) < 0:
+            raise ValueError
+        self.section.sctpCapabilities = RTCSctpCapabilities(size)
 
     def _rid(self, value: str) -> None:
         rid, direction = value.split()[:2]
