@@ -1,4 +1,4 @@
-"""A robot with a camera, and its viewers, all of which may come, go and be started anew.
+"""A robot with a camera, and its viewers, all of which may come, go and be restarted.
 
 Start a signaling server, the robot, and as many viewers as you like, on one machine or on several:
 

@@ -262,7 +262,7 @@ export class Call extends EventTarget {
   }
 
   #resume({ resumed }) {
-    this.#log(`signaling ${resumed ? "goes on" : "begins anew"}`, "good");
+    this.#log(`signaling ${resumed ? "continues" : "has a new session"}`, "good");
     this.#tellSignaling();
     if (resumed) return;
     // What was under way may or may not have arrived, in either direction. If Python isn't back

@@ -1,6 +1,6 @@
 """The page that leads from what the specifications ask to the code and the tests that do it.
 
-Made anew from the code whenever the documentation is built, so its line numbers are right. Run it
+Made from the code whenever the documentation is built, so its line numbers are right. Run it
 as a program to read it without building anything: `python examples/docs/specification_page.py`.
 """
 

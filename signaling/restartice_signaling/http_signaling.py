@@ -112,6 +112,13 @@ class HttpAnswerer(HttpEndpoint):
     async def renegotiate(self, session: str, offer: Mapping[str, Any]) -> dict[str, str]:
         """Answer a later offer of a client, as connect() does.
 
+        Args:
+            session: The `session` that connect() returned.
+            offer: The JSON of the request: `type` and `sdp`.
+
+        Returns:
+            The JSON of the response: `type`, `sdp` and `session`.
+
         Raises:
             LookupError: There is no connection of this session.
             ValueError: The offer is malformed.

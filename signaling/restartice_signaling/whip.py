@@ -97,10 +97,13 @@ class WhipClient(HttpClient):
         self._trickles = True
 
     async def send_description(self, description: aiortc.RTCSessionDescription) -> None:
-        """Begin to send a description, instead of the one before.
+        """Begin to send a description, in place of an earlier one that is being sent.
+
+        Args:
+            description: An offer, or the answer to an offer of the endpoint.
 
         Raises:
-            SignalingClosed: It is closed, or wasn't entered as a context manager.
+            SignalingClosed: The signaling is closed, or `async with` is missing.
         """
         if description.type == "answer" and self._resource is not None:
             # An offer that follows it must not take its place.
@@ -108,7 +111,11 @@ class WhipClient(HttpClient):
         await super().send_description(description)
 
     async def send_candidate(self, candidate: aiortc.RTCIceCandidate | None) -> None:
-        """Send a candidate when its description is answered."""
+        """Send a candidate when its description is answered.
+
+        Args:
+            candidate: The candidate; None, the end of candidates, isn't sent.
+        """
         if candidate is not None and self._trickles:
             self._candidates.put_nowait(RTCIceCandidate(**vars(candidate)))
 
@@ -271,7 +278,11 @@ class WhipEndpoint(HttpEndpoint):
         )
 
     async def respond(self, request: HttpRequest) -> HttpResponse:
-        """Return the response to a request, for frameworks that add_to() doesn't know."""
+        """Return the response to a request, for frameworks that add_to() doesn't know.
+
+        Args:
+            request: The request. What is wrong with it is told by the status of the response.
+        """
         response = await super().respond(request)
         return replace(response, headers=(*response.headers, *self._allowed))
 

@@ -106,7 +106,7 @@ class SdpSyntaxError(OperationError, ValueError):
 
 
 class InvalidContentError(InvalidAccessError, ValueError):
-    """A description is SDP, but can't be applied. A ValueError, as in aiortc, with its texts.
+    """A description is SDP, but can't be applied. A ValueError, as in aiortc, with aiortc's texts.
 
     Attributes:
         sdpLineNumber: The line that is meant, counted from 1: mostly the first one of a media

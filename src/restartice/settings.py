@@ -21,7 +21,7 @@ class IceSettings:
 
     Attributes:
         check_timeout: How long the connectivity checks of a generation may take before it fails.
-            They continue while there are unchecked pairs, one each 5 ms.
+            They continue while there are unchecked pairs, one every 5 ms.
         check_repetition: The interval at which an unanswered check is repeated, after three shorter
             ones.
         drain_time: How long, at least, the sockets of the previous generation stay open after a
@@ -50,9 +50,9 @@ class IceSettings:
         stall_tolerance: How late the event loop may be. If it is later, silence meanwhile doesn't
             count as a loss of the network.
         gathering_timeout: How long, at most, setLocalDescription() waits for STUN and TURN servers.
-            It doesn't wait if there is a listener for `icecandidate`. A STUN server that didn't
-            answer is waited for 0.75 s the next time on the same network, by whichever connection
-            of the process; one that has found no NAT there isn't waited for.
+            It doesn't wait if there is a listener for `icecandidate`. For a STUN server that didn't
+            answer, all connections of the process wait only 0.75 s the next time on the same
+            network, and not at all for one that has found no NAT there.
         server_timeout: How long the servers may take to answer with trickle ICE.
         server_grace: How long setLocalDescription() waits for the other servers when one of each
             kind has answered.

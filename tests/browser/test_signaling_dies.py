@@ -55,7 +55,7 @@ async def test_a_call_goes_on_and_negotiates_again() -> None:
         async with signaling(port):
             # The offer wasn't lost.
             await page.wait_for(f"{text('took')}.endsWith(' ms')")
-            assert "signaling begins anew" in await page.evaluate(text("log"))
+            assert "signaling has a new session" in await page.evaluate(text("log"))
             await page.press("restart-python")
             await page.wait_for(f"{text('took')}.endsWith(' ms')")
             await page.wait_for_frames(30)

@@ -11,14 +11,28 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from pyee.base import EventEmitter
 
 import restartice
 import restartice_signaling
+from restartice_signaling import http_signaling, whip
 
 SECTION = re.compile(r"^(\w+):\n((?:    .*\n|\n)+)", re.MULTILINE)
 SOURCE = re.compile(r"^Spec: https://\S+#\S+$|\(RFC \d{4}", re.MULTILINE)
 # Verbs whose object is what a method returns.
-MAKING = ("Return", "Yield", "Create", "Add", "Make", "Read", "Copy", "Say", "Run", "Serve")
+MAKING = (
+    "Return",
+    "Yield",
+    "Create",
+    "Generate",
+    "Add",
+    "Make",
+    "Read",
+    "Copy",
+    "Say",
+    "Run",
+    "Serve",
+)
 # What a program doesn't make itself; aiortc's own arguments are for aiortc.
 MADE_BY_A_CONNECTION = ("Gatherer", "Transport", "Receiver", "Sender", "Transceiver")
 # What it gives to a server without calling it.
@@ -27,7 +41,7 @@ NOT_CALLED = {"restartice_signaling.MemoryBackend"}
 
 def public_names() -> Iterator[tuple[str, Any]]:
     """Yield what the packages export of their own, and what their classes have of their own."""
-    for package in (restartice, restartice_signaling):
+    for package in (restartice, restartice_signaling, http_signaling, whip):
         for name in package.__all__:
             thing = getattr(package, name)
             if is_ours(thing, package):
@@ -37,13 +51,23 @@ def public_names() -> Iterator[tuple[str, Any]]:
 
 
 def is_ours(thing: Any, package: ModuleType) -> bool:
-    return str(getattr(thing, "__module__", "")).startswith(package.__name__)
+    return str(getattr(thing, "__module__", "")).startswith(package.__name__.partition(".")[0])
 
 
 def members(owner: str, cls: type) -> Iterator[tuple[str, Any]]:
-    for name, member in vars(cls).items():
-        # What the specification doesn't have of its classes is for the other modules.
-        if name.startswith("_") or (cls.__name__.startswith("RTC") and "_" in name):
+    inherited: dict[str, Any] = {}
+    for base in reversed(cls.mro()):
+        # Those of aiortc are described by its documentation.
+        if base.__module__.startswith("restartice"):
+            inherited |= vars(base)
+    for name, member in inherited.items():
+        # What the specification doesn't have of its classes is for the other modules, and what all
+        # emitters of events have is pyee's.
+        if (
+            name.startswith("_")
+            or hasattr(EventEmitter, name)
+            or (cls.__name__.startswith("RTC") and "_" in name)
+        ):
             continue
         if isinstance(member, property):
             yield f"{owner}.{name}", member.fget

@@ -239,7 +239,7 @@ class Connection:
 
         Raises:
             BadMessage: A message before it is missing.
-            SignalingClosed: The application has left too many events untaken.
+            SignalingClosed: The application has left too many events unread.
         """
         try:
             message, ack = decode_with_ack(frame)
@@ -277,7 +277,7 @@ class Connection:
         limits = self._session.limits
         too_many = len(self._events) > SESSIONS_UNTAKEN * limits.max_unacknowledged
         if too_many or self._events.size > SESSIONS_UNTAKEN * limits.max_buffered:
-            raise SignalingClosed("the application has left too many events untaken")
+            raise SignalingClosed("the application has left too many events unread")
         inbox = self._session.inbox
 
         # Only when it is taken, so that the server repeats what the application didn't get.

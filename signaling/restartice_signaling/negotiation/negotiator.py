@@ -49,7 +49,7 @@ OFFER_REPEATED: Final = "%s: no answer to our offer for %g s: sending it again"
 
 
 class Negotiator:
-    """Negotiates whenever that is needed, and answers the other peer, whatever both do at once.
+    """Negotiates whenever needed, and answers the other peer, even if both make offers at once.
 
     Use it as an async context manager around a connected signaling, for two peers. Tracks and
     channels may be added before or after:
@@ -58,33 +58,32 @@ class Negotiator:
             async with Negotiator(pc, signaling):
                 ...
 
-    In a room, the first offer is left to who came later for 0.3 s, so that both sides don't
-    make one at once. An offer that has no answer after 10 s is sent again, and later ever less
-    often. If the other side's offers were ignored meanwhile, ours is taken back then. A negotiation
-    that doesn't come to an end is slowed down to one round a second, with a warning in the log.
+    In a room, the peer that came first waits 0.3 s for an offer of the newcomer, so that they don't
+    both make one at once. An offer that has no answer after 10 s is sent again, and then at growing
+    intervals. If offers of the other side were ignored meanwhile, ours is then rolled back. An
+    endless negotiation is slowed down to one round a second, with a warning in the log.
 
     Attributes:
         collisions: How many offers of the other side have come while ours was open.
 
     Args:
         pc: The connection.
-        signaling: What leads to the other peer: a `WebSocketSignaling`, one of aiortc's
+        signaling: The way to the other peer: a `WebSocketSignaling`, one of aiortc's
             signalings, a `CallableChannel`, or any other `SignalingChannel`. Only the Negotiator
             reads its events.
         polite: Whether we give way when both make an offer; None for what the signaling says. If
-            that doesn't know, the side whose offer was answered first is impolite, and before, the
-            one whose certificate has the lower fingerprint, which both sides can tell. Give it if
-            the other side isn't a Negotiator, but makes offers.
-        on_custom: Called with what the other peer's application sent. An error that it raises goes
-            to `on_error`.
-        on_error: Called with what went wrong, such as a description that can't be applied; what
-            went wrong ends neither the negotiation nor the connection. Without it a warning is
-            logged.
+            it says nothing, the side whose offer was answered first is impolite; before that, the
+            side whose certificate has the lower fingerprint. Give it if the other side makes
+            offers, but isn't a Negotiator.
+        on_custom: Called with each message of the other peer's application. An error that it
+            raises goes to `on_error`.
+        on_error: Called with each error, such as that of a description that can't be applied. It
+            ends neither the negotiation nor the connection. Without it, a warning is logged.
         recovery: Whether to restart ICE when the path is lost or the network changes; or the
             timings of that. Nothing is restarted while nobody else is in the room, nor when the
             signaling has ended, so that a connection that has failed closes itself in time.
         on_restart: Called when a restart of ICE starts, succeeds or fails, and when the connection
-            goes over to another path without one. An error that it raises goes to `on_error`.
+            switches to another path without one. An error that it raises goes to `on_error`.
         in_band: Whether to negotiate in a data channel of the connection, once it is connected, if
             the other side does, too. The signaling is used until then, and for what isn't
             acknowledged within a second. The channel has the id 1023 and no `datachannel` event.
@@ -147,7 +146,7 @@ class Negotiator:
 
     @property
     def polite(self) -> bool:
-        """Whether we give way when both make an offer; False while that is open."""
+        """Whether we give way when both make an offer; False while that is undecided."""
         return bool(self._politeness.known)
 
     @property

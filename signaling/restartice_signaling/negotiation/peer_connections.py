@@ -64,7 +64,7 @@ class Room(Protocol):
 class PeerConnections:
     """Keeps a connection with each peer of a room: a new one for each page or program that joins.
 
-    A page that is reloaded, or a program that is started anew, gets a new connection, and the old
+    A page that is reloaded, or a program that is restarted, gets a new connection, and the old
     one is closed. Use it as an async context manager around a connected signaling:
 
         def prepare(pc, peer):
@@ -75,7 +75,7 @@ class PeerConnections:
                 await calls.wait_closed()
 
     A connection is closed when its peer leaves the room, or when it is closed by its peer. A
-    connected one stays while its peer has lost the signaling server, and when that is started anew.
+    connected one stays while its peer has lost the signaling server, and when that is restarted.
 
     Args:
         signaling: The signaling, whose events only this object reads.

@@ -43,7 +43,11 @@ class HttpRequest:
     body: bytes = b""
 
     def below(self, session: str) -> str:
-        """Return the path of a session below this one, as in a URL."""
+        """Return the path of a session below this one, as in a URL.
+
+        Args:
+            session: The id of the session.
+        """
         return f"{quote(self.path.rstrip('/'))}/{session}"
 
 
@@ -118,7 +122,11 @@ class HttpEndpoint:
         return {name: session.pc for name, session in self._sessions.items()}
 
     async def hang_up(self, session: str) -> None:
-        """Close the connection of a client, if there is one."""
+        """Close the connection of a client, if there is one.
+
+        Args:
+            session: The id of its session.
+        """
         known = self._sessions.pop(session, None)
         if known is not None:
             await known.pc.close()
@@ -166,7 +174,11 @@ class HttpEndpoint:
         app.router.lifespan_context = closing
 
     async def respond(self, request: HttpRequest) -> HttpResponse:
-        """Return the response to a request, for frameworks that add_to() doesn't know."""
+        """Return the response to a request, for frameworks that add_to() doesn't know.
+
+        Args:
+            request: The request. What is wrong with it is told by the status of the response.
+        """
         handlers = self.ON_ENDPOINT if request.session is None else self.ON_SESSION
         if request.method not in handlers:
             return HttpResponse(405, headers=(("Allow", ", ".join(handlers)),))

@@ -97,10 +97,13 @@ class HttpClient(ABC):
                     logger.info("%s: couldn't say goodbye: %s", self._url, error)
 
     async def send_description(self, description: aiortc.RTCSessionDescription) -> None:
-        """Begin to send a description, instead of the one before if that is another.
+        """Begin to send a description, in place of an earlier one that is being sent.
+
+        Args:
+            description: The description, with all its candidates.
 
         Raises:
-            SignalingClosed: It is closed, or wasn't entered as a context manager.
+            SignalingClosed: The signaling is closed, or `async with` is missing.
         """
         if self._http is None:
             raise SignalingClosed("the signaling is closed, or `async with` is missing")

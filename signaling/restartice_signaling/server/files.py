@@ -19,7 +19,7 @@ def write_files(folder: Path) -> list[Path]:
     }
     for path, content in contents.items():
         if path.exists() and path.read_bytes() != content:
-            raise FileExistsError(f"{path} is there already, with other content")
+            raise FileExistsError(f"{path} exists already, with other content")
     folder.mkdir(parents=True, exist_ok=True)
     for path, content in contents.items():
         path.write_bytes(content)

@@ -68,7 +68,7 @@ def make_token(
 
     Args:
         secret: The secret of the server, at least 32 bytes.
-        room: The name of the room; a `*` at its end stands for any end.
+        room: The name of the room; a `*` at its end stands for any rest.
         peer: The only peer id that may use the token. It replaces a connection that has this id,
             for example that of the same program before a restart.
         rights: The kinds of messages that the peer may send: `"signal"`, `"custom"` or both.

@@ -38,7 +38,7 @@ class MediaStream(Emitter):
 
     @property
     def active(self) -> bool:
-        """Whether one of its tracks at least hasn't ended.
+        """Whether at least one of its tracks hasn't ended.
 
         Spec: https://w3c.github.io/mediacapture-main/#dom-mediastream-active
         """

@@ -228,7 +228,7 @@ class RTCRtpTransceiver(rtcrtptransceiver.RTCRtpTransceiver):
         return self._core.stopping
 
     def stop(self) -> Awaitable[None]:  # type: ignore[override]
-        """Stop sending and receiving for ever; `negotiationneeded` fires.
+        """Stop sending and receiving for good; `negotiationneeded` fires.
 
         It is stopped when this returns. An answer says `inactive`; our next offer rejects its media
         section. After that negotiation the connection drops it, and the section can be used again.

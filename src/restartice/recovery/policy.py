@@ -42,7 +42,7 @@ class RecoverySettings:
             lately to take over, before ICE is restarted.
         give_way: How much longer the polite peer waits for the other one to restart ICE.
         attempt_timeout: How long a restart may take, from its request.
-        first_wait: The time from the begin of a restart to the begin of the next one, doubled after
+        first_wait: The time from the beginning of a restart to that of the next one, doubled after
             each failure. The first restart for a lost address doesn't wait.
         longest_wait: The limit of that time.
 

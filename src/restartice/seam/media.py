@@ -80,7 +80,7 @@ async def end_tasks(
                 return
             for task in filter(None, tasks):
                 task.cancel()
-        log.warning("the end of %s isn't waited for any longer", what)
+        log.warning("gave up waiting for %s to end", what)
     finally:
         ending.cancel()
 

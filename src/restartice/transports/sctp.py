@@ -422,9 +422,9 @@ class SctpCore(SctpView):
 
 
 class RTCSctpTransport(Emitter, AiortcSctpTransport):
-    """aiortc's SCTP transport, which gets over lost packets, lost paths and faults of a peer.
+    """aiortc's SCTP transport, which survives lost packets, lost paths and faults of a peer.
 
-    What the other side gets wrong ends at most the chunk, the message, the data channel, or the
+    A mistake of the other side ends at most the chunk, the message, the data channel, or the
     association, but neither DTLS nor media. When the association ends otherwise than by our
     close(), its data channels emit `error`, with an `RTCError`, before `close`.
 
@@ -444,11 +444,11 @@ class RTCSctpTransport(Emitter, AiortcSctpTransport):
         remoteCaps: aiortc.RTCSctpCapabilities | None,  # noqa: N803  aiortc's name
         remotePort: int,  # noqa: N803
     ) -> None:
-        """Set the association up.
+        """Set up the association.
 
         Args:
-            remoteCaps: How large the messages are that the other side takes, or None if it
-                hasn't said so.
+            remoteCaps: The size of the largest message that the other side accepts, in bytes; None
+                if it hasn't said.
             remotePort: The SCTP port of the other side.
         """
         self._core.prepare_start()
