@@ -18,7 +18,10 @@ READMES = [
 ]
 FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 INDENTED = re.compile(r"(?:^    .+\n)+", re.MULTILINE)
-STARTS = ("./", ".ci/", "python ", "pip ", "export ", "tests/", "redis-server", "RESTARTICE_")
+STARTS = (
+    *("./", ".ci/", "python ", "python3 ", "pip ", "ruff ", "export ", "set ", "tests/", "/opt/"),
+    *("redis-server", "apt-get ", "install ", "systemctl ", "git ", "RESTARTICE_", "PYTHONPATH="),
+)
 ENVIRONMENT = ".venv/bin/"
 
 

@@ -1,5 +1,6 @@
 """The commands in the documentation exist, and take the options that they are shown with."""
 
+import os
 import re
 import shlex
 import subprocess
@@ -15,7 +16,10 @@ from docs.markdown import PAGES, READMES, ROOT, commands
 OPTION = re.compile(r"--[a-z][\w-]*")
 FILES = [path for path in (*READMES, *PAGES) if commands(path)]
 # Programs of others, which the documentation of this one needn't explain.
-OTHERS = {"redis-server", "sphinx", "pytest"}
+OTHERS = {
+    *("redis-server", "sphinx", "pytest", "python3", "ruff", "apt-get", "install", "systemctl"),
+    *("git", "set", "venv"),
+}
 SUBCOMMANDS = {"check", "files", "record", "token"}
 # What scripts start that make a virtual environment first.
 STARTED = {
@@ -31,13 +35,20 @@ def words_of(command: str) -> list[str]:
     words = shlex.split(re.split(r"\s[>|]\s?|\s#", command)[0].replace("…", "x"))
     while words and re.match(r"[A-Z_]+=", words[0]):
         words = words[1:]
-    return words
+    # In a virtual environment elsewhere.
+    return [re.sub(r"^/opt/\S+/bin/", "", word) for word in words]
 
 
 @cache
 def help_of(*program: str) -> str:
     result = subprocess.run(
-        [*program, "--help"], cwd=ROOT, capture_output=True, text=True, timeout=250, check=True
+        [*program, "--help"],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(["tests", *sys.path])},
+        capture_output=True,
+        text=True,
+        timeout=250,
+        check=True,
     )
     return result.stdout
 
@@ -81,3 +92,12 @@ def check_extras(command: str) -> None:
 
 def test_there_are_commands() -> None:
     assert sum(len(commands(path)) for path in FILES) > 15
+
+
+def test_a_fresh_machine_runs_all_of_them() -> None:
+    table = tomllib.loads((ROOT / "tests" / "fresh" / "commands.toml").read_text())["command"]
+    run = {(command["page"], command["shown"]) for command in table}
+    shown = {(path.relative_to(ROOT).as_posix(), line) for path in FILES for line in commands(path)}
+    # A page may also name a command in its text.
+    in_text = {(p, c) for p, c in run - shown if f"`{c}`" in (ROOT / p).read_text()}
+    assert (shown - run, run - shown - in_text) == (set(), set())
