@@ -30,7 +30,7 @@ def test_a_file_that_was_changed_is_kept(
     (tmp_path / "nginx.conf").unlink()
     (tmp_path / "rtc-signal.env").write_text("RESTARTICE_SIGNALING_SECRET=mine\n")
     assert main(["files", "--to", str(tmp_path)]) == 1
-    assert "rtc-signal.env is there already" in capsys.readouterr().err
+    assert "rtc-signal.env exists already" in capsys.readouterr().err
     assert (tmp_path / "rtc-signal.env").read_text() == "RESTARTICE_SIGNALING_SECRET=mine\n"
     assert not (tmp_path / "nginx.conf").exists()
 
