@@ -383,16 +383,11 @@ def ice_servers_in(reply: Reply) -> tuple[aiortc.RTCIceServer, ...]:
     """Return the STUN and TURN servers in the links of a response (RFC 9725 section 4.6)."""
     return tuple(
         aiortc.RTCIceServer(
-            str(link["url"]), unquoted(link.get("username")), unquoted(link.get("credential"))
+            link.target, link.parameters.get("username"), link.parameters.get("credential")
         )
         for link in reply.links
-        if link["rel"] == "ice-server"
+        if link.has_rel("ice-server")
     )
-
-
-def unquoted(value: str | None) -> str | None:
-    """Return the text of a quoted string, without its backslashes (RFC 9110 section 5.6.4)."""
-    return value and re.sub(r"\\(.)", r"\1", value)
 
 
 def links_to(server: aiortc.RTCIceServer) -> list[str]:

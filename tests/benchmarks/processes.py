@@ -5,6 +5,7 @@ import os
 import sys
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -28,12 +29,23 @@ asyncio.run(main())
 """
 
 
+@dataclass(frozen=True)
+class _Child:
+    pid: int
+
+
 class ServerProcess:
     """A server that runs."""
 
-    def __init__(self, process: asyncio.subprocess.Process, port: int) -> None:
+    def __init__(self, process: "asyncio.subprocess.Process | _Child", port: int) -> None:
         self.port = port
+        self._pid = process.pid
         self._proc = Path("/proc") / str(process.pid)
+
+    def children(self) -> "list[ServerProcess]":
+        """Return its workers."""
+        found = (self._proc / "task" / str(self._pid) / "children").read_text().split()
+        return [ServerProcess(_Child(int(pid)), self.port) for pid in found]
 
     def memory(self) -> int:
         """Return what it has in memory, in KiB."""
@@ -64,10 +76,10 @@ async def _start(*arguments: str) -> AsyncIterator[ServerProcess]:
         await process.communicate()
 
 
-def start_signaling() -> AbstractAsyncContextManager[ServerProcess]:
+def start_signaling(*more: str) -> AbstractAsyncContextManager[ServerProcess]:
     """Run a signaling server, with no bounds on rates, which are not what is measured."""
     options = ("--port=0", "--log-level=warning", "--rate=1000000", "--burst=1000000")
-    return _start("-m", "restartice_signaling", *options)
+    return _start("-m", "restartice_signaling", *options, *more)
 
 
 def start_echo() -> AbstractAsyncContextManager[ServerProcess]:

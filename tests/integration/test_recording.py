@@ -222,6 +222,9 @@ async def test_nothing_is_recorded_after_close(make_pc: Factory, path: Path) -> 
     before = text_of(path)
     pc.createDataChannel("x")
     RTCPeerConnection().createDataChannel("y")
+    for add in (recorder.add_new, lambda: recorder.add(pc)):
+        with pytest.raises(ValueError, match="this one is closed"):
+            add()
     assert recorder.count == 1
     assert text_of(path) == before
     assert read_dump(path)[0].log == []

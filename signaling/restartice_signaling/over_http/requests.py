@@ -17,6 +17,7 @@ from yarl import URL
 from ..cancellation import end
 from ..client.events import Event, Refused
 from ..errors import ServerError, SignalingClosed
+from .links import Link, read_links
 
 __all__ = ["HttpClient", "Reply"]
 
@@ -41,7 +42,7 @@ class Reply:
     text: str
     headers: Mapping[str, str]
     url: URL
-    links: tuple[Mapping[str, Any], ...]
+    links: tuple[Link, ...]
 
 
 class HttpClient(ABC):
@@ -177,15 +178,15 @@ def origin_of(sdp: str) -> str:
 
 
 async def read_reply(response: aiohttp.ClientResponse) -> Reply:
-    """Return what a response says; links that are malformed count for nothing."""
+    """Return what a response says; what is malformed of its links counts for nothing."""
+    links: list[Link] = []
     try:
-        links = tuple({"rel": rel, **link} for rel, link in response.links.items())
+        links.extend(read_links(response.headers.getall("Link", ())))
     except ValueError as error:
         logger.warning("%s: a malformed Link: %s", response.url, error)
-        links = ()
     text = await response.text(errors="replace")
     headers, reason = response.headers, response.reason or ""
-    return Reply(response.status, reason, text, headers, response.url, links)
+    return Reply(response.status, reason, text, headers, response.url, tuple(links))
 
 
 def retry_after(value: str) -> float | None:

@@ -90,6 +90,7 @@ class Recorder:
         self._log = ObjectLogger(logger, f"Recorder({str(path)!r})")
         self._recordings: dict[int, _Recording] = {}
         self._count = 0
+        self._closed = False
         self._saved = time.monotonic()
         # What waits to be written: the last copy alone.
         self._waiting: deque[dict[str, dict[str, Any]]] = deque(maxlen=1)
@@ -109,9 +110,11 @@ class Recorder:
 
         Raises:
             TypeError: It isn't one.
+            ValueError: The recorder is closed.
         """
         if not isinstance(pc, RTCPeerConnection):
             raise TypeError(f"expected an RTCPeerConnection of restartice, got {pc!r}")
+        self._raise_if_closed()
         if self._is_forked:
             return
         self._count += 1
@@ -123,7 +126,12 @@ class Recorder:
         self._recordings[self._count] = recording
 
     def add_new(self) -> None:
-        """Record each connection that this process makes from now on, until close()."""
+        """Record each connection that this process makes from now on, until close().
+
+        Raises:
+            ValueError: The recorder is closed.
+        """
+        self._raise_if_closed()
         if self.add not in NEW:
             NEW.append(self.add)
 
@@ -150,12 +158,17 @@ class Recorder:
         Raises:
             OSError: It can't be written.
         """
+        self._closed = True
         with suppress(ValueError):
             NEW.remove(self.add)
         for recording in self._recordings.values():
             recording.stop()
         self._writer.shutdown()
         self.save()
+
+    def _raise_if_closed(self) -> None:
+        if self._closed:
+            raise ValueError("expected an open Recorder, but this one is closed")
 
     def __enter__(self) -> Self:
         return self
