@@ -97,7 +97,9 @@ class Machine:
     def start(self, command: str, *, offline: bool = False) -> Program:
         """Start a command in the clone, with its virtual environment first in the path."""
         root = shlex.quote(str(self.folder))
-        mounts = [f"mount --rbind {name} {root}{name}" for name in MOUNTED]
+        # "ip -n" needs a mount point as the root.
+        mounts = [f"mount --bind {root} {root}"]
+        mounts += [f"mount --rbind {name} {root}{name}" for name in MOUNTED]
         network = ["ip link set lo up"] if offline else []
         entered = f'exec chroot {root} bash -c "$1"'
         inner = f"cd {HOME} && {command}"
