@@ -13,6 +13,7 @@ from typing import Any, Final
 PAGE: Final = Path(__file__).with_name("chromium.html")
 LIMIT: Final = 45.0
 # Host candidates by their addresses, as of a page that may use the camera.
+SHOW_ADDRESSES: Final = "--disable-features=WebRtcHideLocalIpsWithMdns"
 OPTIONS: Final = (
     "--headless",
     "--no-sandbox",
@@ -20,7 +21,7 @@ OPTIONS: Final = (
     "--no-first-run",
     "--disable-background-networking",
     "--disable-component-update",
-    "--disable-features=WebRtcHideLocalIpsWithMdns",
+    SHOW_ADDRESSES,
 )
 
 

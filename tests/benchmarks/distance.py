@@ -9,6 +9,7 @@ data; and the seconds that a small message takes which is sent behind a MB on an
 
 import asyncio
 import json
+import re
 import sys
 import time
 from dataclasses import dataclass
@@ -17,10 +18,14 @@ from typing import Final
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from network.namespaces import SIDES, Network
+from network.namespaces import SIDES, Network, interface
 from network.processes import Event, Program
 
 PEER: Final = str(Path(__file__).with_name("distance_peer.py"))
+CHROMIUM: Final = "Chromium"
+CHROMIUM_PEER: Final = str(Path(__file__).with_name("distance_chromium.py"))
+# The INIT of SCTP in a description, which saves its handshake. (draft-hancke-tsvwg-snap)
+INIT: Final = re.compile(r"^a=sctp-init:.*\r\n", re.MULTILINE)
 DEADLINE: Final = 30.0
 BULK: Final = 4_000_000
 MEGABYTE: Final = 1_000_000
@@ -37,6 +42,8 @@ class Distance:
         restarts: How many restarts each side asks for, in the last call.
         transfers: How many times bulk data is sent, in the last call.
         quick: How many times a small message is sent behind a MB, in the last call.
+        inits: Whether the offer may tell the INIT of SCTP.
+        milestones: Whether the time is told after which DTLS begins and is connected, too.
     """
 
     round_trip: float
@@ -45,6 +52,8 @@ class Distance:
     restarts: int = 0
     transfers: int = 0
     quick: int = 0
+    inits: bool = True
+    milestones: bool = False
 
 
 async def measure(stack: str, distance: Distance) -> dict[str, list[float]]:
@@ -52,13 +61,18 @@ async def measure(stack: str, distance: Distance) -> dict[str, list[float]]:
     network = await Network.open(links=1)
     programs: list[Program] = []
     try:
+        for side in SIDES if stack == CHROMIUM else ():
+            # It takes the address that the default route is from.
+            network.ip(side, "route", "add", "default", "dev", interface(0))
+        peer = CHROMIUM_PEER if stack == CHROMIUM else PEER
         near, far = programs = [
-            await Program.start(network.namespace(side), PEER, stack) for side in SIDES
+            await Program.start(network.namespace(side), peer, stack) for side in SIDES
         ]
         for program in programs:
             await program.wait_for("ready")
         await network.set_link(0, delay=distance.round_trip / 2, loss=distance.loss)
-        found = {"set-up (s)": [await set_up(near, far) for _ in range(distance.calls)]}
+        calls = [await set_up(near, far, distance) for _ in range(distance.calls)]
+        found = {name: [call[name] for call in calls] for name in calls[0]}
         for name, asking, other in (("near", near, far), ("far", far, near)):
             found[f"restart of the {name} side (s)"] = [
                 await restart(asking, other) for _ in range(distance.restarts)
@@ -88,10 +102,19 @@ def in_round_trips(found: dict[str, list[float]], distance: Distance) -> dict[st
     return found | {"worst set-up (s)": [max(found["set-up (s)"])]}
 
 
-async def set_up(near: Program, far: Program) -> float:
-    """Set a call up; return how long that took."""
+async def set_up(near: Program, far: Program, distance: Distance) -> dict[str, float]:
+    """Set a call up; return how long that took, and until which milestone."""
     await far.order(do="wait")
-    return await negotiate(near, far, await near.order(do="call"), "open")
+    offer = await near.order(do="call")
+    if not distance.inits:
+        offer["sdp"] = INIT.sub("", offer["sdp"])
+    began = time.monotonic()
+    found = {"set-up (s)": await negotiate(near, far, offer, "open")}
+    for state in ("connecting", "connected") if distance.milestones else ():
+        # The last of both sides, as nothing comes through before.
+        events = [await p.wait_for("DTLS", since=began, state=state) for p in (near, far)]
+        found[f"DTLS {state} (s)"] = max(float(event["at"]) for event in events) - began
+    return found
 
 
 async def restart(asking: Program, other: Program) -> float:

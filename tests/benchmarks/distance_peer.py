@@ -38,6 +38,7 @@ class Peer:
         self._pc: Any = None
         self._channels: dict[str, Any] = {}
         self._missing = 0
+        self._watching = False
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def act_on(self, order: dict[str, Any]) -> None:
@@ -79,12 +80,14 @@ class Peer:
                 await self._stack.close(self._pc)
         self._channels.clear()
         self._pc = self._stack.make()
+        self._watching = False
         self._stack.on(self._pc, "datachannel", self._use)
 
     async def _take(self, order: dict[str, Any]) -> dict[str, Any]:
         kind = order["type"]
         description = self._stack.module.RTCSessionDescription(sdp=order["sdp"], type=kind)
         await self._pc.setRemoteDescription(description)
+        self._watch_dtls()
         return await self._describe() if kind == "offer" else {}
 
     async def _describe(self) -> dict[str, Any]:
@@ -92,6 +95,13 @@ class Peer:
         await self._stack.gathered(self._pc)
         description = self._pc.localDescription
         return {"sdp": description.sdp, "type": str(description.type)}
+
+    def _watch_dtls(self) -> None:
+        """Tell the states of DTLS from now on."""
+        if not self._watching:
+            self._watching = True
+            dtls = self._pc.sctp.transport
+            self._stack.on(dtls, "statechange", lambda _: tell("DTLS", state=str(dtls.state)))
 
     async def _watch(self) -> None:
         await Switch(self._stack, self._pc).wait()

@@ -19,6 +19,7 @@ from aiortc import MediaStreamTrack
 from av import Packet
 
 from benchmarks import apart, ways
+from benchmarks.causes import causes
 from benchmarks.guarding import guard, soak
 from benchmarks.memory import resident
 from benchmarks.signaling import relay
@@ -158,6 +159,7 @@ async def signaling(_: Stack, *, count: int) -> Measured:
 
 MEASUREMENTS: Final[dict[str, Callable[..., Coroutine[Any, Any, Measured]]]] = {
     "setup": setup,
+    "causes": causes,
     "restart": restart,
     "apart": apart.near,
     "far": apart.far,

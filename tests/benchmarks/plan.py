@@ -7,12 +7,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from benchmarks.causes import CAUSES
+
 __all__ = ["GROWTH", "OVERVIEW", "TARGETS", "Case", "Target", "plan"]
 
 HERE: Final = Path(__file__).parent
 GROWTH: Final = (1, 10, 50, 100)
 OURS: Final = "restartice"
+CHROMIUM: Final = "Chromium"
 ALL: Final = (OURS, "aiortc", "libwebrtc")
+# The function calls of a set-up, by their cause.
+CALLS: Final = ("calls of a set-up", "calls with media")
 PER_CPU: Final = "data per second of processor time (MB)"
 # The messages of a data channel: how many bytes, and how many of them.
 SIZES: Final = {
@@ -60,6 +65,11 @@ TARGETS: Final = (
     Target("restart", "time (ms)", "libwebrtc", 0.05),
     Target("restart, two processes", "time (ms)", "libwebrtc", 0.05),
     Target("set-up", "time (ms)", "aiortc", 0.5),
+    Target("set-up", "processor time (ms)", "aiortc", 1.0),
+    Target("calls of a set-up", "all calls", "aiortc", 1.0),
+    Target("over 100 ms", "set-up (round trips)", "aiortc", 0.6),
+    Target("over 100 ms", "set-up (round trips)", "libwebrtc", 0.5),
+    Target("at 10 % loss", "set-up (s)", "libwebrtc", 1.3),
     Target("checks, relayed offerer", "time (ms)", "aiortc", 0.1),
     Target("checks, 33 addresses each", "time (ms)", "aiortc", 0.25),
     Target("recovery, interface gone", "silence (s)", "libwebrtc", 0.15),
@@ -77,12 +87,18 @@ OVERVIEW: Final = (
     ("set-up", "processor time (ms)"),
     ("set-up, trickle", "time (ms)"),
     ("set-up with media", "time (ms)"),
+    *((name, cause) for name in CALLS for cause in ("all calls", *CAUSES)),
     ("checks, relayed offerer", "time (ms)"),
     ("checks, 33 addresses each", "time (ms)"),
     ("checks, 15 addresses each", "restart (ms)"),
     ("set-up, trickle, dead STUN server", "time (ms)"),
     ("set-up, dead STUN server", "time (ms)"),
-    *((f"over {ms} ms", "set-up (round trips)") for ms in (20, 100, 300)),
+    *(
+        (f"over {ms} ms{what}", f"{until} (round trips)")
+        for ms in (20, 100, 300)
+        for what in ("", ", no INIT")
+        for until in ("DTLS connecting", "DTLS connected", "set-up")
+    ),
     ("over 100 ms", "restart of the near side (round trips)"),
     ("over 100 ms", "restart of the far side (round trips)"),
     *((f"at {p} % loss", series) for p in (5, 10) for series in ("set-up (s)", "worst set-up (s)")),
@@ -149,6 +165,11 @@ def _setups(times: Callable[[int], int]) -> list[Case]:
             _probe("setup", "set-up with media", s, count=count, trickle=False, media=True)
             for s in (OURS, "aiortc")
         ),
+        *(
+            _probe("causes", name, s, count=times(3), media=media)
+            for name, media in zip(CALLS, (False, True), strict=True)
+            for s in (OURS, "aiortc")
+        ),
         *(_probe("relayed", "checks, relayed offerer", s, count=count) for s in (OURS, "aiortc")),
         *(_addresses(33, s) for s in (OURS, "aiortc")),
         _addresses(15, OURS, restarts=5),
@@ -184,20 +205,32 @@ def _costs(times: Callable[[int], int]) -> list[Case]:
 
 def _distances(times: Callable[[int], int]) -> list[Case]:
     """Set-up and restart over a link with a delay, and with loss."""
-    far = [(f"over {ms} ms", {"round_trip": ms / 1000}) for ms in (20, 100, 300)]
+    far: list[tuple[str, dict[str, Any]]] = [
+        (f"over {ms} ms", {"round_trip": ms / 1000, "milestones": True}) for ms in (20, 100, 300)
+    ]
     lossy = [(f"at {p} % loss", {"round_trip": 0.06, "loss": p / 100}) for p in (5, 10)]
     return [
-        Case(name, stack, _python("distance.py", stack, json.dumps(options)), namespaces=True)
-        for name, distance in (*far, *lossy)
-        for stack in ALL
-        for options in [
-            {
+        *(
+            _distance(
+                name,
+                stack,
                 **distance,
-                "calls": times(12 if "loss" in distance else 3),
-                "restarts": times(3) if stack == OURS and "loss" not in distance else 0,
-            }
-        ]
+                calls=times(12 if "loss" in distance else 3),
+                restarts=times(3) if stack == OURS and "loss" not in distance else 0,
+            )
+            for name, distance in (*far, *lossy)
+            for stack in (*ALL, CHROMIUM)
+        ),
+        *(
+            _distance(f"{name}, no INIT", OURS, **distance, calls=times(3), inits=False)
+            for name, distance in far
+        ),
     ]
+
+
+def _distance(name: str, stack: str, **options: Any) -> Case:
+    command = _python("distance.py", stack, json.dumps(options))
+    return Case(name, stack, command, namespaces=True)
 
 
 def _recoveries() -> list[Case]:
@@ -233,7 +266,7 @@ def _probe(measurement: str, name: str, stack: str, **options: Any) -> Case:
 
 def _chromium(measurement: str, name: str, count: int) -> Case:
     options = json.dumps({"count": count})
-    return Case(name, "Chromium", _python("chromium.py", measurement, options))
+    return Case(name, CHROMIUM, _python("chromium.py", measurement, options))
 
 
 def _python(program: str, *arguments: str) -> tuple[str, ...]:

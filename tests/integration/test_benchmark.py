@@ -23,6 +23,8 @@ TRIES = 3
         ("setup", "restartice", {"count": 1, "trickle": True}),
         ("setup", "aiortc", {"count": 1, "trickle": False}),
         ("setup", "restartice", {"count": 1, "trickle": False, "media": True}),
+        ("causes", "restartice", {"count": 1}),
+        ("causes", "aiortc", {"count": 1, "media": True}),
         ("restart", "restartice", {"count": 2, "trickle": True}),
         ("apart", "restartice", {"count": 1}),
         ("throughput", "restartice", {"count": 50}),
