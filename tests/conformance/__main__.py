@@ -1,12 +1,15 @@
 """Run conformance tests: `python -m conformance CHECKOUT [NAME ...]`, with tests/ on the path."""
 
 import argparse
+import json
 import os
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 from .page import PageResult
 from .pool import PageJob, run_pages
+from .reasons import as_table
 from .report import as_json, as_markdown
 
 
@@ -18,6 +21,8 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--library", choices=["restartice", "aiortc"], default="restartice")
     parser.add_argument("--json", type=Path, help="where to write all results")
     parser.add_argument("--markdown", type=Path, help="where to write the table")
+    parser.add_argument("--table", type=Path, help="where to write the table of the README")
+    parser.add_argument("--compare", type=Path, help="for it, aiortc's results as JSON")
     parser.add_argument("--time-limit", type=float, default=10.0, help="seconds for one test")
     parser.add_argument("--page-limit", type=float, default=120.0, help="seconds for one file")
     parser.add_argument("--processes", type=int, default=2, help="files that run at a time")
@@ -61,6 +66,9 @@ def main() -> None:
         options.json.write_text(as_json(results))
     if options.markdown:
         options.markdown.write_text(as_markdown(results))
+    if options.table:
+        theirs = json.loads(options.compare.read_text()) if options.compare else []
+        options.table.write_text(as_table([asdict(result) for result in results], theirs) + "\n")
     passed, total = sum(r.passed for r in results), sum(len(r.tests) for r in results)
     sys.stdout.write(f"{passed} of {total} tests passed\n")
 

@@ -163,6 +163,7 @@ const eventFrom = {
   addtrack: (type, track) => new MediaStreamTrackEvent(type, { track }),
   removetrack: (type, track) => new MediaStreamTrackEvent(type, { track }),
   icecandidate: (type, candidate) => new RTCPeerConnectionIceEvent(type, { candidate }),
+  icecandidateerror: (type, init) => new RTCPeerConnectionIceErrorEvent(type, init),
   datachannel: (type, channel) => new RTCDataChannelEvent(type, { channel }),
   error: (type, error) => error ? new RTCErrorEvent(type, { error }) : new Event(type),
 };
