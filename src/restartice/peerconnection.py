@@ -446,8 +446,7 @@ class RTCPeerConnection(Emitter, HookedPeerConnection):
             {"maxPacketLifeTime": maxPacketLifeTime, "maxRetransmits": maxRetransmits},
             stream,
         )
-        if stream is not None:
-            core.data_channels.check_id(stream)
+        core.data_channels.check_id(stream)
         with core.data_channels.sctp_if_needed():
             channel = super().createDataChannel(
                 label, maxPacketLifeTime, maxRetransmits, ordered, protocol, negotiated, stream

@@ -151,7 +151,7 @@ def supported(
         wanted = _matched(codec)
         found = next((c for c in capabilities if _matched(c) == wanted), None)
         if found is None:
-            raise CodecError(f"expected codecs of getCapabilities(), got {codec!r}")
+            raise CodecError("Codec is not in capabilities")
         if found not in chosen:
             chosen.append(found)
     if chosen and all(codec.name.lower() == "rtx" for codec in chosen):

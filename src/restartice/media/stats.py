@@ -224,6 +224,8 @@ def receiver_statistics(
         for remote in told:
             if remote.ssrc == ssrc:
                 yield RTCRemoteOutboundRtpStreamStats(**asdict(remote), localId=received.id)
+    # Of sources of which nothing was received yet.
+    yield from (remote for remote in told if remote.ssrc not in sources)
 
 
 def _codec(basis: stats.RTCRtpStreamStats, codec: aiortc.RTCRtpCodecParameters) -> RTCCodecStats:

@@ -26,7 +26,7 @@ from .names import OfViewed, require
 from .reassembly import InboundMessages
 from .receiving import Receiving, ReceivingSctpTransport, receive_data
 from .sctp_packets import usual_chunks
-from .sending import next_stream, number_channels, register_channel
+from .sending import next_stream, number_channels
 from .snap import establish, make_init
 
 __all__ = ["AiortcSctpTransport", "SctpView"]
@@ -338,6 +338,15 @@ class SctpView(Lifetimes, Receiving):
         """Give the channels without an id one each, as the DTLS role is known by now."""
         number_channels(self.viewed)
 
+    @property
+    def numbers_channels(self) -> bool:
+        """Whether the DTLS role is known, so that a new channel has its id at once."""
+        return self.viewed._data_channel_id is not None
+
+    def check_stream_left(self) -> None:
+        """Raise OperationError if there is no id left for a new channel."""
+        next_stream(self.viewed)
+
     def make_init(self) -> bytes:
         """Return the INIT that is sent when the transport starts."""
         return make_init(self.viewed)
@@ -498,10 +507,7 @@ class AiortcSctpTransport(ExpiringSctpTransport, ReceivingSctpTransport):
         else:
             # aiortc counts the characters of the names, not the bytes.
             self._core.opening_message(bytes(12), channel)
-            stream = None if self._data_channel_id is None else next_stream(self)
             super()._data_channel_open(channel)
-            if stream is not None:
-                register_channel(self, channel, stream)
             ((_, protocol, message),) = self._data_channel_queue.of(channel)
             self._data_channel_queue.replace_last(
                 channel, (channel, protocol, self._core.opening_message(message, channel))

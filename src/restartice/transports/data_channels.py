@@ -65,16 +65,23 @@ class DataChannels:
         if isinstance(sctp, RTCSctpTransport):
             sctp._core.number_channels()
 
-    def check_id(self, stream: int) -> None:
-        """Raise DataChannelIdError if there is a channel with this id."""
+    def check_id(self, stream: int | None) -> None:
+        """Raise OperationError if this id is in use, or none is left where it is None."""
         sctp = self.view.sctp_transport
-        if isinstance(sctp, RTCSctpTransport) and sctp._core.channel_on(stream) is not None:
+        if not isinstance(sctp, RTCSctpTransport):
+            return
+        if stream is not None and sctp._core.channel_on(stream) is not None:
             raise DataChannelIdError(f"Data channel with ID {stream} already registered")
+        if stream is None and sctp._core.numbers_channels:
+            sctp._core.check_stream_left()
 
     def add(self, channel: aiortc.RTCDataChannel) -> None:
         """Add a channel that the application has created."""
         self._take(channel)
         self.created = True
+        sctp = self.view.sctp_transport
+        if isinstance(sctp, RTCSctpTransport) and sctp._core.numbers_channels:
+            sctp._core.number_channels()
 
     def _take(self, channel: aiortc.RTCDataChannel) -> None:
         """Protect a data channel from errors, slowness, and calls from other threads."""

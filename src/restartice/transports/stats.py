@@ -14,6 +14,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from ..ice.generation import IceGeneration
+from ..ice.transport import RTCIceTransport
 from ..seam import CandidatePair, transport_stats
 from .dtls import RTCDtlsTransport
 
@@ -174,9 +175,9 @@ def with_transport_statistics(
 
 
 def transport_report(transport: aiortc.RTCDtlsTransport) -> aiortc.RTCStatsReport:
-    """Return a report of a transport, which is aiortc's if a program has made it."""
+    """Return a report of a transport, which is aiortc's, or on one, if a program has made it."""
     report = aiortc.RTCStatsReport()
-    if isinstance(transport, RTCDtlsTransport):
+    if isinstance(transport, RTCDtlsTransport) and isinstance(transport.transport, RTCIceTransport):
         return with_transport_statistics(report, [transport])
     report.add(transport_stats(transport))
     return report
