@@ -2,8 +2,6 @@
 
 from dataclasses import dataclass
 
-import aiortc
-
 from ..events import Emitter
 from ..seam import RemoteStreamTrack
 from .streams import MediaStream
@@ -75,6 +73,9 @@ def set_muted_state(track: RemoteTrack, muted: bool) -> None:
 
 
 def check_track(track: object) -> None:
-    """Raise TypeError unless this is a track."""
-    if not isinstance(track, aiortc.MediaStreamTrack):
+    """Raise TypeError unless this is a track.
+
+    By what it has, because a program may have put another class in place of aiortc's.
+    """
+    if isinstance(track, type) or not (hasattr(track, "kind") and hasattr(track, "recv")):
         raise TypeError(f"expected a MediaStreamTrack, got {type(track).__name__}")

@@ -26,7 +26,7 @@ from .names import OfViewed, require
 from .reassembly import InboundMessages
 from .receiving import Receiving, ReceivingSctpTransport, receive_data
 from .sctp_packets import usual_chunks
-from .sending import next_stream, number_channels
+from .sending import next_stream, number_channels, register_channel
 from .snap import establish, make_init
 
 __all__ = ["AiortcSctpTransport", "SctpView"]
@@ -337,6 +337,11 @@ class SctpView(Lifetimes, Receiving):
     def number_channels(self) -> None:
         """Give the channels without an id one each, as the DTLS role is known by now."""
         number_channels(self.viewed)
+
+    def number_channel(self, channel: aiortc.RTCDataChannel) -> None:
+        """Give a new channel an id, if it has none and opens."""
+        if channel.id is None and channel.readyState == "connecting":
+            register_channel(self.viewed, channel, next_stream(self.viewed))
 
     @property
     def numbers_channels(self) -> bool:

@@ -81,7 +81,7 @@ class DataChannels:
         self.created = True
         sctp = self.view.sctp_transport
         if isinstance(sctp, RTCSctpTransport) and sctp._core.numbers_channels:
-            sctp._core.number_channels()
+            sctp._core.number_channel(channel)
 
     def _take(self, channel: aiortc.RTCDataChannel) -> None:
         """Protect a data channel from errors, slowness, and calls from other threads."""
