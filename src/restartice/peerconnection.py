@@ -14,6 +14,7 @@ from .media.parameters import RTCRtpEncodingParameters, usable_encodings
 from .media.receiver import RTCRtpReceiver
 from .media.sender import RTCRtpSender
 from .media.streams import MediaStream
+from .media.tracks import check_track
 from .media.transceiver import RTCRtpTransceiver
 from .negotiation.core import Core
 from .observation import NEW, entry
@@ -378,7 +379,11 @@ class RTCPeerConnection(Emitter, HookedPeerConnection):
 
         Spec: https://w3c.github.io/webrtc-pc/#dom-rtcpeerconnection-addtransceiver
         """
-        kind = trackOrKind if isinstance(trackOrKind, str) else trackOrKind.kind
+        if isinstance(trackOrKind, str):
+            kind = trackOrKind
+        else:
+            check_track(trackOrKind)
+            kind = trackOrKind.kind
         encodings = usable_encodings(kind, sendEncodings)
         transceiver = self._core.local_tracks.add_transceiver(trackOrKind, direction, streams)
         transceiver.sender._core.encode_as(encodings)
