@@ -51,10 +51,15 @@ class Failover:
                 await asyncio.sleep(0.05)
         for port in self._sentinels:
             await self._start("redis-sentinel", port, self._sentinel_settings())
-        async with asyncio.timeout(DEADLINE):
-            for port in self._sentinels:
-                while not await self._knows_all(port):  # noqa: ASYNC110
-                    await asyncio.sleep(0.1)
+        for port in self._sentinels:
+            try:
+                async with asyncio.timeout(DEADLINE):
+                    while not await self._knows_all(port):  # noqa: ASYNC110
+                        await asyncio.sleep(0.1)
+            except TimeoutError:
+                ended = {port: process.returncode for port, process in self._processes.items()}
+                state = await self._ask_sentinel(port)
+                raise AssertionError(f"Sentinel {port}: {state}; statuses: {ended}") from None
 
     def _sentinel_settings(self) -> str:
         monitor = f"sentinel monitor {SERVICE} 127.0.0.1 {self.first} {SENTINELS // 2 + 1}"
@@ -62,7 +67,8 @@ class Failover:
             [
                 monitor,
                 f"sentinel down-after-milliseconds {SERVICE} {SILENCE}",
-                f"sentinel failover-timeout {SERVICE} 10000",
+                # An election without a majority is repeated after twice this.
+                f"sentinel failover-timeout {SERVICE} 2000",
             ]
         )
 
