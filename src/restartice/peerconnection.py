@@ -10,11 +10,10 @@ from aiortc import RTCSessionDescription
 from .configuration import RTCConfiguration, validated
 from .events import Emitter
 from .ice.candidate import checked
-from .media.parameters import RTCRtpEncodingParameters, usable_encodings
+from .media.parameters import RTCRtpEncodingParameters
 from .media.receiver import RTCRtpReceiver
 from .media.sender import RTCRtpSender
 from .media.streams import MediaStream
-from .media.tracks import check_track
 from .media.transceiver import RTCRtpTransceiver
 from .negotiation.core import Core
 from .observation import NEW, entry
@@ -379,15 +378,9 @@ class RTCPeerConnection(Emitter, HookedPeerConnection):
 
         Spec: https://w3c.github.io/webrtc-pc/#dom-rtcpeerconnection-addtransceiver
         """
-        if isinstance(trackOrKind, str):
-            kind = trackOrKind
-        else:
-            check_track(trackOrKind)
-            kind = trackOrKind.kind
-        encodings = usable_encodings(kind, sendEncodings)
-        transceiver = self._core.local_tracks.add_transceiver(trackOrKind, direction, streams)
-        transceiver.sender._core.encode_as(encodings)
-        return transceiver
+        return self._core.local_tracks.add_transceiver(
+            trackOrKind, direction, streams, sendEncodings
+        )
 
     def getTransceivers(self) -> list[RTCRtpTransceiver]:  # type: ignore[override]
         """Return the transceivers, except those whose stop has been negotiated.

@@ -345,13 +345,19 @@ async def test_the_section_is_used_again(make_pc: Factory) -> None:
     await wait_connected(near, far)
 
 
-async def test_what_the_answerer_stops_is_inactive_until_its_own_offer(make_pc: Factory) -> None:
+async def _offered_both_kinds(make_pc: Factory) -> tuple[RTCPeerConnection, RTCPeerConnection]:
+    """Return two connections that send audio and video, the second with the first one's offer."""
     near, far = make_pc(), make_pc()
     for kind in (AudioStreamTrack, VideoStreamTrack):
         near.addTrack(kind())
         far.addTrack(kind())
     await near.setLocalDescription()
     await far.setRemoteDescription(near.localDescription)
+    return near, far
+
+
+async def test_what_the_answerer_stops_is_inactive_until_its_own_offer(make_pc: Factory) -> None:
+    near, far = await _offered_both_kinds(make_pc)
     ours, theirs = near.getTransceivers()[0], far.getTransceivers()[0]
     theirs.stop()
     needs: list[str] = []
@@ -393,12 +399,7 @@ async def test_all_that_the_answerer_has_is_stopped(make_pc: Factory) -> None:
 
 
 async def test_what_changes_after_create_answer_comes_too_late_for_it(make_pc: Factory) -> None:
-    near, far = make_pc(), make_pc()
-    for kind in (AudioStreamTrack, VideoStreamTrack):
-        near.addTrack(kind())
-        far.addTrack(kind())
-    await near.setLocalDescription()
-    await far.setRemoteDescription(near.localDescription)
+    near, far = await _offered_both_kinds(make_pc)
     answer = await far.createAnswer()
     stopped, changed = far.getTransceivers()
     stopped.stop()

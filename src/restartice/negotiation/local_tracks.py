@@ -8,6 +8,7 @@ from aiortc import InvalidAccessError, InvalidStateError
 from aiortc.exceptions import InternalError
 
 from ..media.owner import Owner
+from ..media.parameters import RTCRtpEncodingParameters, usable_encodings
 from ..media.receiver import RTCRtpReceiver
 from ..media.sender import RTCRtpSender
 from ..media.streams import MediaStream, stream_ids
@@ -80,23 +81,26 @@ class LocalTracks:
         track_or_kind: aiortc.MediaStreamTrack | str,
         direction: str,
         streams: Iterable[MediaStream | str] | None,
+        encodings: Iterable[RTCRtpEncodingParameters] | None,
     ) -> RTCRtpTransceiver:
         """Add a transceiver.
 
         Spec: https://w3c.github.io/webrtc-pc/#dom-rtcpeerconnection-addtransceiver
         """
-        ids = None if streams is None else stream_ids(streams)
         if isinstance(track_or_kind, str):
             kind, track = track_or_kind, None
         else:
             check_track(track_or_kind)
             kind, track = track_or_kind.kind, track_or_kind
+        usable = usable_encodings(kind, encodings)
+        ids = None if streams is None else stream_ids(streams)
         if direction not in DIRECTIONS:
             raise InternalError(f'Invalid direction "{direction}"')
         self._check_addition(kind, track)
         transceiver = self.create_transceiver(direction, kind, track)
         if ids is not None:
             transceiver.sender._core.set_streams(ids)
+        transceiver.sender._core.encode_as(usable)
         self.needed_flag.update_negotiation_needed_flag()
         return transceiver
 

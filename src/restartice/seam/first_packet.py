@@ -13,7 +13,7 @@ from aiortc.rtcsctptransport import Chunk, CookieEchoChunk, DataChunk, InitAckCh
 
 from .names import require
 from .outbound import Bundle
-from .sending import SendingSctpTransport, next_stream, register_channel
+from .sending import SendingSctpTransport, register_channel
 
 __all__ = ["FirstPacket"]
 
@@ -109,8 +109,7 @@ class FirstPacket:
                 break
             queue.drop_head(channel)
             if (stream := channel.id) is None:
-                stream = next_stream(self.sctp)
-                register_channel(self.sctp, channel, stream)
+                stream = register_channel(self.sctp, channel)
             self.sctp._core.queue_message(stream, protocol, message)
             found = True
         return found

@@ -341,7 +341,7 @@ class SctpView(Lifetimes, Receiving):
     def number_channel(self, channel: aiortc.RTCDataChannel) -> None:
         """Give a new channel an id, if it has none and opens."""
         if channel.id is None and channel.readyState == "connecting":
-            register_channel(self.viewed, channel, next_stream(self.viewed))
+            register_channel(self.viewed, channel)
 
     @property
     def numbers_channels(self) -> bool:

@@ -167,8 +167,7 @@ def _fill(sctp: SendingSctpTransport) -> bool:
     while queue:
         channel, protocol, content = queue.popleft()
         if (stream := channel.id) is None:
-            stream = next_stream(sctp)
-            register_channel(sctp, channel, stream)
+            stream = register_channel(sctp, channel)
         if protocol == rtcsctptransport.WEBRTC_DCEP:
             room -= sctp._core.queue_message(stream, protocol, content)
         else:
@@ -199,7 +198,7 @@ def number_channels(sctp: SendingSctpTransport) -> None:
     sctp._data_channel_id = int(sctp.is_server)
     for channel in list(sctp._data_channel_queue.waiting):
         if channel.id is None:
-            register_channel(sctp, channel, next_stream(sctp))
+            register_channel(sctp, channel)
 
 
 def next_stream(sctp: SendingSctpTransport) -> int:
@@ -217,12 +216,12 @@ def next_stream(sctp: SendingSctpTransport) -> int:
     return stream
 
 
-def register_channel(
-    sctp: SendingSctpTransport, channel: aiortc.RTCDataChannel, stream: int
-) -> None:
-    """Give a channel a stream."""
+def register_channel(sctp: SendingSctpTransport, channel: aiortc.RTCDataChannel) -> int:
+    """Give a channel the next stream, and return that."""
+    stream = next_stream(sctp)
     sctp._data_channels[stream] = channel
     channel._setId(stream)
+    return stream
 
 
 def _limit(sctp: SendingSctpTransport) -> int:
