@@ -8,7 +8,7 @@ from aiortc.exceptions import OperationError
 
 from conftest import Factory
 from connecting import DEADLINE, connect, negotiate, wait_until
-from restartice import RTCPeerConnection
+from restartice import RTCPeerConnection, RTCSessionDescription
 
 LAST = 65534
 
@@ -48,6 +48,29 @@ async def test_ids_are_given_when_the_dtls_role_is_negotiated(make_pc: Factory) 
     # The answerer is the DTLS client, which has the even ones.
     assert [channel.id for channel in channels] == [1, 0]
     assert [pc.createDataChannel("").id for pc in (near, far)] == [3, 2]
+
+
+@pytest.mark.parametrize("remote", [False, True], ids=["ours", "theirs"])
+async def test_a_first_offer_that_is_taken_back_gives_no_ids(
+    make_pc: Factory, remote: bool
+) -> None:
+    near, far = make_pc(), make_pc()
+    channels = [near.createDataChannel("a"), far.createDataChannel("b")]
+    await near.setLocalDescription()
+    offer = near.localDescription
+    if remote:
+        # That the offerer is the DTLS client, which the rollback takes back, too.
+        sdp = offer.sdp.replace("a=setup:actpass", "a=setup:active")
+        await far.setRemoteDescription(RTCSessionDescription(sdp, "offer"))
+        await far.setRemoteDescription(RTCSessionDescription("", "rollback"))
+    await near.setLocalDescription(RTCSessionDescription("", "rollback"))
+    assert [channel.id for channel in channels] == [None, None]
+    assert [pc.createDataChannel("").id for pc in (near, far)] == [None, None]
+
+    await connect(far, near)
+
+    # The answerer is the DTLS client, which has the even ones.
+    assert [channel.id for channel in channels] == [0, 1]
 
 
 async def test_an_id_is_ignored_unless_both_programs_create_the_channel(make_pc: Factory) -> None:

@@ -14,6 +14,7 @@ from ..exceptions import DataChannelIdError
 from ..seam import ConnectionView, follow_listeners
 from .aggregate_states import AggregateStates
 from .background import BackgroundTasks
+from .bundle import ice_transport
 from .data_channel import adopt
 from .data_channel_stats import ChannelCounts, RTCPeerConnectionStats, channel_statistics
 from .sctp import RTCSctpTransport
@@ -57,12 +58,14 @@ class DataChannels:
             sctp._core.agree(ours, theirs)
 
     def number(self) -> None:
-        """Give the channels ids, as the DTLS role is negotiated.
+        """Give the channels ids if the DTLS role is negotiated, as after each answer.
+
+        It isn't after the rollback of a first offer.
 
         Spec: https://w3c.github.io/webrtc-pc/#set-description
         """
         sctp = self.view.sctp_transport
-        if isinstance(sctp, RTCSctpTransport):
+        if isinstance(sctp, RTCSctpTransport) and ice_transport(sctp).remote is not None:
             sctp._core.number_channels()
 
     def check_id(self, stream: int | None) -> None:
