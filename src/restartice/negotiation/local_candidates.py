@@ -2,23 +2,23 @@
 
 import asyncio
 import functools
-from collections.abc import Coroutine, Iterable, Iterator
+from collections.abc import Collection, Coroutine, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from aiortc.exceptions import OperationError
-from aiortc.sdp import MediaDescription
+from aiortc.sdp import MediaDescription, SessionDescription
 
 from ..ice.candidate import RTCIceCandidate, end_of_candidates
 from ..ice.generation import IceGeneration
 from ..ice.handover import IceTransportCore
 from ..sdp import description as sdp
 from ..transports.aggregate_states import AggregateStates
-from ..transports.bundle import Bundle
+from ..transports.bundle import Bundle, User, ice_transport
 from .operations import OperationsChain
 from .state import State
 
-__all__ = ["LocalCandidates"]
+__all__ = ["LocalCandidates", "leave_out_repeated"]
 
 
 @dataclass(eq=False, repr=False)
@@ -129,10 +129,49 @@ class LocalCandidates:
         if self.state.is_closed:
             return
         for description in (self.state.pending_local, self.state.current_local):
-            for index, section in enumerate([] if description is None else description.media):
-                described = sdp.section_credentials(section).ufrag
-                if described == ufrag and self.bundle.transport_at(index) is transport:
-                    yield index, section
+            if description is not None:
+                indices = [
+                    index
+                    for index, section in enumerate(description.media)
+                    if sdp.section_credentials(section).ufrag == ufrag
+                    and self.bundle.transport_at(index) is transport
+                ]
+                for index in _telling(self.state, description, indices):
+                    yield index, description.media[index]
+
+
+def leave_out_repeated(
+    state: State, description: SessionDescription, users: Mapping[int, User]
+) -> None:
+    """Remove candidates from sections whose transport another one of the BUNDLE group describes.
+
+    Args:
+        state: The slots of the connection.
+        description: A description of ours.
+        users: The transceivers and SCTP of its live sections, by index.
+    """
+    indices: dict[IceTransportCore, list[int]] = {}
+    for index, user in users.items():
+        indices.setdefault(ice_transport(user), []).append(index)
+    for sharing in indices.values():
+        for index in {*sharing} - {*_telling(state, description, sharing)}:
+            sdp.remove_candidates(description.media[index])
+
+
+def _telling(
+    state: State, description: SessionDescription, indices: Collection[int]
+) -> Collection[int]:
+    """Return which of the sections with the same transport have its candidates.
+
+    Of a BUNDLE group that's the first one. (RFC 9429 sections 5.2.2 and 5.3.1)
+
+    Departure: if candidates don't trickle, all have them. Of sections with the same transport,
+    plain aiortc takes the candidates of the last one.
+    """
+    group = sdp.bundled_mids(description) if state.viewed.listeners("icecandidate") else []
+    mids = {description.media[index].rtp.muxId: index for index in indices}
+    bundled = [mids[mid] for mid in group if mid in mids]
+    return [index for index in indices if index not in bundled[1:]]
 
 
 async def _all_or_none(jobs: Iterable[Coroutine[Any, Any, None]]) -> None:

@@ -17,6 +17,7 @@ from ..sdp.origin import alike
 from ..sdp.validation import check_local
 from ..seam import set_current_direction
 from ..transports.bundle import User
+from .local_candidates import leave_out_repeated
 from .masking import SectionMask
 from .offers import Offers
 from .signaling_state import Side, SignalingState
@@ -161,7 +162,7 @@ class LocalDescription:
             for transport in begun:
                 transport.discard_generation()
             raise
-        self._keep(description, applied)
+        self._keep(description, applied, last.users)
 
     def _set_directions(self, description: sdp.Description, users: Mapping[int, User]) -> None:
         """Set the negotiated directions to those of our answer.
@@ -180,7 +181,12 @@ class LocalDescription:
             transport.begin_generation(credentials[transport])
         return restarting
 
-    def _keep(self, description: sdp.Description, applied: SessionDescription) -> None:
+    def _keep(
+        self,
+        description: sdp.Description,
+        applied: SessionDescription,
+        users: Mapping[int, User],
+    ) -> None:
         """Keep the description, with the candidates that aiortc has gathered for it."""
         live = [media for _, media in sdp.live_sections(description)]
         for media, gathered in zip(live, applied.media, strict=True):
@@ -188,6 +194,7 @@ class LocalDescription:
             media.ice_candidates = gathered.ice_candidates
             media.ice_candidates_complete = gathered.ice_candidates_complete
             media.dtls = gathered.dtls
+        leave_out_repeated(self.state, description, users)
         description.ice_options = sdp.OUR_ICE_OPTIONS
         self.transaction.keep_local(description)
 

@@ -18,6 +18,7 @@ from ..seam import is_suspended, kept_codecs, unusual_codecs
 from ..transports.bundle import Bundle, User, ice_transport
 from ..transports.factory import TransportFactory
 from ..transports.sctp import RTCSctpTransport
+from .local_candidates import leave_out_repeated
 from .masking import SectionMask, users_by_place
 from .signaling_state import Side, next_signaling_state
 from .state import CreatedDescription, State
@@ -216,7 +217,9 @@ class Offers:
             sections[place] = rejected_section(old[place], credentials, dtls or self._dtls(created))
         created.media = [sections[place] for place in sorted(sections)]
         self._group(created, used)
-        return self._remember(created, fresh, {place: user for place, (user, _) in used.items()})
+        users = {place: user for place, (user, _) in used.items()}
+        leave_out_repeated(self.state, created, users)
+        return self._remember(created, fresh, users)
 
     def _dtls(self, created: sdp.Description) -> RTCDtlsParameters:
         """Return the DTLS parameters of a description without a live section."""

@@ -27,6 +27,7 @@ __all__ = [
     "parse",
     "rejected_in",
     "rejected_mids",
+    "remove_candidates",
     "render",
     "sctp_init",
     "section_credentials",
@@ -201,6 +202,11 @@ def set_credentials(media: MediaDescription, credentials: IceCredentials) -> Non
     if credentials == section_credentials(media):
         return
     media.ice = RTCIceParameters(credentials.ufrag, credentials.password)
+    remove_candidates(media)
+
+
+def remove_candidates(media: MediaDescription) -> None:
+    """Remove the candidates of a media section, and the default destination."""
     media.ice_candidates, media.ice_candidates_complete = [], False
     media.host, media.port = DISCARD_HOST, DISCARD_PORT
 

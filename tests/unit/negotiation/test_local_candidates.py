@@ -85,7 +85,7 @@ async def test_told_once_however_often_it_is_asked_for(make_pc: Factory) -> None
     assert [None if c is None else c.type for c in told] == ["host", "", None]
 
 
-async def test_one_of_a_bundle_group_is_told_once_and_stands_in_all_sections(
+async def test_one_of_a_bundle_group_is_told_once_and_stands_in_its_first_section(
     make_pc: Factory,
 ) -> None:
     near, far = make_pc(), make_pc()
@@ -98,7 +98,45 @@ async def test_one_of_a_bundle_group_is_told_once_and_stands_in_all_sections(
     await until_complete(near)
     (candidate,) = [c for c in told if c is not None and c.candidate]
     assert (candidate.sdpMid, candidate.sdpMLineIndex) == ("0", 0)
-    assert ports(near, 0) == ports(near, 1) == [candidate.port]
+    assert (ports(near, 0), ports(near, 1)) == ([candidate.port], [])
+    text = near.localDescription.sdp
+    assert text.count("a=end-of-candidates") == 1
+    assert "m=application 9 " in text
+    await far.setRemoteDescription(near.localDescription)
+    await far.setLocalDescription()
+    await near.setRemoteDescription(far.localDescription)
+    # So also when it is offered again.
+    assert (await near.createOffer()).sdp.count("a=candidate:") == 1
+    await near.setLocalDescription()
+    assert (ports(near, 0), ports(near, 1)) == ([candidate.port], [])
+
+
+async def test_without_a_listener_all_sections_have_the_candidates(make_pc: Factory) -> None:
+    """Of those that share a transport from the start, plain aiortc takes those of the last one."""
+    pc = make_pc()
+    pc.addTransceiver("audio")
+    pc.addTransceiver("audio")
+    await pc.setLocalDescription()
+    assert len(ports(pc, 0)) == 1
+    assert ports(pc, 0) == ports(pc, 1)
+
+
+async def test_each_transport_is_told_of_in_one_section(make_pc: Factory) -> None:
+    pc, far = make_pc(), make_pc()
+    for kind in ("audio", "audio", "video"):
+        pc.addTransceiver(kind)
+    pc.createDataChannel("x")
+    listening(pc)
+    await pc.setLocalDescription()
+    await until_complete(pc)
+    assert [len(ports(pc, n)) for n in range(4)] == [1, 0, 1, 1]
+    # The other side's group begins with another section.
+    text = pc.localDescription.sdp.replace("a=group:BUNDLE 0 1 2 3", "a=group:BUNDLE 2 0 1 3")
+    await far.setRemoteDescription(RTCSessionDescription(text, "offer"))
+    listening(far)
+    await far.setLocalDescription()
+    await until_complete(far)
+    assert [len(ports(far, n)) for n in range(4)] == [0, 0, 1, 0]
 
 
 async def test_none_of_a_generation_that_no_description_tells_of(make_pc: Factory) -> None:
