@@ -35,6 +35,9 @@ SINKS = {
 }
 # How long the other side may take to agree that a data channel is closed, in seconds.
 CLOSING = 2.0
+# How long a pipeline goes on after that, in seconds: webrtcbin says "closed" when its own stream is
+# reset, and has still to answer that the other side resets its stream.
+LINGERING = 2.0
 ELEMENTS = (
     "webrtcbin nicesink dtlssrtpenc sctpenc vp8enc vp8dec opusenc opusdec rtpvp8pay rtpopuspay "
     "videotestsrc audiotestsrc audioconvert audioresample rtpbin srtpenc fakesink"
@@ -141,7 +144,10 @@ class Connection:
             with suppress(TimeoutError):
                 async with asyncio.timeout(CLOSING):
                     await self._closed.wait()
-        await self._loop.run_in_executor(None, self._pipeline.set_state, self._gst.State.NULL)
+        self._loop.call_later(LINGERING, self._stop)
+
+    def _stop(self) -> None:
+        self._loop.run_in_executor(None, self._pipeline.set_state, self._gst.State.NULL)
 
     # Descriptions.
 
