@@ -1,19 +1,19 @@
 """The configuration of a connection: checks its values, and its changes."""
 
 import datetime as dt
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass, fields, replace
 from enum import Enum
 from typing import Final, TypeVar
 
 import aiortc
-from aiortc import InvalidAccessError, RTCBundlePolicy, RTCIceServer, RTCIceTransportPolicy
+from aiortc import InvalidAccessError, RTCBundlePolicy, RTCIceTransportPolicy
 from aiortc.rtcconfiguration import RTCConfiguration as AiortcConfiguration
 from aiortc.rtcdtlstransport import RTCCertificate
 from OpenSSL import SSL
 
-from .exceptions import IceServerSyntaxError, InvalidModificationError, tls_reason
+from .exceptions import InvalidModificationError, tls_reason
+from .ice.gathering.servers import validated_servers
 from .seam import try_certificate
 
 __all__ = ["RTCConfiguration", "RTCRtcpMuxPolicy", "check_change", "in_force", "validated"]
@@ -21,13 +21,6 @@ __all__ = ["RTCConfiguration", "RTCRtcpMuxPolicy", "check_change", "in_force", "
 E = TypeVar("E", bound=Enum)
 
 POOL_SIZES: Final = range(256)
-USERNAME_LIMIT: Final = 509
-# (RFC 7064 section 3.1, RFC 7065 section 3.1)
-SERVER_URL: Final = re.compile(
-    r"(?P<scheme>stuns?|turns?):(?P<host>\[[0-9a-fA-F:.]+\]|[^\s/?#@:\[\]]+)(:(?P<port>\d{1,5}))?"
-    r"(\?transport=(?P<transport>udp|tcp))?",
-    re.IGNORECASE,
-)
 
 
 class RTCRtcpMuxPolicy(Enum):
@@ -83,7 +76,7 @@ def validated(configuration: aiortc.RTCConfiguration | None) -> RTCConfiguration
     if isinstance(size, bool) or not isinstance(size, int) or size not in POOL_SIZES:
         raise TypeError(f"iceCandidatePoolSize must be an integer from 0 to 255, not {size!r}")
     if copied.iceServers is not None:
-        copied.iceServers = [_validated_server(server) for server in copied.iceServers]
+        copied.iceServers = validated_servers(copied.iceServers)
     _check_certificates(copied.certificates or [])
     return copied
 
@@ -132,35 +125,6 @@ def _member(enum: type[E], value: object) -> E:
             if member.value == value:
                 return member
     raise TypeError(f"expected a value of {enum.__name__}, got {value!r}")
-
-
-def _validated_server(server: RTCIceServer) -> RTCIceServer:
-    if not isinstance(server, RTCIceServer):
-        raise TypeError(f"expected an RTCIceServer, not {type(server).__name__}")
-    urls = [server.urls] if isinstance(server.urls, str) else server.urls
-    # If urls is empty, throw a SyntaxError.
-    if not urls:
-        raise IceServerSyntaxError("an ICE server must have at least one URL, got none")
-    for url in urls:
-        _check_url(url, server)
-    return replace(server, urls=server.urls if isinstance(server.urls, str) else list(urls))
-
-
-def _check_url(url: object, server: RTCIceServer) -> None:
-    match = SERVER_URL.fullmatch(url) if isinstance(url, str) else None
-    if match is None or int(match["port"] or 1) not in range(1, 65536):
-        raise IceServerSyntaxError(f"invalid STUN or TURN URL: {url!r}")
-    if match["scheme"].lower() in {"stun", "stuns"}:
-        if match["transport"] is not None:
-            raise IceServerSyntaxError(f"invalid STUN URL: {url!r} has a query")
-        return
-    # If scheme name is turn or turns, and either username or credential are missing, throw.
-    if not isinstance(server.username, str) or not isinstance(server.credential, str):
-        raise InvalidAccessError(f"{url!r} needs a username and a credential")
-    # The attribute that carries the username has a limited length. (RFC 8489 section 14.3)
-    if (size := len(server.username.encode())) > USERNAME_LIMIT:
-        limit = f"at most {USERNAME_LIMIT} bytes"
-        raise InvalidAccessError(f"the username for {url!r} must have {limit}, not {size}")
 
 
 def _check_certificates(certificates: Iterable[aiortc.RTCCertificate]) -> None:

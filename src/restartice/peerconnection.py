@@ -19,7 +19,7 @@ from .negotiation.core import Core
 from .observation import NEW, entry
 from .sdp import description as sdp
 from .seam import HookedPeerConnection
-from .settings import IceSettings
+from .settings import IceSettings, or_default
 from .transports import certificates
 from .transports.dcep import check_parameters
 from .transports.stats import track_statistics, with_transport_statistics
@@ -63,7 +63,7 @@ class RTCPeerConnection(Emitter, HookedPeerConnection):
         iceSettings: IceSettings | None = None,
     ) -> None:
         super().__init__(validated(configuration))
-        self._core = Core(self, iceSettings or IceSettings())
+        self._core = Core(self, or_default(iceSettings, IceSettings))
         for observe in tuple(NEW):
             observe(self)
 

@@ -4,9 +4,11 @@ import math
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import Field, dataclass, field, fields
 from types import NoneType
-from typing import Any, Final, get_args
+from typing import Any, Final, TypeVar, get_args
 
-__all__ = ["IceSettings", "InterfaceFilter", "NetworkPreference"]
+__all__ = ["IceSettings", "InterfaceFilter", "NetworkPreference", "or_default"]
+
+T = TypeVar("T")
 
 # The names of interfaces, or a function of the name and the address.
 InterfaceFilter = Collection[str] | Callable[[str, str], bool]
@@ -126,6 +128,19 @@ class IceSettings:
             if value is setting.default or (value is None and NoneType in get_args(setting.type)):
                 continue
             CHECKS[setting.type](setting, value)
+
+
+def or_default(settings: T | None, kind: type[T]) -> T:
+    """Return settings, or the defaults for None.
+
+    Raises:
+        TypeError: The settings are of another kind.
+    """
+    if settings is None:
+        return kind()
+    if not isinstance(settings, kind):
+        raise TypeError(f"expected {kind.__name__}, got {settings!r}")
+    return settings
 
 
 def is_number(value: object) -> bool:

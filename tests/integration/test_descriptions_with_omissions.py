@@ -37,6 +37,7 @@ async def assert_connected(near: RTCPeerConnection, far: RTCPeerConnection) -> N
     await wait_connected(near, far)
     channel = near.createDataChannel("more")
     await wait_until(channel, "open", lambda: channel.readyState == "open")
+    channel.send("as long as the other side accepts")
     for pc in (near, far):
         assert pc.signalingState == "stable"
 

@@ -261,10 +261,20 @@ async def test_a_server_keeps_the_last_connections(
         await lasting.close()
 
 
-@pytest.mark.parametrize("options", [{"interval": 0}, {"interval": float("nan")}, {"points": 0}])
-def test_impossible_numbers_are_refused(path: Path, options: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match="must be positive"):
-        Recorder(path, **options)
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"interval": 0},
+        {"interval": float("nan")},
+        {"points": 0},
+        {"points": float("inf")},
+        {"path": ""},
+    ],
+    ids=repr,
+)
+def test_impossible_values_are_refused(path: Path, options: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=r"must be a positive|expected the path of a file"):
+        Recorder(**{"path": path, **options})
     assert not path.exists()
 
 
@@ -474,7 +484,7 @@ async def test_a_program_that_is_stopped_is_recorded(program: Path) -> None:
         (("absent.py",), "there is no file absent.py"),
         (("-m", "absent"), "there is no module absent"),
         (("-m", "absent.part"), "there is no module absent.part"),
-        (("--interval=0", "program.py"), "interval and points must be positive"),
+        (("--interval=0", "program.py"), "interval must be a positive number"),
         (("--to=nowhere/x", "program.py"), "No such file or directory"),
     ],
 )

@@ -11,13 +11,13 @@ from aiortc.exceptions import OperationError
 from ..events import Emitter
 from ..logs import ObjectLogger, next_number
 from ..seam import IceGathererView, transport_policy
-from ..settings import IceSettings
+from ..settings import IceSettings, or_default
 from .checks.schedule import CheckPacer
 from .credentials import IceCredentials
 from .datagrams import DatagramQueue
 from .gathering.context import ConnectionContext, Observer
 from .gathering.forgotten import OpenConnections
-from .gathering.servers import RTCPeerConnectionIceErrorEvent, read_servers
+from .gathering.servers import RTCPeerConnectionIceErrorEvent, read_servers, validated_servers
 from .gathering.turn import Releases
 from .generation import IceGeneration
 from .incoming.guard import Discards
@@ -183,6 +183,11 @@ class GathererCore(IceGathererView):
 class RTCIceGatherer(Emitter, rtcicetransport.RTCIceGatherer):
     """aiortc's gatherer, which gathers candidates for each generation.
 
+    Raises:
+        TypeError: An argument has the wrong type.
+        IceServerSyntaxError: A server has no URL or a malformed one.
+        InvalidAccessError: A TURN server lacks username or credential.
+
     Spec: https://w3c.github.io/webrtc-pc/#dfn-ice-gatherer
     """
 
@@ -201,13 +206,15 @@ class RTCIceGatherer(Emitter, rtcicetransport.RTCIceGatherer):
         on_news: Callable[[], None] = lambda: None,
         on_server_error: Callable[[RTCPeerConnectionIceErrorEvent], None] = lambda _: None,
     ) -> None:
+        if not isinstance(iceTransportPolicy, aiortc.RTCIceTransportPolicy):
+            raise TypeError(f"expected an RTCIceTransportPolicy, got {iceTransportPolicy!r}")
         # We parse the servers ourselves, not aiortc.
         super().__init__([], iceTransportPolicy, local_username, local_password)
         self._core = GathererCore(
             self,
-            iceServers,
+            None if iceServers is None else validated_servers(iceServers),
             iceTransportPolicy,
-            settings=settings or IceSettings(),
+            settings=or_default(settings, IceSettings),
             label=label,
             releases=releases,
             open_connections=open_connections,
@@ -215,11 +222,12 @@ class RTCIceGatherer(Emitter, rtcicetransport.RTCIceGatherer):
             on_news=on_news,
             on_server_error=on_server_error,
         )
-        given = None
+        credentials = None
         if local_username or local_password:
             fresh = IceCredentials.generate()
-            given = IceCredentials(local_username or fresh.ufrag, local_password or fresh.password)
-        self._core.make_generation(given)
+            ufrag, password = local_username or fresh.ufrag, local_password or fresh.password
+            credentials = IceCredentials(ufrag, password)
+        self._core.make_generation(credentials)
 
     @property
     def state(self) -> str:

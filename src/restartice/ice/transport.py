@@ -150,7 +150,10 @@ class RTCIceTransport(Emitter, rtcicetransport.RTCIceTransport):
 
         Raises:
             InvalidStateError: The transport is closed.
+            TypeError: These aren't RTCIceParameters.
         """
+        if not isinstance(remoteParameters, RTCIceParameters):
+            raise TypeError(f"expected RTCIceParameters, got {remoteParameters!r}")
         core = self._core
         if core.state == "closed":
             raise InvalidStateError("RTCIceTransport is closed")

@@ -143,11 +143,14 @@ def supported(
 
     Raises:
         CodecError: One matches none, or none of them carries media.
+        TypeError: One isn't a codec.
 
     Spec: https://w3c.github.io/webrtc-pc/#dom-rtcrtptransceiver-setcodecpreferences
     """
     chosen: list[RTCRtpCodecCapability] = []
     for codec in codecs:
+        if not isinstance(codec, RTCRtpCodecCapability | aiortc.RTCRtpCodecParameters):
+            raise TypeError(f"expected codecs that are RTCRtpCodecCapability, got {codec!r}")
         wanted = _matched(codec)
         found = next((c for c in capabilities if _matched(c) == wanted), None)
         if found is None:

@@ -11,7 +11,7 @@ from aiortc.rtcrtpparameters import RTCRtpCapabilities, RTCRtpReceiveParameters
 
 from ..logs import ObjectLogger, next_number
 from ..seam import AiortcRtpReceiver, ReceiverView, is_new_video_buffer, set_track_id
-from ..settings import IceSettings
+from ..settings import IceSettings, or_default
 from ..transports.stats import transport_report
 from .jitterbuffer import JitterBuffer
 from .parameters import common_parameters
@@ -123,7 +123,7 @@ class RTCRtpReceiver(AiortcRtpReceiver):
         label: str | None = None,
     ) -> None:
         # First, because aiortc's constructor makes the jitter buffer.
-        self._core = ReceiverCore(self, kind, settings or IceSettings(), label)
+        self._core = ReceiverCore(self, kind, or_default(settings, IceSettings), label)
         super().__init__(kind, transport)
 
     @classmethod

@@ -29,8 +29,7 @@ from .parameters import (
     with_limits,
 )
 from .stats import sender_statistics
-from .streams import MediaStream, stream_ids
-from .tracks import check_track
+from .streams import MediaStream, check_track, stream_ids
 
 if TYPE_CHECKING:
     from aiortc.codecs.base import Encoder

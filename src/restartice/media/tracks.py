@@ -6,7 +6,7 @@ from ..events import Emitter
 from ..seam import RemoteStreamTrack
 from .streams import MediaStream
 
-__all__ = ["RemoteTrack", "check_track", "set_muted_state", "set_streams"]
+__all__ = ["RemoteTrack", "set_muted_state", "set_streams"]
 
 
 @dataclass
@@ -70,12 +70,3 @@ def set_muted_state(track: RemoteTrack, muted: bool) -> None:
     if muted != track.muted:
         track._core.muted = muted
         track.emit("mute" if muted else "unmute")
-
-
-def check_track(track: object) -> None:
-    """Raise TypeError unless this is a track.
-
-    By what it has, because a program may have put another class in place of aiortc's.
-    """
-    if isinstance(track, type) or not (hasattr(track, "kind") and hasattr(track, "recv")):
-        raise TypeError(f"expected a MediaStreamTrack, got {type(track).__name__}")

@@ -203,6 +203,7 @@ class RTCRtpTransceiver(rtcrtptransceiver.RTCRtpTransceiver):
 
         Raises:
             RuntimeError: This is not the thread of the connection's event loop.
+            TypeError: A value isn't a codec.
             InvalidModificationError: A codec isn't supported, or none of them carries media. A
                 ValueError, as in aiortc.
 

@@ -51,8 +51,6 @@ class Core:
     """
 
     def __init__(self, pc: HookedPeerConnection, settings: IceSettings) -> None:
-        if not isinstance(settings, IceSettings):
-            raise TypeError(f"iceSettings must be IceSettings, got {settings!r}")
         number = str(next_number())
         self.log = log = ObjectLogger(logger, f"RTCPeerConnection({number})")
         self.home = LoopAffinity()

@@ -11,8 +11,7 @@ from ..media.owner import Owner
 from ..media.parameters import RTCRtpEncodingParameters, usable_encodings
 from ..media.receiver import RTCRtpReceiver
 from ..media.sender import RTCRtpSender
-from ..media.streams import MediaStream, stream_ids
-from ..media.tracks import check_track
+from ..media.streams import MediaStream, check_track, stream_ids
 from ..media.transceiver import DIRECTIONS, SENDING, RTCRtpTransceiver
 from ..seam import pair
 from ..settings import IceSettings

@@ -67,7 +67,8 @@ class Recorder:
 
     Raises:
         OSError: The file can't be written, or is a folder, a pipe or a device.
-        ValueError: `interval` or `points` isn't positive.
+        TypeError: An argument has the wrong type.
+        ValueError: `interval` or `points` isn't positive, or the path is empty.
     """
 
     def __init__(
@@ -78,8 +79,14 @@ class Recorder:
         points: int = 1000,
         on_update: UpdateListener | None = None,
     ) -> None:
-        if not (math.isfinite(interval) and interval > 0 and points > 0):
-            raise ValueError(f"interval and points must be positive, got {interval} and {points}")
+        if not (math.isfinite(interval) and interval > 0):
+            raise ValueError(f"interval must be a positive number of seconds, got {interval}")
+        if not (isinstance(points, int) and points > 0):
+            raise ValueError(f"points must be a positive integer, got {points}")
+        if on_update is not None and not callable(on_update):
+            raise TypeError(f"on_update must be a function or None, got {on_update!r}")
+        if path is not None and not os.fspath(path):
+            raise ValueError("expected the path of a file, or None, got an empty one")
         self._path = None if path is None else Path(path).resolve()
         if self._path is not None and self._path.exists() and not self._path.is_file():
             raise FileExistsError(f"expected a file, but {str(path)!r} is something else")

@@ -11,6 +11,7 @@ from ..ice.network import NetworkChange, SharedMonitor
 from ..ice.transport import RTCIceTransport
 from ..logs import ObjectLogger
 from ..peerconnection import RTCPeerConnection
+from ..settings import or_default
 from .policy import (
     Observation,
     PathSwitched,
@@ -57,8 +58,7 @@ class AutomaticRestart:
             nothing is restarted. None if it always can.
 
     Raises:
-        TypeError: pc is not a `restartice.RTCPeerConnection`, or settings are not a
-            `RecoverySettings`.
+        TypeError: An argument has the wrong type, such as a connection of aiortc's.
     """
 
     def __init__(
@@ -72,11 +72,12 @@ class AutomaticRestart:
     ) -> None:
         if not isinstance(pc, RTCPeerConnection):
             raise TypeError(f"pc must be a restartice.RTCPeerConnection, not {pc!r}")
-        if not isinstance(settings, RecoverySettings | None):
-            raise TypeError(f"settings must be a RecoverySettings or None, not {settings!r}")
+        for name, function in {"on_restart": on_restart, "has_peer": has_peer}.items():
+            if function is not None and not callable(function):
+                raise TypeError(f"{name} must be a function or None, not {function!r}")
         self._pc = pc
         self._log = ObjectLogger(logger, repr(pc))
-        self._recovery = Recovery(settings or RecoverySettings())
+        self._recovery = Recovery(or_default(settings, RecoverySettings))
         self._polite = polite
         self._on_restart = on_restart or self._log_restart
         self._has_peer = has_peer

@@ -17,7 +17,7 @@ async def test_refuses_a_connection_of_aiortc() -> None:
 
 async def test_refuses_what_are_no_settings() -> None:
     pc = RTCPeerConnection()
-    with pytest.raises(TypeError, match="settings must be a RecoverySettings or None, not 2"):
+    with pytest.raises(TypeError, match="expected RecoverySettings, got 2"):
         AutomaticRestart(pc, 2)  # type: ignore[arg-type]
     await pc.close()
 

@@ -1,11 +1,14 @@
 """The STUN and TURN servers of a configuration, each with its URL for error events."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import aiortc
+from aiortc import InvalidAccessError
 
+from ...exceptions import IceServerSyntaxError
 from ...seam import ice_connection_kwargs
 
 __all__ = [
@@ -14,6 +17,7 @@ __all__ = [
     "TurnServer",
     "one_by_one",
     "read_servers",
+    "validated_servers",
 ]
 
 SERVER_ARGUMENTS: Final = frozenset(
@@ -28,6 +32,13 @@ SERVER_ARGUMENTS: Final = frozenset(
 )
 # Stands for an IPv6 address in a URL, which aiortc doesn't parse.
 PLACEHOLDER: Final = "ipv6.invalid"
+USERNAME_LIMIT: Final = 509
+# (RFC 7064 section 3.1, RFC 7065 section 3.1)
+SERVER_URL: Final = re.compile(
+    r"(?P<scheme>stuns?|turns?):(?P<host>\[[0-9a-fA-F:.]+\]|[^\s/?#@:\[\]]+)(:(?P<port>\d{1,5}))?"
+    r"(\?transport=(?P<transport>udp|tcp))?",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True)
@@ -84,6 +95,50 @@ class RTCPeerConnectionIceErrorEvent:
     errorText: str
     address: str | None = None
     port: int | None = None
+
+
+def validated_servers(servers: list[aiortc.RTCIceServer]) -> list[aiortc.RTCIceServer]:
+    """Check ICE servers, and return copies.
+
+    Raises:
+        TypeError: This isn't a list of servers.
+        IceServerSyntaxError: A server has no URL or a malformed one.
+        InvalidAccessError: A TURN server lacks username or credential, or they can't be sent.
+    """
+    return [_validated(server) for server in servers]
+
+
+def _validated(server: aiortc.RTCIceServer) -> aiortc.RTCIceServer:
+    if not isinstance(server, aiortc.RTCIceServer):
+        raise TypeError(f"expected an RTCIceServer, not {type(server).__name__}")
+    urls = [server.urls] if isinstance(server.urls, str) else server.urls
+    # If urls is empty, throw a SyntaxError.
+    if not urls:
+        raise IceServerSyntaxError("an ICE server must have at least one URL, got none")
+    for url in urls:
+        _check_url(url, server)
+    return replace(server, urls=server.urls if isinstance(server.urls, str) else list(urls))
+
+
+def _check_url(url: object, server: aiortc.RTCIceServer) -> None:
+    match = SERVER_URL.fullmatch(url) if isinstance(url, str) else None
+    if match is None or int(match["port"] or 1) not in range(1, 65536):
+        raise IceServerSyntaxError(f"invalid STUN or TURN URL: {url!r}")
+    if match["scheme"].lower() in {"stun", "stuns"}:
+        if match["transport"] is not None:
+            raise IceServerSyntaxError(f"invalid STUN URL: {url!r} has a query")
+        return
+    # If scheme name is turn or turns, and either username or credential are missing, throw.
+    if not isinstance(server.username, str) or not isinstance(server.credential, str):
+        raise InvalidAccessError(f"{url!r} needs a username and a credential")
+    try:
+        username, _ = server.username.encode(), server.credential.encode()
+    except UnicodeEncodeError:  # it has half of a surrogate pair
+        raise InvalidAccessError(f"username or credential for {url!r} isn't Unicode") from None
+    # The attribute that carries the username has a limited length. (RFC 8489 section 14.3)
+    if (size := len(username)) > USERNAME_LIMIT:
+        limit = f"at most {USERNAME_LIMIT} bytes"
+        raise InvalidAccessError(f"the username for {url!r} must have {limit}, not {size}")
 
 
 def read_servers(
