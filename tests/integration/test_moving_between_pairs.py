@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import math
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -24,7 +25,8 @@ from restartice import (
     RestartEvent,
     RTCPeerConnection,
 )
-from restartice.ice.paths import spares
+from restartice.ice.connection import IceConnection
+from restartice.ice.paths import doubt, spares
 from restartice.ice.paths.inquiry import EARLY
 from restartice.seam import CandidatePair, address_of, numbered
 
@@ -141,6 +143,33 @@ async def test_traffic_from_a_spare_only_raises_a_question(make_pc: Factory) -> 
     assert transport._core.selected_pair_changes == 1
 
 
+async def test_traffic_from_a_spare_leaves_us_watchful(
+    make_pc: Factory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However much there was, a cut raises doubt, long before probes time out."""
+    hedged: list[CandidatePair | None] = []
+    hedge = IceConnection.hedge
+
+    def note(connection: IceConnection, pair: CandidatePair | None) -> None:
+        hedged.append(pair)
+        hedge(connection, pair)
+
+    monkeypatch.setattr(IceConnection, "hedge", note)
+    near, far = await make(make_pc)
+    monkeypatch.setattr(doubt, "RECOVERY", math.inf)
+    async with Flow(near, far, interval=0.05) as flow:
+        for _ in range(200):
+            for pc in (near, far):
+                receive(working(pc)[0], b"\x80" + bytes(40))
+            await asyncio.sleep(0.005)
+        await flow.goes_on()
+        pair = selected(near)
+        hedged.clear()
+        cut_in_use(near, far)
+        await until(partial(has_left, near, pair))
+        assert any(hedged)
+
+
 async def test_flapping_is_bounded(make_pc: Factory) -> None:
     near, far = await make(make_pc)
     pairs = [selected(far), working(far)[0]]
@@ -236,9 +265,10 @@ def count_sent(pc: RTCPeerConnection) -> list[bytes]:
 
 
 class Flow:
-    """Messages that both sides send each 20 ms."""
+    """Messages that both sides send, each 20 ms or as often as is wanted."""
 
-    def __init__(self, *sides: RTCPeerConnection) -> None:
+    def __init__(self, *sides: RTCPeerConnection, interval: float = 0.02) -> None:
+        self._interval = interval
         self._channels = [pc.createDataChannel("f", negotiated=True, id=9) for pc in sides]
         self._task: asyncio.Task[None] | None = None
         self.received = 0
@@ -268,7 +298,7 @@ class Flow:
             for channel in self._channels:
                 if channel.readyState == "open":
                     channel.send("x")
-            await asyncio.sleep(0.02)
+            await asyncio.sleep(self._interval)
 
 
 def has_left(pc: RTCPeerConnection, pair: CandidatePair) -> bool:

@@ -103,14 +103,17 @@ class Doubt:
             return False
         return self.begin(now)
 
-    def begin(self, now: float) -> bool:
-        """Begin to doubt, unless that happened too often; return whether doubt begins."""
+    def begin(self, now: float, *, reserve: int = 0) -> bool:
+        """Begin to doubt, unless that happened too often; return whether doubt begins.
+
+        Args:
+            now: The time.
+            reserve: How many beginnings to leave for better reasons.
+        """
         won = (now - self._counted_at) / RECOVERY
         self._beginnings = min(float(BEGINNINGS), self._beginnings + won)
         self._counted_at = now
-        if self.since is not None or self._beginnings < 1:
-            # Consent and liveness notice a lost path anyway. Ask once for each silence.
-            self._gaps = 0
+        if self.since is not None or self._beginnings < 1 + reserve:
             return False
         self._beginnings -= 1
         self.since = now

@@ -324,7 +324,9 @@ class PathKeeper:
                 spare.claim(claimed=True)
                 self._inquiry.ask(spare, now)
         # The peer sends on a spare and not on the pair in use, so it has probably left that pair.
-        if heard and now - self._doubt.heard_at > TICK and self._doubt.begin(now):
+        # While a call begins, others send now here, now there; a stranger may forge the address.
+        apart = heard and now - self._doubt.heard_at > TICK
+        if apart and self._doubt.begin(now, reserve=1):
             self._begin_doubt(now)
 
     def _begin_doubt(self, now: float) -> None:

@@ -137,6 +137,28 @@ def test_doubt_does_not_begin_again_and_again() -> None:
     assert 10 <= began <= 14
 
 
+def test_a_weaker_reason_leaves_a_doubt_for_a_silence() -> None:
+    """And takes nothing from what is known of the traffic, however often it is refused."""
+    doubt = Doubt(0.0)
+    now = flow(doubt, 0.0, 2.0)
+    began = 0
+    for _ in range(50):
+        began += doubt.begin(now, reserve=1)
+        now = flow(doubt, now, TICK)
+    assert began == 2
+    assert silence_until_doubt(doubt, now) < 0.15
+
+
+def test_a_silence_is_doubted_as_soon_as_that_is_allowed_again() -> None:
+    doubt = Doubt(0.0)
+    now = flow(doubt, 0.0, 2.0)
+    for _ in range(3):
+        assert doubt.begin(now)
+        now = flow(doubt, now, TICK)
+    now = flow(doubt, now, 3.5)
+    assert 0.3 < silence_until_doubt(doubt, now) < 0.5
+
+
 def test_the_traffic_goes_on_over_another_path() -> None:
     doubt = Doubt(0.0)
     now = flow(doubt, 0.0, 2.0)
