@@ -19,6 +19,9 @@ from restartice_signaling import http_signaling, whip
 
 SECTION = re.compile(r"^(\w+):\n((?:    .*\n|\n)+)", re.MULTILINE)
 SOURCE = re.compile(r"^Spec: https://\S+#\S+$|\(RFC \d{4}", re.MULTILINE)
+UNIT = re.compile(r"\b(milli|micro)?seconds?\b|\bbytes\b|\bcharacters\b|\bbits\b|\bfactor\b")
+# The types of what has one: times, rates, factors, sizes.
+MEASURED = re.compile(r"\bfloat\b|, '(s|bytes|characters)'\]")
 # Verbs whose object is what a method returns.
 MAKING = (
     "Return",
@@ -106,6 +109,28 @@ def test_begins_with_a_sentence(name: str) -> None:
 def test_all_parameters_and_no_others_are_described(name: str) -> None:
     function = FUNCTIONS[name]
     assert section(function, "Args") == set(parameters(function))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_is_measured_has_its_unit(name: str) -> None:
+    """In its own line, or for all in what precedes the sections."""
+    thing = NAMES[name]
+    text = docstring(thing)
+    described: dict[str, str] = {}
+    for _, lines in SECTION.findall(text):
+        described |= dict(re.findall(r"^    (\w+): (.*\n(?:        .*\n)*)", lines, re.MULTILINE))
+    general = text.partition("\nArgs:\n")[0].partition("\nAttributes:\n")[0]
+    for field, kind in types_of(thing).items():
+        if MEASURED.search(str(kind)):
+            told = described.get(field, "") if field != "return" else ""
+            assert UNIT.search(told + general), field
+
+
+def types_of(thing: Any) -> dict[str, Any]:
+    """Return the types of a class's own fields, or of a function's arguments and its result."""
+    if isinstance(thing, type):
+        return vars(thing).get("__annotations__", {})
+    return getattr(inspect.unwrap(thing), "__annotations__", {})
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)

@@ -201,7 +201,7 @@ class PeerInfo:
 
 @dataclass(frozen=True)
 class Heartbeat:
-    """When each side considers the connection lost.
+    """When each side considers the connection lost. Times are in seconds.
 
     Attributes:
         interval: The time from one `ping` to the next.
@@ -220,12 +220,12 @@ class Heartbeat:
 
 @dataclass(frozen=True)
 class Limits:
-    """The limits of each client, which the welcome contains.
+    """The limits of each client, which the welcome tells to it.
 
     Attributes:
-        max_message_size: The largest message.
+        max_message_size: The size of the largest message, in bytes.
         max_unacknowledged: The most messages that wait for a peer.
-        max_buffered: The size of the messages that wait for a peer.
+        max_buffered: The size of the messages that wait for a peer, in characters.
         rate: The messages that a client may send per second in the long run. The server enforces
             twice the rate, so that a client can catch up after the network has held it up.
         burst: The messages that a client may send at once. The server accepts twice as many.

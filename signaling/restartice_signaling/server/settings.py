@@ -17,6 +17,8 @@ __all__ = ["ServerSettings"]
 class ServerSettings:
     """The settings of a server; the defaults suit most programs.
 
+    Times are in seconds, and sizes in characters.
+
     Attributes:
         secret: The key that room tokens are signed with, at least 32 bytes. None lets anyone into
             any room.
@@ -40,8 +42,8 @@ class ServerSettings:
             dead doesn't read either, and may need several attempts of 10 s to reconnect.
         flood_patience: How long a client may send too fast without a pause before it is closed.
             Until then the server reads it more and more slowly.
-        reconnect_in: The time from the end of this server to its clients' next attempts, each of
-            which takes a random time within the range.
+        reconnect_in: The shortest and the longest time after which the clients of a server that
+            ends connect again. Each of them takes a random time between these.
         drain_timeout: How long the server may take to end.
         node: The name of the server in its log and in Redis.
         insecure: Whether anyone may join if there is no secret. Otherwise a server that listens on

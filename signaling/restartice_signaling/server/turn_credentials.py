@@ -18,12 +18,12 @@ __all__ = ["TurnSettings", "turn_credentials"]
 
 @dataclass(frozen=True)
 class TurnSettings:
-    """The STUN and TURN servers that the welcome contains.
+    """The STUN and TURN servers that the welcome tells to clients.
 
     Attributes:
         urls: Their `turn:`, `turns:` and `stun:` URLs.
         secret: The secret that is shared with the TURN servers. Peers never see it.
-        lifetime: How long TURN credentials are valid.
+        lifetime: How long TURN credentials are valid, in seconds.
 
     Raises:
         ValueError: A URL isn't the URL of a STUN or TURN server, a TURN server has no secret, or
@@ -50,7 +50,7 @@ class TurnSettings:
 
         Args:
             peer: The id of the peer in its room.
-            now: The Unix time.
+            now: The Unix time, in seconds.
         """
         expire = int(now + self.lifetime)
         username, credential = turn_credentials(self.secret, peer, expire)

@@ -50,7 +50,8 @@ class RTCRtpEncodingParameters:
         maxBitrate: The most bits of video in a second, or None for no limit. aiortc's encoders go
             down to 250,000 (VP8) or 500,000 (H.264). None for audio, whose rate is fixed.
         maxFramerate: The most frames of video in a second, 0 for none at all, None for no limit.
-        scaleResolutionDownBy: By how much width and height of a video are divided, at least 1.
+        scaleResolutionDownBy: The factor by which width and height of a video are divided, at
+            least 1. None for no change.
 
     Spec: https://w3c.github.io/webrtc-pc/#dom-rtcrtpencodingparameters
     """

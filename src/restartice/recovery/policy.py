@@ -86,7 +86,7 @@ class RestartSucceeded:
 
     Attributes:
         attempt: The number of the attempt, as in RestartStarted.
-        seconds: The time that the restart took.
+        seconds: How long the restart took, in seconds.
     """
 
     attempt: int

@@ -70,7 +70,7 @@ class Outcome(enum.Enum):
 
 @dataclass(frozen=True)
 class BackendLimits:
-    """The limits of all rooms together.
+    """The limits of all rooms together. Times are in seconds, and sizes in characters.
 
     Attributes:
         max_peers: The most peers in a room.
