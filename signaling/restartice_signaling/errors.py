@@ -15,7 +15,7 @@ class SignalingError(Exception):
 
 
 class BadMessage(SignalingError):
-    """A message is malformed, by a mistake of its sender.
+    """A message is malformed. Its sender made the mistake.
 
     Attributes:
         ref: The `seq` of the message, or None if it is unknown.
@@ -38,7 +38,9 @@ class ServerError(SignalingError):
     """The server refused something.
 
     Attributes:
-        code: One of `messages.ERROR_CODES`.
+        code: `"auth"`, `"bad-message"`, `"no-peer"`, `"protocol"`, `"rate-limited"`,
+            `"resume-expired"`, `"room-full"` or `"too-large"`; over HTTP the
+            status, such as `"404"`.
         reason: A sentence.
         ref: The `seq` of the refused message, or None.
         retry_after: The time until the client may try again, in seconds, or None.

@@ -61,8 +61,9 @@ class WhipClient(HttpClient):
     """Lets a `Negotiator` publish to a WHIP endpoint (RFC 9725), and restart ICE there.
 
     The first offer is POSTed, candidates that are found later and restarts are PATCHed, and the
-    session is DELETEd in the end. What fails because of the network or the server is repeated until
-    it is answered. WHIP knows no other negotiation: what is added after the first offer is refused.
+    session is DELETEd in the end. A request that fails because of the network or the server is
+    repeated until it is answered. WHIP has no other negotiation: what you add after the first offer
+    is refused.
 
         pc = RTCPeerConnection(RTCConfiguration(bundlePolicy=RTCBundlePolicy.MAX_BUNDLE))
         async with WhipClient("https://example.org/whip/robot", token="…") as signaling:
@@ -226,7 +227,7 @@ class WhipClient(HttpClient):
 
 
 class WhepClient(WhipClient):
-    """Lets a `Negotiator` play from a WHEP endpoint: as a `WhipClient`, with `recvonly` sections.
+    """A `WhipClient` for WHEP: it lets a `Negotiator` play from an endpoint.
 
     If the endpoint makes an offer instead of an answer, that is answered.
 
@@ -251,8 +252,8 @@ class WhipEndpoint(HttpEndpoint):
 
     Args:
         prepare: A function or coroutine function that is called with each new connection, to add
-            tracks and listeners. A ValueError that it raises refuses the offer; what the framework
-            has for a response, such as FastAPI's HTTPException, is that response.
+            tracks and listeners. A ValueError that it raises refuses the offer. An exception that
+            the framework turns into a response, such as FastAPI's HTTPException, is sent as one.
         connection: Makes a connection, for a configuration or settings of its own.
         limit: How many connections there may be at a time.
         ice_servers: Returns the STUN and TURN servers for a new client.
@@ -281,7 +282,7 @@ class WhipEndpoint(HttpEndpoint):
         """Return the response to a request, for frameworks that add_to() doesn't know.
 
         Args:
-            request: The request. What is wrong with it is told by the status of the response.
+            request: The request. If it is wrong, the status of the response tells why.
         """
         response = await super().respond(request)
         return replace(response, headers=(*response.headers, *self._allowed))
@@ -349,7 +350,7 @@ class WhipEndpoint(HttpEndpoint):
 
 
 class WhepEndpoint(WhipEndpoint):
-    """Takes offers as a WHEP endpoint: as a `WhipEndpoint` whose `prepare` adds tracks to send.
+    """A `WhipEndpoint` for WHEP: it takes offers to play, and `prepare` adds tracks to send.
 
     def prepare(pc):
         pc.addTrack(relay.subscribe(camera))

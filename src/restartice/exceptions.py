@@ -109,8 +109,8 @@ class InvalidContentError(InvalidAccessError, ValueError):
     """A description is SDP, but can't be applied. A ValueError, as in aiortc, with aiortc's texts.
 
     Attributes:
-        sdpLineNumber: The line that is meant, counted from 1: mostly the first one of a media
-            section. A note of the exception tells it, too. None if no line is to blame.
+        sdpLineNumber: The line at fault, counted from 1; usually the first line of a media section.
+            A note on the exception has it, too. None if no line is at fault.
 
     Caused by the sender of the description. Spec: https://webidl.spec.whatwg.org/#invalidaccesserror
     """

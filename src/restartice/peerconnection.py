@@ -179,7 +179,7 @@ class RTCPeerConnection(Emitter, HookedPeerConnection):
 
         Raises:
             NotSupportedError: Another algorithm, or another value of its parameters.
-            TypeError: `expires` is no number of milliseconds.
+            TypeError: `expires` isn't a number of milliseconds.
 
         Spec: https://w3c.github.io/webrtc-pc/#dom-rtcpeerconnection-generatecertificate
         """
@@ -322,7 +322,7 @@ class RTCPeerConnection(Emitter, HookedPeerConnection):
     def addTrack(self, track: aiortc.MediaStreamTrack, *streams: MediaStream | str) -> RTCRtpSender:
         """Add a track to send to the remote peer.
 
-        A transceiver of its kind that has never sent is used for it, or else a new one.
+        Uses a transceiver of its kind that has never sent, or else makes a new one.
 
         Args:
             track: The track.

@@ -129,8 +129,8 @@ def test_what_is_measured_has_its_unit(name: str) -> None:
 def types_of(thing: Any) -> dict[str, Any]:
     """Return the types of a class's own fields, or of a function's arguments and its result."""
     if isinstance(thing, type):
-        return vars(thing).get("__annotations__", {})
-    return getattr(inspect.unwrap(thing), "__annotations__", {})
+        return dict(vars(thing).get("__annotations__", {}))
+    return dict(getattr(inspect.unwrap(thing), "__annotations__", {}))
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)

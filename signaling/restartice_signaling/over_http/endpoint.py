@@ -94,8 +94,9 @@ class HttpEndpoint:
 
     Args:
         prepare: A function or coroutine function that is called with each new connection, to add
-            tracks, channels and listeners. A ValueError that it raises refuses the offer; what the
-            framework has for a response, such as FastAPI's HTTPException, is that response.
+            tracks, channels and listeners. A ValueError that it raises refuses the offer. An
+            exception that the framework turns into a response, such as FastAPI's HTTPException, is
+            sent as one.
         connection: Makes a connection, for a configuration or settings of its own.
         limit: How many connections there may be at a time.
     """
@@ -177,7 +178,7 @@ class HttpEndpoint:
         """Return the response to a request, for frameworks that add_to() doesn't know.
 
         Args:
-            request: The request. What is wrong with it is told by the status of the response.
+            request: The request. If it is wrong, the status of the response tells why.
         """
         handlers = self.ON_ENDPOINT if request.session is None else self.ON_SESSION
         if request.method not in handlers:

@@ -107,7 +107,7 @@ class RTCRtpReceiver(AiortcRtpReceiver):
     Args:
         kind: `"audio"` or `"video"`.
         transport: The DTLS transport.
-        settings: Those of the connection, which say how long a missing packet is waited for.
+        settings: The settings of the connection; `video_patience` is how long to wait for a packet.
 
     Spec: https://w3c.github.io/webrtc-pc/#rtcrtpreceiver-interface
     """
@@ -134,7 +134,7 @@ class RTCRtpReceiver(AiortcRtpReceiver):
             kind: `"audio"` or `"video"`.
 
         Raises:
-            ValueError: The kind is none of these.
+            ValueError: The kind is neither of these.
 
         Spec: https://w3c.github.io/webrtc-pc/#dom-rtcrtpreceiver-getcapabilities
         """
@@ -150,9 +150,8 @@ class RTCRtpReceiver(AiortcRtpReceiver):
     async def getStats(self) -> RTCStatsReport:
         """Return statistics of each source that is received, of its codec, and of the transport.
 
-        There are none of what is received after the transceiver stopped. In aiortc all sources have
-        the same `id`, so that only the last one is reported: that of repeated packets in place of
-        the video's.
+        A stopped transceiver has no statistics of what it received. In aiortc all sources have the
+        same `id`, so only the last one is reported: repeated packets in place of the video.
 
         Spec: https://w3c.github.io/webrtc-pc/#rtcrtpreceiver-interface
         """

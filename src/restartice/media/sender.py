@@ -192,7 +192,7 @@ class RTCRtpSender(AiortcRtpSender):
             kind: `"audio"` or `"video"`.
 
         Raises:
-            ValueError: The kind is none of these.
+            ValueError: The kind is neither of these.
 
         Spec: https://w3c.github.io/webrtc-pc/#dom-rtcrtpsender-getcapabilities
         """
@@ -201,7 +201,8 @@ class RTCRtpSender(AiortcRtpSender):
     async def getStats(self) -> RTCStatsReport:
         """Return statistics of what is sent, of its codec and track, and of the transport.
 
-        There are none of what is sent before it is negotiated, and after the transceiver stopped.
+        There are no statistics of what is sent before the negotiation, or after the transceiver
+        has stopped.
 
         Spec: https://w3c.github.io/webrtc-pc/#dom-rtcrtpsender-getstats
         """
@@ -242,7 +243,7 @@ class RTCRtpSender(AiortcRtpSender):
 
         Raises:
             InvalidStateError: The transceiver is stopped, or the connection is closed.
-            TypeError: The track has another kind, or is none.
+            TypeError: It is a track of another kind, or not a track.
 
         Spec: https://w3c.github.io/webrtc-pc/#dom-rtcrtpsender-replacetrack
         """

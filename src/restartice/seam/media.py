@@ -151,7 +151,7 @@ class AiortcRtpSender(rtcrtpsender.RTCRtpSender):
             _set_at_end(core.log, core.rtcp_task, *core.rtcp_events)
 
     async def stop(self) -> None:
-        """Stop; wait for the recv() of the track, but not for ever."""
+        """Stop sending. Waits for the track's recv() to end, but not for long."""
         core = self._core
         tasks = core.rtp_task, core.rtcp_task
         await end_tasks(super().stop(), *tasks, what=f"its track, {self.track!r}", log=core.log)

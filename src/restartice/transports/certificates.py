@@ -33,7 +33,7 @@ def generate(algorithm: str | Mapping[str, Any]) -> aiortc.RTCCertificate:
 
     Raises:
         NotSupportedError: The algorithm is no supported one.
-        TypeError: `expires` is no number of milliseconds.
+        TypeError: `expires` isn't a number of milliseconds.
 
     Spec: https://w3c.github.io/webrtc-pc/#dom-rtcpeerconnection-generatecertificate
     """
