@@ -14,7 +14,7 @@ __all__ = ["CAUSES", "causes"]
 
 # By a part of the path of a module. The innermost call whose module has one of these counts.
 CAUSES: Final = {
-    "addresses of this host": ("ifaddr/", "restartice/ice/network.py"),
+    "addresses of this host": ("ifaddr/", "restartice/ice/network.py", "seam/host_addresses.py"),
     "certificate, DTLS": (
         *("aiortc/rtcdtlstransport.py", "transports/dtls.py", "transports/handshake.py"),
         *("seam/dtls.py", "seam/records.py", "OpenSSL/"),

@@ -10,10 +10,8 @@ from dataclasses import dataclass
 from typing import ClassVar, Final, Self
 from weakref import WeakKeyDictionary
 
-import ifaddr
-
 from ..events import Emitter
-from ..seam import host_addresses
+from ..seam import addresses_by_interface, host_addresses
 
 if sys.platform == "linux":
     import fcntl
@@ -198,12 +196,8 @@ def addresses_of_idle_links() -> set[str]:
     """Return the addresses on links that are down or lack a carrier; on Linux only."""
     if sys.platform != "linux":
         return set()
-    idle: set[str] = set()
-    for adapter in ifaddr.get_adapters():
-        if not is_running(adapter.name):
-            addresses = (ip.ip if isinstance(ip.ip, str) else ip.ip[0] for ip in adapter.ips)
-            idle.update(addresses)
-    return idle
+    interfaces = addresses_by_interface().items()
+    return {a for name, addresses in interfaces if not is_running(name) for a in addresses}
 
 
 def is_running(interface: str) -> bool:

@@ -17,6 +17,7 @@ from .data import (
 )
 from .dtls import AiortcDtlsTransport, DtlsView, PreparedCertificate, try_certificate
 from .h264 import readable, unusual_codecs
+from .host_addresses import addresses_by_interface, host_addresses
 from .ice import (
     AioiceConnection,
     CandidatePair,
@@ -27,7 +28,6 @@ from .ice import (
     candidate_to_aioice,
     forget_transaction,
     hear_answers,
-    host_addresses,
     ice_connection_kwargs,
     is_role_conflict,
     is_signed,
@@ -121,6 +121,7 @@ __all__ = [
     "acknowledge_data",
     "add_header_extensions",
     "address_of",
+    "addresses_by_interface",
     "candidate_from_aioice",
     "candidate_to_aioice",
     "checksum_matches",

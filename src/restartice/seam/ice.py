@@ -15,8 +15,9 @@ from aiortc import rtcicetransport
 
 from ..logs import ObjectLogger
 from .checklist import Connection, IndexedConnection
+from .host_addresses import host_addresses, lists_as_aioice
 from .names import OfViewed, Private, require
-from .sockets import without_errors
+from .sockets import is_aioices, without_errors
 
 __all__ = [
     "AioiceConnection",
@@ -28,7 +29,6 @@ __all__ = [
     "candidate_to_aioice",
     "forget_transaction",
     "hear_answers",
-    "host_addresses",
     "ice_connection_kwargs",
     "is_role_conflict",
     "is_signed",
@@ -44,6 +44,8 @@ __all__ = [
 ]
 
 ROLE_CONFLICT: Final = 487
+# aiortc uses no other.
+COMPONENT: Final = 1
 
 _CONNECTION = Connection
 # The first bytes of a message, which are its method and its class. (RFC 8489 section 5)
@@ -60,7 +62,14 @@ for _method in (
     "request_received",
 ):
     require(_CONNECTION, _method)
-require(_CONNECTION, "_remote_candidates_expected")
+for _name in (
+    "_local_candidates_end",
+    "_remote_candidates_expected",
+    "_use_ipv4",
+    "_use_ipv6",
+    "gather_candidates",
+):
+    require(_CONNECTION, _name)
 for _name in ("remote_addr", "local_candidate"):
     require(CandidatePair, _name)
 
@@ -133,6 +142,17 @@ class AioiceConnection(IndexedConnection):
         """Return the tasks that check pairs, or watch the one in use."""
         tasks = [self.consent_task, *(pair.task for pair in self.check_list)]
         return [task for task in tasks if task is not None and not task.done()]
+
+    async def gather_candidates(self) -> None:
+        """Gather host candidates, as aioice does, but on addresses listed at less cost."""
+        replaced = not (is_aioices(super().gather_candidates) and lists_as_aioice())
+        if replaced or self.relay_only or self.local_candidates_start:
+            await super().gather_candidates()
+            return
+        self.local_candidates_start = True
+        addresses = host_addresses(ipv4=self._use_ipv4, ipv6=self._use_ipv6)
+        self.all_local_candidates += await self.get_component_candidates(COMPONENT, addresses)
+        self._local_candidates_end = True
 
     # What aioice calls.
 
@@ -240,14 +260,6 @@ require(rtcicetransport, "connection_kwargs")
 require(rtcicetransport, "ICE_TRANSPORT_POLICIES")
 candidate_from_aioice = rtcicetransport.candidate_from_aioice
 candidate_to_aioice = rtcicetransport.candidate_to_aioice
-
-
-require(aioice.ice, "get_host_addresses")
-
-
-def host_addresses() -> list[str]:
-    """Return the addresses that aioice gathers, by its function, which may be patched."""
-    return aioice.ice.get_host_addresses(use_ipv4=True, use_ipv6=True)
 
 
 def new_ice_connection(arguments: dict[str, Any]) -> Connection:

@@ -1,7 +1,6 @@
 """Chooses which of the host's addresses ICE uses."""
 
-import ifaddr
-
+from ...seam import addresses_by_interface
 from ...settings import InterfaceFilter
 
 __all__ = ["allowed_addresses"]
@@ -23,7 +22,7 @@ def allowed_addresses(addresses: list[str], interfaces: InterfaceFilter | None) 
 def interface_names() -> dict[str, str]:
     """Return the interface name of each address of the host."""
     return {
-        ip.ip if isinstance(ip.ip, str) else ip.ip[0]: adapter.name
-        for adapter in ifaddr.get_adapters()
-        for ip in adapter.ips
+        address: name
+        for name, addresses in addresses_by_interface().items()
+        for address in addresses
     }
