@@ -21,9 +21,10 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from network.namespaces import SIDES, Network, interface
 from network.processes import Event, Program
 
-PEER: Final = str(Path(__file__).with_name("distance_peer.py"))
+PEER: Final = "distance_peer.py"
 CHROMIUM: Final = "Chromium"
-CHROMIUM_PEER: Final = str(Path(__file__).with_name("distance_chromium.py"))
+# The peers of those that aren't Python's.
+PEERS: Final = {CHROMIUM: "distance_chromium.py", "Pion": "distance_pion.py"}
 # The INIT of SCTP in a description, which saves its handshake. (draft-hancke-tsvwg-snap)
 INIT: Final = re.compile(r"^a=sctp-init:.*\r\n", re.MULTILINE)
 DEADLINE: Final = 30.0
@@ -64,7 +65,7 @@ async def measure(stack: str, distance: Distance) -> dict[str, list[float]]:
         for side in SIDES if stack == CHROMIUM else ():
             # It takes the address that the default route is from.
             network.ip(side, "route", "add", "default", "dev", interface(0))
-        peer = CHROMIUM_PEER if stack == CHROMIUM else PEER
+        peer = str(Path(__file__).with_name(PEERS.get(stack, PEER)))
         near, far = programs = [
             await Program.start(network.namespace(side), peer, stack) for side in SIDES
         ]

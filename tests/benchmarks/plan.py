@@ -15,6 +15,7 @@ HERE: Final = Path(__file__).parent
 GROWTH: Final = (1, 10, 50, 100)
 OURS: Final = "restartice"
 CHROMIUM: Final = "Chromium"
+PION: Final = "Pion"
 ALL: Final = (OURS, "aiortc", "libwebrtc")
 # The function calls of a set-up, by their cause.
 CALLS: Final = ("calls of a set-up", "calls with media")
@@ -219,7 +220,7 @@ def _distances(times: Callable[[int], int]) -> list[Case]:
                 restarts=times(3) if stack == OURS and "loss" not in distance else 0,
             )
             for name, distance in (*far, *lossy)
-            for stack in (*ALL, CHROMIUM)
+            for stack in (*ALL, CHROMIUM, PION)
         ),
         *(
             _distance(f"{name}, no INIT", OURS, **distance, calls=times(3), inits=False)

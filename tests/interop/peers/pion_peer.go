@@ -118,6 +118,7 @@ func newConnection(number int) (*connection, error) {
 		c.changed("iceconnectionstate", s)
 	})
 	pc.OnConnectionStateChange(func(s webrtc.PeerConnectionState) { c.changed("connectionstate", s) })
+	pc.SCTP().Transport().OnStateChange(func(s webrtc.DTLSTransportState) { c.changed("dtlsstate", s) })
 	pc.OnNegotiationNeeded(func() { c.tell(values{"event": "negotiationneeded"}) })
 	pc.OnICECandidate(func(found *webrtc.ICECandidate) {
 		line := values{"event": "icecandidate", "candidate": nil}
