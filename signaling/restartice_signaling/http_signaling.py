@@ -60,7 +60,7 @@ class HttpSignaling(HttpClient):
             self._events.put_nowait(Refused(error))
             return
         try:
-            answer = read_description(json.loads(reply.text), "answer")
+            answer = read_description(read_json(reply.text), "answer")
         except ValueError as error:
             self._events.put_nowait(Refused(BadMessage(str(error))))
             return
@@ -167,8 +167,8 @@ def read_description(value: object, kind: str) -> aiortc.RTCSessionDescription:
     return aiortc.RTCSessionDescription(sdp, kind)
 
 
-def read_json(body: bytes) -> Mapping[str, Any]:
-    """Return the JSON object of a request.
+def read_json(body: bytes | str) -> Mapping[str, Any]:
+    """Return the JSON object of a request or response.
 
     Raises:
         ValueError: It isn't one.

@@ -261,6 +261,15 @@ async def test_a_socket_that_cannot_be_made_is_an_error(connect: Connect, tmp_pa
     assert isinstance(pair.errors[0], FileNotFoundError)
 
 
+@pytest.mark.parametrize("name", ["on_custom", "on_error", "on_restart", "recovery"])
+async def test_refuses_arguments_of_a_wrong_type(make_pc: Factory, name: str) -> None:
+    pc = make_pc()
+    wrong: Any = {name: 5}
+    with pytest.raises(TypeError, match=f"{name} must be"):
+        Negotiator(pc, CallableChannel(print, asyncio.Queue[Any]().get), **wrong)
+    assert not pc.event_names()
+
+
 def test_refuses_what_is_no_signaling() -> None:
     loop = asyncio.new_event_loop()
     pc = RTCPeerConnection()

@@ -10,6 +10,7 @@ import aiohttp
 import aiortc
 import pytest
 from aiohttp import web
+from aiohttp.test_utils import TestServer
 
 from conftest import Factory
 from connecting import (
@@ -27,7 +28,7 @@ from restartice import (
     RTCSessionDescription,
     VideoStreamTrack,
 )
-from restartice_signaling import Negotiator, ServerError, SignalingClosed
+from restartice_signaling import BadMessage, Negotiator, ServerError, SignalingClosed
 from restartice_signaling.http_signaling import HttpAnswerer, HttpSignaling
 
 if TYPE_CHECKING:
@@ -244,6 +245,26 @@ async def test_what_the_server_refuses_is_told(server: Server, make_pc: Factory)
             error = await errors.get()
         assert isinstance(error, ServerError)
         assert error.code == "404"
+
+
+@pytest.mark.parametrize("text", ["hello", "[]", "[" * 100_000, '{"type": "offer"}'], ids=ascii)
+async def test_what_is_no_answer_is_told(make_pc: Factory, text: str) -> None:
+    async def respond(_: web.Request) -> web.Response:
+        return web.Response(text=text)
+
+    async with AsyncExitStack() as stack:
+        app = web.Application()
+        app.router.add_post("/offer", respond)
+        server = TestServer(app)
+        stack.push_async_callback(server.close)
+        await server.start_server()
+        signaling = await stack.enter_async_context(HttpSignaling(str(server.make_url("/offer"))))
+        pc = make_pc()
+        pc.createDataChannel("echo")
+        errors: asyncio.Queue[Exception] = asyncio.Queue()
+        await stack.enter_async_context(Negotiator(pc, signaling, on_error=errors.put_nowait))
+        async with asyncio.timeout(DEADLINE):
+            assert isinstance(await errors.get(), BadMessage)
 
 
 async def test_who_leaves_before_the_answer_leaves_nothing(

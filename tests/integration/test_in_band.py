@@ -337,7 +337,7 @@ def count_descriptions(pair: Pair) -> list[int]:
 
 
 async def test_what_is_malformed_in_the_channel_ends_nothing(
-    make_pc: Factory, stack: AsyncExitStack
+    make_pc: Factory, stack: AsyncExitStack, caplog: pytest.LogCaptureFixture
 ) -> None:
     link, pair = Link(), Pair(make_pc(), make_pc())
     echo = await call_over(link, pair, stack)
@@ -346,9 +346,11 @@ async def test_what_is_malformed_in_the_channel_ends_nothing(
     assert in_band._channel is not None
     numbers = itertools.count(1000)
     wrong: list[str | bytes] = ["", "hello", "[]", "7", b"\xff", '{"id": "x"}', '{"ack": 10000}']
+    wrong.append('{"id":' * 2000)
     contents: tuple[dict[str, Any], ...] = (
         {"description": {"type": "offer"}},
         {"candidate": {"candidate": "x"}},
+        {"candidate": ["x"]},
         {},
     )
     wrong += [json.dumps({"id": next(numbers), **content}) for content in contents]
@@ -357,3 +359,4 @@ async def test_what_is_malformed_in_the_channel_ends_nothing(
     in_band._number = 2000
     await pair.restart(*pair.pcs)
     await echo.check("after")
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]

@@ -98,15 +98,15 @@ def read_message(message: Message | str | bytes) -> Event:
     try:
         value = json.loads(message) if isinstance(message, str | bytes) else message
         return _event_of(value)
-    except (ValueError, TypeError, KeyError) as error:
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
         return Refused(BadMessage(f"{type(error).__name__}: {error}"))
 
 
 def _event_of(value: Any) -> Event:
     if not isinstance(value, Mapping):
         return CustomReceived("", value)
-    if isinstance(value.get("description"), Mapping):
-        return _event_of(value["description"])
+    if isinstance(description := value.get("description"), Mapping):
+        value = description
     if "sdp" in value and "type" in value:
         sdp, kind = value["sdp"], value["type"]
         if not isinstance(sdp, str):

@@ -14,7 +14,11 @@ logger = logging.getLogger(__name__)
 
 
 class Callbacks:
-    """Calls the callbacks of the program; without one, logs errors and restarts."""
+    """Calls the callbacks of the program; without one, logs errors and restarts.
+
+    Raises:
+        TypeError: One of them isn't a function.
+    """
 
     def __init__(
         self,
@@ -23,6 +27,10 @@ class Callbacks:
         on_error: Callable[[Exception], None] | None,
         on_restart: Callable[[RestartEvent], None] | None,
     ) -> None:
+        given = {"on_custom": on_custom, "on_error": on_error, "on_restart": on_restart}
+        for name, callback in given.items():
+            if callback is not None and not callable(callback):
+                raise TypeError(f"{name} must be a function or None, not {callback!r}")
         self._pc = pc
         self._on_custom = on_custom
         self._on_error = on_error or self._log_error

@@ -296,7 +296,7 @@ class InBandChannel:
         """Handle a message of the data channel."""
         try:
             message = json.loads(text)
-        except ValueError:
+        except (ValueError, RecursionError):
             message = None
         if not isinstance(message, dict):
             logger.info("%s: ignored a malformed message of the other Negotiator", self._pc)

@@ -89,7 +89,7 @@ class Negotiator:
             acknowledged within a second. The channel has the id 1023 and no `datachannel` event.
 
     Raises:
-        TypeError: pc is not a `restartice.RTCPeerConnection`, or the signaling is none of these.
+        TypeError: An argument has the wrong type, such as a connection of aiortc's.
 
     Spec: https://w3c.github.io/webrtc-pc/#perfect-negotiation-example
     """
@@ -106,15 +106,14 @@ class Negotiator:
         on_restart: Callable[[RestartEvent], None] | None = None,
         in_band: bool = False,
     ) -> None:
-        if not isinstance(pc, RTCPeerConnection):
-            raise TypeError(f"pc must be a restartice.RTCPeerConnection, not {pc!r}")
+        _check_types(pc, recovery)
+        self._callbacks = Callbacks(pc, on_custom, on_error, on_restart)
         self._pc = pc
         server = as_channel(signaling, polite)
         self._room = server if isinstance(server, RoomChannel) else None
         self._politeness = Politeness(pc, server, polite)
         self._in_band = InBandChannel(pc, server, self._politeness.settle) if in_band else None
         self._signaling = self._in_band or server
-        self._callbacks = Callbacks(pc, on_custom, on_error, on_restart)
         self._recovery = RecoverySettings() if recovery is True else recovery
         self._needed = asyncio.Event()
         # Set when somebody goes, after which it may be clear whom to make offers to.
@@ -438,6 +437,13 @@ class Negotiator:
         while True:
             candidate = await self._outgoing.next_candidate()
             await self._callbacks.report(self._outgoing.send_candidate(candidate))
+
+
+def _check_types(pc: object, recovery: object) -> None:
+    if not isinstance(pc, RTCPeerConnection):
+        raise TypeError(f"pc must be a restartice.RTCPeerConnection, not {pc!r}")
+    if not isinstance(recovery, RecoverySettings | bool):
+        raise TypeError(f"recovery must be a bool or RecoverySettings, not {recovery!r}")
 
 
 def _is_undescribed(pc: RTCPeerConnection) -> bool:

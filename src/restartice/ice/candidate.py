@@ -116,10 +116,13 @@ class RTCIceCandidate(AiortcCandidate, metaclass=_AnyCandidate):
 
         Raises:
             CandidateSyntaxError: The candidate is malformed, by a mistake of its sender.
+            TypeError: This isn't a mapping.
             ValueError: A field has the wrong type.
 
         Spec: https://w3c.github.io/webrtc-pc/#dom-rtcicecandidateinit
         """
+        if not isinstance(init, Mapping):
+            raise TypeError(f"expected a mapping, got {init!r:.80}")
         text = _typed(init, "candidate", str) or ""
         mid = _typed(init, "sdpMid", str)
         index = _typed(init, "sdpMLineIndex", int)

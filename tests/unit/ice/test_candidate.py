@@ -82,6 +82,12 @@ def test_malformed_is_refused(init: dict[str, Any]) -> None:
         RTCIceCandidate.fromJSON(init)
 
 
+@pytest.mark.parametrize("init", [None, "candidate:1", [LINE]], ids=repr)
+def test_what_is_no_mapping_is_refused(init: Any) -> None:
+    with pytest.raises(TypeError, match="expected a mapping"):
+        RTCIceCandidate.fromJSON(init)
+
+
 @pytest.mark.parametrize("line", ["nonsense", "candidate:1 1 udp 1 10.0.0.1 9 typ", "candidate:"])
 def test_malformed_line_is_the_senders_mistake(line: str) -> None:
     with pytest.raises(CandidateSyntaxError) as caught:
