@@ -1,4 +1,7 @@
-"""What was created before a rollback, or for another offer, can't be set after it. (W8, W12)."""
+"""What was created before a rollback, or for another offer, can't be set after it. (W8, W12).
+
+Except for an offer that wasn't set before the other side's was rolled back.
+"""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -207,6 +210,34 @@ async def test_an_offer_from_before_a_rollback(make_pc: Factory, implicit: bool)
         await far.setLocalDescription(ROLLBACK)
     await negotiate(near, far)
     await wait_connected(near, far)
+
+
+@pytest.mark.parametrize("connected", [False, True])
+async def test_an_offer_that_was_not_set(make_pc: Factory, connected: bool) -> None:
+    """It stays the last created one when an offer of the other side is rolled back."""
+    near, far = make_pc(), make_pc()
+    if connected:
+        near.addTransceiver("audio")
+        await negotiate(near, far)
+        await wait_connected(near, far)
+    near.addTransceiver("video")
+    near.createDataChannel("chat")
+    offer = await near.createOffer()
+    far.addTransceiver("audio")
+    far.addTransceiver("video")
+    await far.setLocalDescription()
+    await near.setRemoteDescription(far.localDescription)
+    await near.createAnswer()
+    await near.setRemoteDescription(ROLLBACK)
+    await far.setLocalDescription(ROLLBACK)
+    await near.setLocalDescription(offer)
+    await far.setRemoteDescription(near.localDescription)
+    await far.setLocalDescription()
+    await near.setRemoteDescription(far.localDescription)
+    await wait_connected(near, far)
+    applied = near.currentLocalDescription
+    assert applied is not None
+    assert applied.sdp.splitlines()[1] == offer.sdp.splitlines()[1]
 
 
 async def test_an_answer_to_an_offer_that_was_replaced(make_pc: Factory) -> None:

@@ -25,6 +25,8 @@ __all__ = ["Transaction", "as_final", "check_type"]
 PROVISIONAL: Final = frozenset(
     {SignalingState.HAVE_LOCAL_PRANSWER, SignalingState.HAVE_REMOTE_PRANSWER}
 )
+# The states in which the offer is the peer's.
+OFFERED: Final = frozenset({SignalingState.HAVE_REMOTE_OFFER, SignalingState.HAVE_LOCAL_PRANSWER})
 
 
 @dataclass(eq=False, repr=False)
@@ -125,12 +127,13 @@ class Transaction:
         Spec: https://w3c.github.io/webrtc-pc/#set-description
         """
         self.log.debug("rolls back from %s", self.state.signaling_state)
+        theirs = self.state.signaling_state in OFFERED
         transports: set[aiortc.RTCDtlsTransport] = set()
         if self._last_stable is not None:
             removed, transports = self._restore(self._last_stable)
             self.outcome.abandon(removed)
-            # The created descriptions are out of date.
-            self.offers.forget()
+            # The created descriptions are out of date, but for an offer that wasn't set.
+            self.offers.forget("answer" if theirs else None)
             for transport in self.bundle.transports_by_use():
                 transport.take_back()
         # No await before this, so that a rollback can't be cancelled halfway.
