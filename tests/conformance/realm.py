@@ -6,6 +6,7 @@ import functools
 import inspect
 import itertools
 import json
+import math
 import re
 import time
 import traceback
@@ -277,6 +278,8 @@ class Realm:
     def _encode(self, value: Any) -> Any:
         if value is UNDEFINED:
             return {"$undefined": True}
+        if value == math.inf:
+            return {"$infinity": True}  # which JSON doesn't have
         if value is None or isinstance(value, bool | int | float | str):
             return value
         if (encoded := self._library.encode(value)) is not NotImplemented:

@@ -35,7 +35,7 @@ W3C = {
     "RTCRtpReceiver": {"getParameters"},
     "RTCRtpSender": {"getParameters", "setParameters", "setStreams"},
     "RTCRtpTransceiver": set[str](),
-    "RTCSctpTransport": set[str](),
+    "RTCSctpTransport": {"maxMessageSize"},
     "MediaStream": {
         *("active", "addTrack", "getAudioTracks", "getTrackById", "getTracks", "getVideoTracks"),
         *("id", "removeTrack"),

@@ -255,7 +255,7 @@ class Offers:
         if created.type == "answer":
             offered = sdp.sctp_init(self.state.pending_remote)
             return core.init if offered is not None and core.takes_init(offered) else None
-        return core.init if sctp.state == "new" or core.remote_init is not None else None
+        return core.init if core.phase == "new" or core.remote_init is not None else None
 
 
 def _offer_again(media: Section, negotiated: list[RTCRtpCodecParameters]) -> None:

@@ -128,6 +128,10 @@ class SctpView(Lifetimes, Receiving):
     acknowledgement_due = OfViewed[bool](_SCTP, "_sack_needed")
     # How long an answer may take, in seconds.
     timeout = OfViewed[float](_SCTP, "_rto")
+    # The state that the transport tells, and the largest message that the other side takes, in
+    # bytes, or 0 if there is no limit.
+    phase = OfViewed[str](_SCTP, "__state")
+    largest_message = OfViewed[int](_SCTP, "_remote_max_message_size")
     # What the timers run in.
     loop = OfViewed[asyncio.AbstractEventLoop](_SCTP, "_loop")
 
@@ -495,6 +499,9 @@ class AiortcSctpTransport(ExpiringSctpTransport, ReceivingSctpTransport):
         super()._reconfig_timer_expired()
 
     def _set_state(self, state: rtcsctptransport.RTCSctpTransport.State) -> None:
+        before = self._core.phase
+        # aiortc removes them when the association is closed.
+        listeners = self.listeners("statechange")
         if state == self.State.CLOSED:
             self._core.closed()
             # aiortc forgets those which have no id yet.
@@ -503,8 +510,12 @@ class AiortcSctpTransport(ExpiringSctpTransport, ReceivingSctpTransport):
             super()._set_state(state)
             for channel in queued:
                 channel._setReadyState("closed")
+            for listener in listeners if self._core.phase != before else ():
+                self.once("statechange", listener)
         else:
             super()._set_state(state)
+        if self._core.phase != before:
+            self.emit("statechange")
 
     def _data_channel_open(self, channel: aiortc.RTCDataChannel) -> None:
         if self.state == "closed":

@@ -56,6 +56,8 @@ class DataChannels:
         sctp = self.view.sctp_transport
         if isinstance(sctp, RTCSctpTransport):
             sctp._core.agree(ours, theirs)
+            if sctp.mid is not None and ice_transport(sctp).remote is not None:
+                sctp._core.negotiated(self.view.sctp_remote_caps)
 
     def number(self) -> None:
         """Give the channels ids if the DTLS role is negotiated, as after each answer.

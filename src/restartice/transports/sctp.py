@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import math
 from collections.abc import Callable, Iterable
 from struct import pack
 from typing import Any, Final
@@ -46,6 +47,8 @@ LARGEST_GAP: Final = 1 << 13
 OVERFLOW: Final = 1 << 20
 # How many bytes may be under way when we say that we take no more, as the program reads slowly.
 UNDER_WAY: Final = 1 << 18
+# The largest message of a side that doesn't tell it, in bytes. (RFC 8841 section 6.1)
+DEFAULT_LARGEST: Final = 1 << 16
 HALF: Final = 1 << 31
 # How many data channels of the other side there may be at a time, as many as libwebrtc takes.
 MOST_CHANNELS: Final = 1024
@@ -60,6 +63,8 @@ class SctpCore(SctpView):
         self.log = ObjectLogger(logger, f"RTCSctpTransport({label or next_number()})")
         self._errors: list[tuple[int, bytes]] = []
         self._early_delays: list[float] = []
+        # Whether both descriptions have SCTP, so that its state is `connecting`.
+        self.is_negotiated = False
         self._init: str | None = None
         self._first_tsn = 0
         self._silent_tsn = 0
@@ -100,7 +105,7 @@ class SctpCore(SctpView):
 
     def takes_init(self, told: str | None) -> bool:
         """Return whether an offer's INIT is answered with ours, or was when SCTP began."""
-        if self.viewed.state != "new":
+        if self.phase != "new":
             return self.remote_init is not None
         return told is not None and told != self.init and read_init(told) is not None
 
@@ -109,9 +114,21 @@ class SctpCore(SctpView):
 
         libdatachannel repeats in its answer what it doesn't know in an offer, such as our INIT.
         """
-        if self.viewed.state == "new":
+        if self.phase == "new":
             agreed = ours is not None and self.takes_init(theirs)
             self.remote_init = read_init(theirs) if agreed and theirs is not None else None
+
+    def negotiated(self, capabilities: aiortc.RTCSctpCapabilities | None) -> None:
+        """Note that both descriptions have SCTP, and what the other side's says of its messages.
+
+        Spec: https://w3c.github.io/webrtc-pc/#rtcsctptransport-interface
+        """
+        size = DEFAULT_LARGEST if capabilities is None else capabilities.maxMessageSize
+        self.largest_message = size
+        begins = self.viewed.state == "new"
+        self.is_negotiated = True
+        if begins:
+            self.viewed.emit("statechange")
 
     def prepare_parameters(self, chunk: rtcsctptransport.InitAckChunk) -> None:
         """Leave the parameters to go by in an INIT."""
@@ -439,6 +456,23 @@ class RTCSctpTransport(Emitter, AiortcSctpTransport):
         self._core = SctpCore(self, label)
         super().__init__(transport, port)
 
+    @property
+    def state(self) -> str:
+        """The state: `new`, `connecting` once it is negotiated, `connected` or `closed`.
+
+        Each change fires `statechange`.
+        """
+        phase = self._core.phase
+        return "connecting" if phase == "new" and self._core.is_negotiated else phase
+
+    @property
+    def maxMessageSize(self) -> float:  # noqa: N802  the specification's name
+        """The largest message that send() takes, in bytes; infinite if the peer takes any size.
+
+        Spec: https://w3c.github.io/webrtc-pc/#rtcsctptransport-interface
+        """
+        return self._core.largest_message or math.inf
+
     async def start(
         self,
         remoteCaps: aiortc.RTCSctpCapabilities | None,  # noqa: N803  aiortc's name
@@ -452,7 +486,7 @@ class RTCSctpTransport(Emitter, AiortcSctpTransport):
             remotePort: The SCTP port of the other side.
         """
         self._core.prepare_start()
-        begins = self.state == "new"
+        begins = self._core.phase == "new"
         await super().start(remoteCaps, remotePort)
         if begins:
             self._core.insist()

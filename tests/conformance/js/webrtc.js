@@ -31,12 +31,19 @@ const latin1 = bytes => {
   return text;
 };
 
+const bytesFrom = text => {
+  const bytes = new Uint8Array(text.length);
+  for (let place = 0; place < text.length; place++) bytes[place] = text.charCodeAt(place);
+  return bytes;
+};
+
 function decode(value) {
   if (value === null || typeof value !== "object") return value;
   if (Array.isArray(value)) return value.map(decode);
   if ("$undefined" in value) return undefined;
+  if ("$infinity" in value) return Infinity;
   if ("$ref" in value) return wrapper(value.$ref, value.$type);
-  if ("$bytes" in value) return Uint8Array.from(value.$bytes, c => c.charCodeAt(0)).buffer;
+  if ("$bytes" in value) return bytesFrom(value.$bytes).buffer;
   if ("$map" in value) return new Map(value.$map.map(([key, item]) => [key, decode(item)]));
   if ("$error" in value) return makeError(value.$error);
   if ("$description" in value) return new RTCSessionDescription(value.$description);
