@@ -44,8 +44,11 @@ def jobs(options: argparse.Namespace) -> list[PageJob]:
         wanted = [
             p for p in wanted if any(name in str(p.relative_to(root)) for name in options.names)
         ]
-    limits = (options.time_limit, options.page_limit)
-    return [PageJob(options.library, root, path, *limits) for path in wanted]
+    jobs = [
+        PageJob(options.library, root, path, options.time_limit, options.page_limit)
+        for path in wanted
+    ]
+    return [job.patient() for job in jobs]
 
 
 def run(options: argparse.Namespace) -> list[PageResult]:

@@ -4,10 +4,11 @@ import asyncio
 import importlib
 import logging
 import multiprocessing
+import re
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -18,6 +19,11 @@ from .library import Library
 from .page import PageResult, run_page
 
 __all__ = ["PageJob", "run_pages"]
+
+# What such a file says, and how many times as long it may take. A browser's runner gives it six
+# times as long, all its tests together.
+LONG = re.compile(r"""<meta name=["']?timeout["']? content=["']?long|META:\s*timeout=long""")
+PATIENCE = 3
 
 
 @dataclass(frozen=True)
@@ -36,6 +42,16 @@ class PageJob:
     time_limit: float
     page_limit: float
     closing_limit: float = 30.0
+
+    def patient(self) -> "PageJob":
+        """Return the job with longer limits if the file says that its tests take long."""
+        if not LONG.search(self.path.read_text()):
+            return self
+        return replace(
+            self,
+            time_limit=PATIENCE * self.time_limit,
+            page_limit=PATIENCE * self.page_limit,
+        )
 
     @property
     def total_limit(self) -> float:

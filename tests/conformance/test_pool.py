@@ -46,3 +46,19 @@ def test_a_process_that_dies_is_a_result(root: Path) -> None:
 
     assert (result.file, result.status, result.tests) == ("passes.html", "CRASH", [])
     assert result.message == "the process ended with 1"
+
+
+def test_files_that_say_that_they_take_long_have_more_time(root: Path) -> None:
+    says = {
+        "page.html": '<meta name="timeout" content="long">',
+        "bare.html": "<meta name=timeout content=long>",
+        "script.window.js": "// META: timeout=long\n",
+        "short.html": '<meta name="timeout" content="normal">',
+    }
+    limits = {}
+    for name, text in says.items():
+        (root / name).write_text(text)
+        job = PageJob("restartice", root, root / name, 10.0, 120.0).patient()
+        limits[name] = (job.time_limit, job.page_limit)
+
+    assert limits == {**dict.fromkeys(says, (30.0, 360.0)), "short.html": (10.0, 120.0)}
