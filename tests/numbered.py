@@ -53,5 +53,6 @@ class Flow:
                 numbers.append(event.value)
                 self._progress.set()
             elif isinstance(event, Reconnected):
-                assert event.resumed
+                # Else a session was lost.
+                assert event.resumed, f"{signaling.peer} after {len(numbers)} numbers: {event}"
                 self.reconnected.append(event)

@@ -6,6 +6,7 @@ import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import redis.asyncio
 from redis.exceptions import RedisError
@@ -21,6 +22,10 @@ REPLICAS = 2
 SENTINELS = 3
 # After how many milliseconds of silence a primary is taken for dead.
 SILENCE = 1000
+
+
+def _client(port: int) -> Any:
+    return redis.asyncio.Redis(host="127.0.0.1", port=port)
 
 
 class Failover:
@@ -91,17 +96,21 @@ class Failover:
     async def _is_copied(self) -> bool:
         """Say if all replicas follow the primary."""
         try:
-            async with redis.asyncio.Redis(host="127.0.0.1", port=self.first) as client:
+            async with _client(self.first) as client:
                 state = await client.info("replication")
         except RedisError:
             return False
         found = [state.get(f"slave{number}", {}).get("state") for number in range(REPLICAS)]
         return found == ["online"] * REPLICAS
 
-    async def detach(self, port: int) -> None:
-        """Let a replica follow nobody, so that it keeps what it has."""
-        async with redis.asyncio.Redis(host="127.0.0.1", port=port) as client:
-            await client.replicaof("127.0.0.1", free_port())
+    async def cut_replicas(self) -> None:
+        """Let the first primary keep what it gets from now on to itself.
+
+        To let replicas follow another one isn't enough: Sentinels change that back in two seconds.
+        """
+        async with _client(self.first) as client:
+            await client.execute_command("ACL", "SETUSER", "default", "-psync", "-sync")
+            await client.execute_command("CLIENT", "KILL", "TYPE", "replica")
 
     async def _knows_all(self, port: int) -> bool:
         state = await self._ask_sentinel(port)
@@ -110,10 +119,15 @@ class Failover:
 
     async def _ask_sentinel(self, port: int) -> dict[str, object]:
         try:
-            async with redis.asyncio.Redis(host="127.0.0.1", port=port) as client:
-                return dict(await client.sentinel_master(SERVICE))  # type: ignore[arg-type]
+            async with _client(port) as client:
+                return dict(await client.sentinel_master(SERVICE))
         except RedisError:
             return {}
+
+    async def fail_over(self) -> None:
+        """Let a replica become the primary while the one before goes on for a moment."""
+        async with _client(self._sentinels[0]) as client:
+            await client.execute_command("SENTINEL", "FAILOVER", SERVICE)
 
     async def primary(self) -> int:
         """Return the port of the primary, as the Sentinels say."""

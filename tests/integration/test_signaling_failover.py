@@ -14,7 +14,7 @@ from restartice_signaling import CustomReceived, Reconnected, WebSocketSignaling
 from sentinels import Failover, sentinels
 from signalingevents import next_of
 from signalingnode import FAST, node
-from wire import dial
+from wire import Wire, dial
 
 pytestmark = pytest.mark.timeout(300)
 SECRET = "0123456789" * 4
@@ -24,6 +24,16 @@ SECRET = "0123456789" * 4
 async def there(tmp_path: Path) -> AsyncIterator[Failover]:
     async with sentinels(tmp_path) as started:
         yield started
+
+
+async def read_all(wire: Wire) -> list[str]:
+    """Return what comes until the connection is closed."""
+    heard: list[str] = []
+    with suppress(ConnectionClosed):
+        async with asyncio.timeout(DEADLINE):
+            while True:
+                heard.append(str(await wire.socket.recv()))
+    return heard
 
 
 async def test_the_primary_is_killed_in_mid_traffic(there: Failover) -> None:
@@ -48,6 +58,26 @@ async def test_the_primary_is_killed_in_mid_traffic(there: Failover) -> None:
         assert flow.reconnected
 
 
+async def test_the_primary_is_replaced_in_mid_traffic(there: Failover) -> None:
+    """It goes on for a moment, with one of the replicas, as one does that hung and was replaced."""
+    options = ("--port=0", f"--redis={there.url}", *FAST)
+    async with (
+        node(*options) as one,
+        node(*options) as two,
+        WebSocketSignaling([one.url, two.url], room="room", peer="a") as first,
+        WebSocketSignaling([two.url, one.url], room="room", peer="b") as second,
+    ):
+
+        async def replace(flow: Flow) -> None:
+            await flow.until(0.3)
+            await there.fail_over()
+            await there.replaced(there.first)
+
+        flow = Flow(first, second, 2_000)
+        await flow.run(replace)
+        assert flow.reconnected
+
+
 async def test_a_primary_that_hangs_is_replaced(there: Failover) -> None:
     options = ("--port=0", f"--redis={there.url}", *FAST)
     async with (
@@ -69,23 +99,21 @@ async def test_a_primary_that_hangs_is_replaced(there: Failover) -> None:
         assert await next_of(first, CustomReceived) == CustomReceived("b", "after")
 
 
-async def test_what_no_replica_has_is_not_acknowledged(there: Failover) -> None:
+async def test_what_no_replica_has_is_not_told(there: Failover) -> None:
     """A primary without replicas may be one that was replaced, of which all is forgotten."""
     async with node("--port=0", f"--redis={there.url}") as one, AsyncExitStack() as stack:
         sender, receiver = [await stack.enter_async_context(dial(one.url)) for _ in range(2)]
         await sender.join(peer="a")
         await receiver.join(peer="b")
+        reading = asyncio.create_task(read_all(receiver))
         for port in there.replicas:
             there.pause(port)
         try:
             await sender.say(type="signal", seq=1, data={"custom": "x"})
-            heard = []
-            with suppress(ConnectionClosed):
-                async with asyncio.timeout(DEADLINE):
-                    while True:
-                        heard.append(await sender.socket.recv())
-            assert not any('"ack"' in str(message) for message in heard)
+            assert not any('"ack"' in message for message in await read_all(sender))
             assert sender.socket.close_code == 1013
+            assert not any('"custom"' in message for message in await reading)
+            assert receiver.socket.close_code == 1013
         finally:
             for port in there.replicas:
                 there.go_on(port)
@@ -131,8 +159,7 @@ async def test_what_is_lost_is_said(there: Failover) -> None:
         WebSocketSignaling(one.url, room="room", peer="a") as first,
         WebSocketSignaling(one.url, room="room", peer="b") as second,
     ):
-        for port in there.replicas:
-            await there.detach(port)
+        await there.cut_replicas()
         await first.send_custom("lost?")
         assert await next_of(second, CustomReceived) == CustomReceived("a", "lost?")
         async with asyncio.timeout(DEADLINE):

@@ -212,8 +212,8 @@ def _add_network_options(options: _Parser) -> None:
     )
     options.add(
         "redis-replicas",
-        "How many replicas of Redis must confirm what a client is told to be done (1 with "
-        "Sentinels, 0 without)",
+        "How many replicas of Redis must at least confirm what a client is told, or 0 if none need "
+        "to (1 with Sentinels, 0 without)",
         None,
         _count,
     )

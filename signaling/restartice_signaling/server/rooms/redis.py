@@ -40,8 +40,6 @@ from .redis_link import TIMEOUT, RedisLink, close_quietly
 __all__ = ["RedisBackend"]
 
 PREFIX: Final = "rtc-signal:"
-# The steps of which a client is told that they are done: a failure of Redis must not undo them.
-DURABLE: Final = frozenset({"join", "resume", "readmit", "relay", "skip"})
 FULL_PAUSE: Final = 0.05
 RECONNECT_PAUSE: Final = 0.5
 REFUSALS: Final = {
@@ -62,8 +60,8 @@ class RedisBackend:
         limits: The limits of all rooms together, the same on all servers.
         client_limits: The limits of each client, as in the settings of the server.
         node: A name that no other server has.
-        replicas: How many replicas must have confirmed what a client is told to be done; None for
-            one with Sentinels, and none without.
+        replicas: How many replicas must at least have confirmed what a client is told; None for one
+            with Sentinels, and none without. If there are more, all must.
 
     Raises:
         ValueError: The URL isn't one of Redis or of Sentinels.
@@ -97,7 +95,7 @@ class RedisBackend:
 
     async def _step(self, name: str, *arguments: object) -> Any:
         texts = [name, *map(str, self._bounds), *map(str, arguments)]
-        return await self._link.evaluate(PREFIX, texts, durable=name in DURABLE)
+        return await self._link.evaluate(PREFIX, texts, count=name == "tick")
 
     async def start(self) -> None:
         """Connect, and listen on this server's channel; see Backend."""
@@ -312,7 +310,7 @@ class RedisBackend:
         # For longer than it is valid, in case the clock of Redis is ahead, or jumps.
         left = max(0.0, expire - time.time()) + 86_400
         name, lifetime = f"{PREFIX}t:{token}", int(left * 1000)
-        return bool(await self._link.execute("SET", name, "1", "NX", "PX", lifetime, durable=True))
+        return bool(await self._link.execute("SET", name, "1", "NX", "PX", lifetime))
 
     async def give_back(self, token: str) -> None:
         """Note that a token is unused after all; see Backend."""

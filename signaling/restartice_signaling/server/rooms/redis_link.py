@@ -15,6 +15,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import NoScriptError, RedisError
 
 from ...cancellation import finish_within
+from .confirmations import Confirmations
 from .interface import BackendDown
 from .redis_url import Sentinels, read_sentinels
 
@@ -23,6 +24,12 @@ __all__ = ["TIMEOUT", "RedisLink", "close_quietly"]
 TIMEOUT: Final = 5.0
 # How long replicas may take to confirm what is told to the primary, in milliseconds.
 REPLICATION_TIMEOUT: Final = 2000
+# How long all replicas are waited for when they are counted, in milliseconds, and how many they are
+# at most.
+COUNT_TIMEOUT: Final = 100
+MOST_REPLICAS: Final = 1000
+# To which nobody listens.
+CHANNEL: Final = "rtc-signal:w"
 # How long a Sentinel may take, after which the next one is asked.
 SENTINEL_TIMEOUT: Final = 1.0
 
@@ -34,8 +41,9 @@ class RedisLink:
         url: The URL of Redis or of Sentinels.
         script: The source of the Lua script.
         connections: The most connections at a time.
-        replicas: How many replicas must have a durable command before it counts as done; None for
-            one with Sentinels, and none without.
+        replicas: How many replicas must at least have confirmed a command before it counts as done,
+            or 0 if none need to; None for one with Sentinels, and none without. If there are more,
+            all must.
 
     Attributes:
         failed_at: When a command failed last, by `time.monotonic()`.
@@ -70,7 +78,8 @@ class RedisLink:
                 )
                 for options in (commands, common)
             )
-        self._replicas = int(sentinels is not None) if replicas is None else replicas
+        least = int(sentinels is not None) if replicas is None else replicas
+        self._confirmations = Confirmations(least) if least else None
         self._source = script
         self._digest = hashlib.sha1(script.encode(), usedforsecurity=False).hexdigest()
         # First come, first served, which redis-py's own pool doesn't promise.
@@ -81,13 +90,13 @@ class RedisLink:
         """Return an object to listen to channels with."""
         return self._listener.pubsub(ignore_subscribe_messages=False)
 
-    async def evaluate(self, key: str, arguments: list[str], *, durable: bool = False) -> Any:
-        """Run the script, and return its answer.
+    async def evaluate(self, key: str, arguments: list[str], *, count: bool = False) -> Any:
+        """Run the script, and return its answer when it can't be lost with the primary.
 
         Args:
             key: Its only key.
             arguments: Its arguments.
-            durable: Whether it must outlive the primary.
+            count: Whether to count the replicas, too.
 
         Raises:
             BackendDown: It may or may not have run, or may be lost with the primary.
@@ -96,30 +105,35 @@ class RedisLink:
 
         async def run() -> Any:
             try:
-                return await self._run(command, durable=durable)
+                return await self._run(command, count=count)
             except NoScriptError:
                 await self._redis.script_load(self._source)
-                return await self._run(command, durable=durable)
+                return await self._run(command, count=count)
 
         return await self._ask(run)
 
-    async def execute(self, *command: object, durable: bool = False) -> Any:
+    async def execute(self, *command: object) -> Any:
         """Run a command, and return its answer; see evaluate()."""
-        return await self._ask(lambda: self._run(command, durable=durable))
+        return await self._ask(lambda: self._run(command))
 
-    async def _run(self, command: tuple[object, ...], *, durable: bool) -> Any:
-        if not durable or not self._replicas:
+    async def _run(self, command: tuple[object, ...], *, count: bool = False) -> Any:
+        confirmations = self._confirmations
+        if confirmations is None:
             return await self._redis.execute_command(*command)
         async with self._redis.pipeline(transaction=False) as pipeline:
             pipeline.execute_command(*command)
-            # For what this connection has written. Sentinels make the replica that has most the
-            # next primary.
-            pipeline.wait(self._replicas, REPLICATION_TIMEOUT)
-            answer, copies = await pipeline.execute()
-        if copies < self._replicas:
+            # WAIT is for what this connection has written, and what it has read may have been
+            # written by another one.
+            pipeline.publish(CHANNEL, "")
+            if count:
+                pipeline.wait(MOST_REPLICAS, COUNT_TIMEOUT)
+            needed = confirmations.needed
+            pipeline.wait(needed, REPLICATION_TIMEOUT)
+            answer, _, *copies = await pipeline.execute()
+        if not confirmations.are_enough(max(copies), needed):
             # It may be a primary that has been replaced.
             await self._redis.connection_pool.disconnect(inuse_connections=False)
-            raise BackendDown(f"Redis: {copies} of {self._replicas} replicas have confirmed")
+            raise BackendDown(f"Redis: {max(copies)} of {needed} replicas have confirmed")
         return answer
 
     async def _ask(self, command: Callable[[], Awaitable[Any]]) -> Any:
