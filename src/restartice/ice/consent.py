@@ -7,22 +7,19 @@ from collections.abc import Callable
 from typing import Protocol
 
 import aioice.ice
-from aioice import stun
 
-from ..seam import CandidatePair, forget_transaction, is_role_conflict, send_request
+from ..seam import CandidatePair
 from ..settings import IceSettings
 from .counters import CheckCounter
 from .liveness import Liveness, PathState, Timings
-from .paths.requests import PendingRequest
+from .paths.requests import Asking, Questions
 from .paths.round_trip import RoundTrip
 
 __all__ = ["PathWatch", "Watched", "consent_timings"]
 
 
-class Watched(Protocol):
+class Watched(Asking, Protocol):
     """The connection whose selected pair is watched."""
-
-    remote_password: str | None
 
     @property
     def selected_pair(self) -> CandidatePair | None:
@@ -31,17 +28,11 @@ class Watched(Protocol):
     def take_heard(self) -> bool:
         """Return whether traffic came in since the last call."""
 
-    def build_request(self, pair: CandidatePair, nominate: bool) -> stun.Message:
-        """Make a binding request."""
-
     def checks_of(self, pair: CandidatePair) -> CheckCounter:
         """Return the counter of a pair's checks."""
 
     def is_dead(self, pair: CandidatePair) -> bool:
         """Return whether a pair has failed for good."""
-
-    def switch_role(self, ice_controlling: bool) -> None:
-        """Become controlling or controlled."""
 
 
 class PathWatch:
@@ -78,7 +69,7 @@ class PathWatch:
         self._resumptions = 0
         self._alarm: asyncio.TimerHandle | None = None
         self._expired: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._pending: dict[bytes, PendingRequest] = {}
+        self._questions = Questions(connection, self._take_answer)
         self.heard_at = self.answered_at = asyncio.get_running_loop().time()
         self.traffic_at = -math.inf
         self._liveness = self._fresh_liveness()
@@ -114,8 +105,7 @@ class PathWatch:
             await self._expired
         finally:
             self._set_alarm()
-            for transaction_id in list(self._pending):
-                self._forget(transaction_id)
+            self._questions.stop()
 
     def packet_came(self) -> None:
         """Note the first packet since the last look."""
@@ -200,35 +190,17 @@ class PathWatch:
         return Liveness(asyncio.get_running_loop().time(), randomize=vary)
 
     def _ask(self, pair: CandidatePair, now: float, timings: Timings) -> None:
-        password = self._connection.remote_password
-        assert password is not None
-        for transaction_id, pending in list(self._pending.items()):
-            if now - pending.asked_at > timings.consent_lifetime:
-                self._forget(transaction_id)
-        request = self._connection.build_request(pair, nominate=False)
         self._connection.checks_of(pair).asked_for_consent()
-        key = password.encode()
-        pending = PendingRequest(pair, request, key, now, self._take_response)
-        self._pending[request.transaction_id] = pending
-        send_request(pair, request, key, pending)
+        self._questions.ask(pair, now, timings.consent_lifetime)
 
-    def _take_response(self, request: PendingRequest, response: stun.Message) -> None:
-        self._forget(response.transaction_id)
-        if request.pair is not self._pair:
+    def _take_answer(self, pair: CandidatePair, asked_at: float) -> None:
+        if pair is not self._pair:
             return
-        if response.message_class is stun.Class.RESPONSE:
-            now = asyncio.get_running_loop().time()
-            self._connection.checks_of(request.pair).took(now - request.asked_at)
-            self.answered_at = now
-            self._liveness.answer(now, request.asked_at)
-            self._look()
-        elif is_role_conflict(response):
-            controlled = "ICE-CONTROLLED" in request.request.attributes
-            self._connection.switch_role(ice_controlling=controlled)
-
-    def _forget(self, transaction_id: bytes) -> None:
-        pending = self._pending.pop(transaction_id)
-        forget_transaction(pending.pair, transaction_id)
+        now = asyncio.get_running_loop().time()
+        self._connection.checks_of(pair).took(now - asked_at)
+        self.answered_at = now
+        self._liveness.answer(now, asked_at)
+        self._look()
 
 
 def consent_timings(settings: IceSettings) -> Timings:
