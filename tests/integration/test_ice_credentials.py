@@ -138,3 +138,18 @@ async def test_other_characters_are_refused(make_pc: Factory, name: str, charact
     assert far.remoteDescription is None
     await far.setRemoteDescription(offer)
     await wait_for_state(far, "signalingState", "have-remote-offer")
+
+
+async def test_other_characters_are_refused_in_a_section_that_is_not_used(
+    make_pc: Factory,
+) -> None:
+    near, far = make_pc(), make_pc()
+    near.addTransceiver("video")
+    offer = await near.createOffer()
+    unused = re.sub(r"(?m)^(a=rtpmap:\d+) .*\r\n", "\\1 unknown/90000\r\n", offer.sdp)
+    wrong = re.sub("a=ice-ufrag:.", "a=ice-ufrag:$", unused)
+    with pytest.raises(InvalidAccessError, match="letters, digits"):
+        await far.setRemoteDescription(RTCSessionDescription(wrong, "offer"))
+    assert far.remoteDescription is None
+    await far.setRemoteDescription(RTCSessionDescription(unused, "offer"))
+    assert (await far.createAnswer()).sdp.count("m=video 0 ") == 1

@@ -1,12 +1,20 @@
 """A STUN server that doesn't answer delays the first description, and the next ones hardly."""
 
+import asyncio
 import time
 
 import pytest
 
 from conftest import Factory
 from connecting import DEADLINE, negotiate, wait_connected
-from restartice import IceSettings, RTCConfiguration, RTCPeerConnection
+from restartice import (
+    IceSettings,
+    RTCConfiguration,
+    RTCIceServer,
+    RTCIceTransportPolicy,
+    RTCPeerConnection,
+    RTCPeerConnectionIceErrorEvent,
+)
 from restartice.ice.gathering import known_servers
 from restartice.ice.gathering.pending import SECOND_WAIT
 from servers import LOOPBACK, MAPPED, StunServer, stun_server
@@ -95,3 +103,23 @@ async def test_of_two_the_one_that_answers_counts(make_pc: Factory) -> None:
         pc = make(make_pc, dead, server, timeout=LONG)
         assert await describe(pc) < SECOND_WAIT
         assert ("srflx", MAPPED[0]) in addresses(pc)
+
+
+@pytest.mark.parametrize("policy", RTCIceTransportPolicy)
+@pytest.mark.parametrize("url", ["turn:123", "turn:123?transport=tcp"])
+async def test_a_number_in_place_of_a_name_is_told_at_once(
+    make_pc: Factory, policy: RTCIceTransportPolicy, url: str
+) -> None:
+    near = make_pc(
+        RTCConfiguration([RTCIceServer(url, "user", "secret")], iceTransportPolicy=policy),
+        iceSettings=IceSettings(gathering_timeout=LONG, server_timeout=LONG),
+    )
+    errors: list[RTCPeerConnectionIceErrorEvent] = []
+    near.on("icecandidateerror", errors.append)
+    near.createDataChannel("data")
+    async with asyncio.timeout(DEADLINE):
+        await near.setLocalDescription()
+    (error,) = errors
+    assert (error.url, error.errorCode, error.port) == (url, 701, None)
+    assert error.errorText == "0.0.0.123 isn't the address of a host"
+    assert (error.address is None) == (policy is RTCIceTransportPolicy.RELAY)

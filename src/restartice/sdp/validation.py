@@ -46,6 +46,13 @@ def check_remote(
         InvalidContentError: The description can't be applied, by a mistake of its sender.
     """
     answer = description.type != "offer"
+    for media in description.media:
+        # Also of a section that isn't used, as no peer means anything by them.
+        if not media.is_rejected and not sdp.section_credentials(media).well_formed:
+            raise InvalidContentError(
+                "expected an ICE username fragment and password of letters, digits, '+' and '/'",
+                media.line,
+            )
     for _, media in sdp.live_sections(description):
         _check_section(media, answer=answer)
     _check_fingerprints(description, before, log)
@@ -103,11 +110,6 @@ def _check_section(media: Section, *, answer: bool) -> None:
     credentials = sdp.section_credentials(media)
     if "" in (credentials.ufrag, credentials.password):
         raise InvalidContentError("ICE username fragment or password is missing", media.line)
-    if not credentials.well_formed:
-        raise InvalidContentError(
-            "expected an ICE username fragment and password of letters, digits, '+' and '/'",
-            media.line,
-        )
     if media.dtls is not None and not media.dtls.fingerprints:
         raise InvalidContentError("DTLS fingerprint is missing", media.line)
     _check_digests(media)

@@ -290,7 +290,7 @@ class GatheringConnection(AioiceConnection):
                 response = await ask_for_address(protocol, address, self.log)
             mapped = response.attributes["XOR-MAPPED-ADDRESS"]
         except (stun.TransactionError, OSError, KeyError) as error:
-            self._report(server, error, base)
+            self._report(server, error, (base.host, base.port))
             return False
         KNOWN_SERVERS.forget(server.address, self._network)
         self._found(server_reflexive_candidate(base, mapped), server)
@@ -319,7 +319,8 @@ class GatheringConnection(AioiceConnection):
                     lambda: self._make_room(server.address),
                 )
         except (stun.TransactionError, OSError) as error:
-            self._report(server, error)
+            # "If the address isn't exposed as part of a local candidate, it's null."
+            self._report(server, error, None if self.relay_only else (base, None))
             return
         related = hidden_address(relayed) if self.relay_only else mapped
         candidate = relayed_candidate(server, relayed)
@@ -361,18 +362,11 @@ class GatheringConnection(AioiceConnection):
         self,
         server: StunServer | TurnServer,
         error: Exception,
-        base: aioice.Candidate | None = None,
+        base: tuple[str, int | None] | None = None,
     ) -> None:
         code, text = explain(error)
-        self._tell_error(
-            RTCPeerConnectionIceErrorEvent(
-                server.url,
-                code,
-                text,
-                address=None if base is None else base.host,
-                port=None if base is None else base.port,
-            )
-        )
+        address, port = base or (None, None)
+        self._tell_error(RTCPeerConnectionIceErrorEvent(server.url, code, text, address, port))
 
 
 def _ignore(*_: object) -> None:

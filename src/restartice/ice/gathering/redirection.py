@@ -1,5 +1,6 @@
 """Follows the redirections of STUN and TURN servers."""
 
+import ipaddress
 from typing import Final
 
 from ...logs import ObjectLogger
@@ -9,6 +10,7 @@ __all__ = ["Trail"]
 
 # How many servers are asked at most, in case of an endless chain.
 LIMIT: Final = 5
+THIS_NETWORK: Final = ipaddress.ip_network("0.0.0.0/8")
 
 
 class Trail:
@@ -17,9 +19,14 @@ class Trail:
     Args:
         address: The address of the first server.
         log: The log of the transport.
+
+    Raises:
+        OSError: No host has this address.
     """
 
     def __init__(self, address: tuple[str, int], log: ObjectLogger) -> None:
+        if not _can_be_a_host(address[0]):
+            raise OSError(f"{address[0]} isn't the address of a host")
         self.log = log
         self.address = address
         self.domain: str | None = None
@@ -38,3 +45,14 @@ class Trail:
         self.log.info("the server at %s:%d redirects us to %s:%d", *self.address, *hint.address)
         self._asked.add(hint.address)
         self.address, self.domain = hint.address, hint.domain or self.domain
+
+
+def _can_be_a_host(text: str) -> bool:
+    """Return whether one host can have an address, and answer.
+
+    A number in place of a name is an address, too: 123 is 0.0.0.123, of the network 0.0.0.0/8, that
+    has no hosts. (RFC 6890 section 2.2.2)
+    """
+    address = ipaddress.ip_address(text)
+    nowhere = address in THIS_NETWORK and not address.is_unspecified
+    return not (nowhere or address.is_multicast)

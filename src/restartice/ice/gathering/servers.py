@@ -85,7 +85,7 @@ class RTCPeerConnectionIceErrorEvent:
             server didn't answer.
         errorText: The server's text, or the reason why it can't be reached.
         address: The local address of the request, or None if unknown.
-        port: The local port, or None.
+        port: The local port, or None if unknown, as for a TURN server.
 
     Spec: https://w3c.github.io/webrtc-pc/#rtcpeerconnectioniceerrorevent
     """

@@ -164,3 +164,13 @@ def test_a_server_of_another_family_is_not_asked() -> None:
     response = stun.Message(stun.Method.BINDING, stun.Class.ERROR)
     with pytest.raises(Redirected):
         trail.follow(Redirected(response, ("::1", 3478), None))
+
+
+@pytest.mark.parametrize("address", ["0.0.0.123", "224.0.0.1", "ff02::1"])
+async def test_addresses_that_no_host_has_are_not_asked(address: str) -> None:
+    with pytest.raises(OSError, match="isn't the address of a host"):
+        Trail((address, 3478), LOG)
+
+
+async def test_the_unspecified_address_is_this_host() -> None:
+    assert Trail(("0.0.0.0", 3478), LOG).address == ("0.0.0.0", 3478)  # noqa: S104  not bound
