@@ -8,6 +8,7 @@ import aiortc
 
 # Types of chunks. (RFC 9260 section 3.2)
 DATA, INIT, INIT_ACK, COOKIE_ECHO, COOKIE_ACK = 0, 1, 2, 10, 11
+I_DATA, I_FORWARD_TSN = 64, 194  # of RFC 8260; I-DATA counts as DATA here
 SCTP_HEADER = 12
 
 
@@ -28,7 +29,7 @@ class Losses:
         transport._send_data = self._lose
 
     async def _lose(self, packet: bytes) -> None:
-        kind = packet[SCTP_HEADER]
+        kind = DATA if packet[SCTP_HEADER] == I_DATA else packet[SCTP_HEADER]
         self.sent.append(kind)
         if self.left[kind] > 0:
             self.left[kind] -= 1

@@ -14,8 +14,6 @@ import aiortc
 import pytest
 from aiortc import rtcsctptransport
 from aiortc.rtcsctptransport import (
-    DataChunk,
-    ForwardTsnChunk,
     HeartbeatChunk,
     InitChunk,
     serialize_packet,
@@ -23,7 +21,7 @@ from aiortc.rtcsctptransport import (
 
 from conftest import Factory
 from connecting import DEADLINE, Echo, connect, negotiate, without_init
-from losing import COOKIE_ECHO, INIT, Losses
+from losing import COOKIE_ECHO, I_DATA, I_FORWARD_TSN, INIT, Losses
 from restartice import AudioStreamTrack, RTCError, RTCPeerConnection
 from restartice.transports.sctp import MOST_CHANNELS
 from restartice.transports.sctp_chunks import Cause
@@ -380,9 +378,9 @@ async def test_messages_given_up_on_hundreds_of_channels_are_told_in_packets_tha
     send = sctp.transport._send_data
 
     async def lose(packet: bytes) -> None:
-        if packet[12] == ForwardTsnChunk.type:
+        if packet[12] == I_FORWARD_TSN:
             told.append(packet)
-        if not (losing and packet[12] in {DataChunk.type, ForwardTsnChunk.type}):
+        if not (losing and packet[12] in {I_DATA, I_FORWARD_TSN}):
             await send(packet)
 
     sctp.transport._send_data = lose

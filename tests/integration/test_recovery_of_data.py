@@ -7,14 +7,15 @@ from typing import Any
 
 import aiortc
 import pytest
-from aiortc.rtcsctptransport import USERDATA_MAX_LENGTH, DataChunk
+from aiortc.rtcsctptransport import USERDATA_MAX_LENGTH
 
 from connecting import DEADLINE, negotiate
 from cutting import Cut, connect_measured
+from losing import DATA, I_DATA
 from restartice import RTCPeerConnection
 
 Factory = Callable[..., RTCPeerConnection]
-PIECE = bytes(USERDATA_MAX_LENGTH)
+PIECE = bytes(USERDATA_MAX_LENGTH - 4)  # which fits into a chunk of I-DATA, too
 STALL = 1.2
 MESSAGES = 3000
 
@@ -53,7 +54,7 @@ class Loss:
         transport._send_data = self._lose
 
     async def _lose(self, packet: bytes) -> None:
-        if packet[12] == DataChunk.type:
+        if packet[12] in {DATA, I_DATA}:
             self.sent.append(packet)
             if len(self.sent) - 1 in self._lost:
                 return
@@ -159,7 +160,7 @@ async def test_a_timer_that_has_expired_too_early_changes_nothing(make_pc: Facto
     sctp._cwnd = window
     sctp._t3_cancel()
     sctp._t3_expired()
-    assert sctp._cwnd == USERDATA_MAX_LENGTH
+    assert sctp._cwnd == len(PIECE)
     sctp.transport._send_data = send
     for packet in held:
         await send(packet)

@@ -114,7 +114,9 @@ async def test_the_buffered_amount_is_what_was_not_sent(make_pc: Factory) -> Non
     send = sctp._send_chunk
 
     async def note(chunk: object) -> None:
-        amounts.append((channel.bufferedAmount, sum(c._book_size for c in sctp._outbound_queue)))
+        waiting = sum(c._book_size for c in sctp._outbound_queue)
+        waiting += sum(len(content) for _, _, content in sctp._data_channel_queue)
+        amounts.append((channel.bufferedAmount, waiting))
         await send(chunk)
 
     sctp._send_chunk = note

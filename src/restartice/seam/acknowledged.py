@@ -13,9 +13,11 @@ from aiortc.rtcsctptransport import (
     SCTP_DATA_LAST_FRAG,
     SCTP_DATA_UNORDERED,
     USERDATA_MAX_LENGTH,
+    DataChunk,
     SackChunk,
 )
 
+from .interleaved_chunks import DATA_HEADER
 from .message_queue import MessageQueue
 from .names import require
 from .outbound import HALF, MODULO, OutboundChunk, chunk_to_send
@@ -75,12 +77,16 @@ class Sending:
         packets: How many packets are in flight.
         repeating: Whether some chunks may be marked to be sent again.
         premature: Whether a chunk marked to be sent again was acknowledged before that.
+        interleaves: Whether chunks are those of RFC 8260.
+        header: The size in bytes of the header of a chunk of data.
     """
 
     viewed: Any  # the transport, which a subclass declares
     packets = 0
     repeating = False
     premature = False
+    interleaves = False
+    header = DATA_HEADER
     # The shortest round trip on this path, in seconds; 0 before the first measurement.
     shortest_round_trip = 0.0
     # The last round trip, in seconds, and the shortest of the last few.
@@ -104,12 +110,13 @@ class Sending:
         self,
         stream: int,
         protocol: int,
-        content: bytes,
+        content: Any,
         *,
         expiry: float | None = None,
         max_retransmits: int | None = None,
         ordered: bool = True,
         channel: aiortc.RTCDataChannel | None = None,
+        most: int | None = None,  # noqa: ARG002  a subclass may divide a part of it
     ) -> int:
         """Divide a message into chunks; return the number of its bytes."""
         sctp = self.viewed
@@ -122,6 +129,7 @@ class Sending:
                 flags |= SCTP_DATA_LAST_FRAG
             part = content[start:end] if size > USERDATA_MAX_LENGTH else content
             chunk = chunk_to_send(
+                DataChunk,
                 flags=flags,
                 tsn=tsn,
                 stream_id=stream,
@@ -163,6 +171,10 @@ class Sending:
         """Let the channel of a stream be open."""
         raise NotImplementedError
 
+    def tell_given_up(self) -> None:
+        """Tell the other side of messages that are given up, if it takes what is interleaved."""
+        raise NotImplementedError
+
     def tell_sent(self) -> None:
         """Open channels, and reduce their `bufferedAmount`. Listeners may send more."""
         while self.opened:
@@ -186,10 +198,10 @@ class AcknowledgedSctpTransport(rtcsctptransport.RTCSctpTransport):
             return
         _take_acknowledgement(self, chunk)
         self._update_advanced_peer_ack_point()
-        if self._data_channel_queue or self._reconfig_queue:
-            await self._data_channel_flush()
         if self._outbound_queue or self._core.repeating or self._forward_tsn_chunk is not None:
             await self._transmit()
+        if self._data_channel_queue or self._reconfig_queue:
+            await self._data_channel_flush()
         self._core.tell_sent()
         self._core.watch_tail()
 
@@ -216,7 +228,10 @@ class AcknowledgedSctpTransport(rtcsctptransport.RTCSctpTransport):
             or (unsent and unsent[0]._abandoned)
             or (sent and sent[0]._abandoned)
         ):
-            super()._update_advanced_peer_ack_point()
+            if self._core.interleaves:
+                self._core.tell_given_up()
+            else:
+                super()._update_advanced_peer_ack_point()
         else:
             self._advanced_peer_ack_tsn = self._last_sacked_tsn
 

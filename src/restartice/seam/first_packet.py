@@ -11,6 +11,7 @@ from typing import Any, Final, cast
 from aiortc import rtcsctptransport
 from aiortc.rtcsctptransport import Chunk, CookieEchoChunk, DataChunk, InitAckChunk, InitChunk
 
+from .interleaved_chunks import I_DATA_HEADER
 from .names import require
 from .outbound import Bundle
 from .sending import SendingSctpTransport, register_channel
@@ -26,7 +27,7 @@ require(DataChunk, "_acked")
 
 # How many bytes of chunks fit in a packet, and how many a message needs in addition.
 ROOM: Final = rtcsctptransport.SCTP_MAX_PACKET_LENGTH - 12
-DATA_HEADER: Final = 16 + 3
+DATA_HEADER: Final = I_DATA_HEADER + 3
 
 
 class Together(list[Chunk]):

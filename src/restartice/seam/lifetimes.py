@@ -1,6 +1,7 @@
 """Messages of data channels whose lifetime begins with send()."""
 
 import time
+from collections import deque
 from collections.abc import Coroutine, Iterable
 from itertools import islice
 from typing import Any
@@ -9,7 +10,7 @@ import aiortc
 from aiortc import rtcdatachannel, rtcsctptransport
 from aiortc.rtcsctptransport import SCTP_DATA_FIRST_FRAG, SCTP_DATA_LAST_FRAG, DataChunk
 
-from .message_queue import amount, content_of
+from .message_queue import Remainder, amount, content_of
 from .names import require
 from .recovering import Recovering, RecoveringSctpTransport
 
@@ -54,7 +55,7 @@ class Lifetimes(Recovering):
     has_lifetimes = False
     given_up = 0
 
-    def queue_message(self, stream: int, protocol: int, content: bytes, **options: Any) -> int:
+    def queue_message(self, stream: int, protocol: int, content: Any, **options: Any) -> int:
         """Divide a message into chunks, unless it has expired."""
         if type(content) is _Message:
             if content.expired:
@@ -106,7 +107,7 @@ class ExpiringSctpTransport(RecoveringSctpTransport):
 
 def _drop_expired(sctp: ExpiringSctpTransport) -> None:
     """Drop what has expired at the heads of the queue."""
-    # No TSN was given to it, so that there is nothing to tell the other side.
+    # There is nothing to tell the other side, unless it has got a part.
     queue = sctp._data_channel_queue
     dropped = True
     while dropped:
@@ -114,9 +115,14 @@ def _drop_expired(sctp: ExpiringSctpTransport) -> None:
         for channel, protocol, content in queue.heads():
             if type(content) is _Message and content.expired:
                 queue.drop_head(channel)
-                sctp._core.given_up += 1
                 channel._addBufferedAmount(-amount(protocol, content))
-                dropped = True
+            elif type(content) is Remainder and content.expired:
+                sctp._core.give_up({**content.fields, "flags": content.flags})
+                sctp._update_advanced_peer_ack_point()
+            else:
+                continue
+            sctp._core.given_up += 1
+            dropped = True
 
 
 def _abandon_expired(sctp: ExpiringSctpTransport) -> None:
@@ -131,6 +137,11 @@ def _abandon_expired(sctp: ExpiringSctpTransport) -> None:
         old = [c for c in sent if c._retransmit and c._expiry is not None and c._expiry < now]
     for chunk in old:
         sctp._maybe_abandon(chunk)
+    if sctp._core.interleaves:
+        for chunk in [chunk for chunk in unsent if _is_old(chunk, now)]:
+            sctp._maybe_abandon(chunk)
+            old.append(chunk)
+        unsent = deque()
     if sent and unsent and not sent[-1].flags & SCTP_DATA_LAST_FRAG and _is_old(unsent[0], now):
         # The beginning of the same message.
         sctp._maybe_abandon(sent[-1])

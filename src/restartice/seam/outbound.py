@@ -16,7 +16,6 @@ MODULO: Final = 1 << 32
 HALF: Final = MODULO >> 1
 # "Acknowledge this at once." (RFC 7053 section 3)
 IMMEDIATELY: Final = 0x08
-_HEADER: Final = 16  # of a chunk of data
 # The bytes that a packet has room for, a multiple of 4.
 _ROOM: Final = (
     rtcsctptransport.SCTP_MAX_PACKET_LENGTH - rtcsctptransport.SCTP_COMMON_HEADER_LENGTH
@@ -71,12 +70,12 @@ _UNSENT: Final = {
 }
 
 
-def chunk_to_send(**fields: Any) -> OutboundChunk:
-    """Return a chunk with these fields that was never sent.
+def chunk_to_send(kind: type[DataChunk], **fields: Any) -> OutboundChunk:
+    """Return a chunk of a class with these fields that was never sent.
 
-    It is of aiortc's class, which doesn't declare all that aiortc itself assigns.
+    aiortc's class doesn't declare all that aiortc itself assigns.
     """
-    chunk = DataChunk.__new__(DataChunk)
+    chunk = kind.__new__(kind)
     vars(chunk).update(_UNSENT, **fields)
     return cast("OutboundChunk", chunk)
 
@@ -95,26 +94,31 @@ class Bundle(Chunk):
 
 
 class Packets:
-    """Puts chunks into packets."""
+    """Puts chunks into packets.
 
-    def __init__(self) -> None:
+    Args:
+        header: The size in bytes of the header of a chunk of data.
+    """
+
+    def __init__(self, header: int) -> None:
         self.bundles: list[list[Chunk]] = []
         self.room = 0
+        self.header = header
 
     def has_room(self, chunk: DataChunk) -> bool:
         """Return whether a chunk fits the last packet."""
-        return _HEADER + len(chunk.user_data) <= self.room
+        return self.header + len(chunk.user_data) <= self.room
 
     def add(self, chunk: DataChunk) -> bool:
         """Add a chunk; return whether it is the first one of a packet."""
-        size = _HEADER + (len(chunk.user_data) + 3 & ~3)
-        begins = _HEADER + len(chunk.user_data) > self.room
+        size = self.header + len(chunk.user_data)
+        begins = size > self.room
         if begins:
             self.bundles.append([chunk])
             self.room = _ROOM
         else:
             self.bundles[-1].append(chunk)
-        self.room -= size
+        self.room -= size + 3 & ~3
         return begins
 
     def finish(self) -> list[Chunk]:

@@ -22,6 +22,8 @@ __all__ = ["Listening", "Reading", "follow_listeners"]
 RUNNING: Final = "_waiting"
 # The memory of a message that waits, beside its content, in bytes: a task, its coroutine and frame.
 OVERHEAD: Final = 1024
+# How many bytes of interleaved messages may wait for the rest of them beside the window.
+REASSEMBLY: Final = 1 << 24
 # Whoever was told a window below the first is told again when it is above the second.
 LOW: Final = 1 << 18
 WIDE: Final = 1 << 19
@@ -37,6 +39,7 @@ class Reading:
         delivering: The bytes that the message takes which listeners are being given, or 0.
         unread: How many bytes the listeners have that aren't done.
         window_is_low: Whether the last acknowledgement told that little can come in.
+        held: How many bytes of memory the fragments of interleaved messages take.
         kept: The next chunk, which came when there was no room, and isn't acknowledged.
     """
 
@@ -44,12 +47,25 @@ class Reading:
     delivering = 0
     unread = 0
     window_is_low = False
+    held = 0
     kept: DataChunk | None = None
     update: asyncio.Task[None] | None = None
 
     def note_window(self) -> None:
         """Note which window the other side is told."""
         self.window_is_low = self.viewed._advertised_rwnd < LOW
+
+    def hold(self, size: int) -> None:
+        """Count the memory of fragments that have come in, or less of it.
+
+        The first of it takes no room in the window, as each channel of the other side may have
+        begun a message, and none may be complete until more comes.
+        """
+        before = self.held
+        self.held = after = before + size
+        if before > REASSEMBLY or after > REASSEMBLY:
+            more = max(after, REASSEMBLY) - max(before, REASSEMBLY)
+            self.viewed._advertised_rwnd -= more
 
     def begin_reading(self, listener: "asyncio.Future[Any]") -> None:
         """Let a message take room until a listener is done with it."""

@@ -32,6 +32,15 @@ class InboundMessages(InboundStream):
         # How many bytes of given up messages were dropped since the last prune_chunks().
         self.dropped = 0
 
+    def passes(self, chunk: DataChunk) -> bool:
+        """Return whether a message of one chunk is the next one, and take note that it is."""
+        if chunk.flags & SCTP_DATA_UNORDERED:
+            return True
+        if self.reassembly or chunk.stream_seq != self.sequence_number:
+            return False
+        self.sequence_number = (chunk.stream_seq + 1) & 0xFFFF
+        return True
+
     def pop_messages(self) -> Iterator[tuple[int, int, bytes]]:
         """Yield the messages that are complete, and forget them."""
         if skipped := _skipped(self):

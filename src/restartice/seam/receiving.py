@@ -2,20 +2,22 @@
 
 import asyncio
 from collections import defaultdict
-from typing import Final
+from typing import Any, Final
 
 from aiortc import rtcsctptransport
 from aiortc.rtcsctptransport import (
     SCTP_DATA_FIRST_FRAG,
     SCTP_DATA_LAST_FRAG,
-    SCTP_DATA_UNORDERED,
     DataChunk,
-    InboundStream,
+    ForwardTsnChunk,
 )
 
+from .interleaved_chunks import IForwardTsnChunk
+from .interleaved_messages import InterleavedMessages
 from .names import require
 from .outbound import HALF, IMMEDIATELY, MODULO
 from .reading import OVERHEAD, Reading
+from .reassembly import InboundMessages
 
 __all__ = ["Receiving", "ReceivingSctpTransport", "receive_data"]
 
@@ -46,6 +48,7 @@ for _method in (
     "_mark_received",
     "_receive",
     "_receive_data_chunk",
+    "_receive_forward_tsn_chunk",
     "_reset_deferred_streams",
     "_send_sack",
     "_set_state",
@@ -60,6 +63,7 @@ class Receiving(Reading):
         unacknowledged: How many packets came in since the last acknowledgement.
     """
 
+    interleaves: bool  # which Sending has
     unacknowledged = 0
     counts: defaultdict[int, list[int]]
     acknowledging: asyncio.TimerHandle | None = None
@@ -82,8 +86,12 @@ class ReceivingSctpTransport(rtcsctptransport.RTCSctpTransport):
             chunk.flags,
             chunk.user_data,
         )
-        if flags & _WHOLE == _WHOLE and _is_next(stream, chunk):
+        if flags & _WHOLE == _WHOLE and stream.passes(chunk):
             await _hand_over(self, chunk.stream_id, chunk.protocol, data)
+        elif self._core.interleaves:
+            self._core.hold(stream.add(chunk))
+            if stream.ready:
+                await _hand_over_complete(self, stream)
         else:
             stream.add_chunk(chunk)
             self._advertised_rwnd -= len(data)
@@ -113,6 +121,22 @@ class ReceivingSctpTransport(rtcsctptransport.RTCSctpTransport):
                 d for d in self._sack_duplicates if 0 < (d - tsn) % MODULO < HALF
             ]
         return False
+
+    def _get_inbound_stream(self, stream_id: int) -> Any:
+        streams: dict[int, Any] = self._inbound_streams
+        if stream_id not in streams:
+            interleaves = self._core.interleaves
+            streams[stream_id] = InterleavedMessages() if interleaves else InboundMessages()
+        return streams[stream_id]
+
+    async def _receive_forward_tsn_chunk(self, chunk: ForwardTsnChunk) -> None:
+        ahead = (chunk.cumulative_tsn - self._last_received_tsn) % MODULO
+        if isinstance(chunk, IForwardTsnChunk) and 0 < ahead < HALF:
+            for stream_id, unordered, number in chunk.messages:
+                stream = self._get_inbound_stream(stream_id)
+                stream.skip(number, unordered=unordered)
+                await _hand_over_complete(self, stream)
+        await super()._receive_forward_tsn_chunk(chunk)
 
     async def _send_sack(self) -> None:
         self._core.unacknowledged = 0
@@ -165,14 +189,12 @@ async def _hand_over(
         core.delivering = 0
 
 
-def _is_next(stream: InboundStream, chunk: DataChunk) -> bool:
-    """Return whether a message of one chunk can be handed over, and take note that it is."""
-    if chunk.flags & SCTP_DATA_UNORDERED:
-        return True
-    if stream.reassembly or chunk.stream_seq != stream.sequence_number:
-        return False
-    stream.sequence_number = (chunk.stream_seq + 1) & 0xFFFF
-    return True
+async def _hand_over_complete(sctp: ReceivingSctpTransport, stream: InterleavedMessages) -> None:
+    """Hand over the messages of a stream that are complete, and count what it has dropped."""
+    for number, protocol, message in stream.pop_messages():
+        sctp._core.hold(-stream.take_freed())
+        await _hand_over(sctp, number, protocol, message)
+    sctp._core.hold(-stream.take_freed())
 
 
 def _acknowledge_late(sctp: ReceivingSctpTransport) -> None:

@@ -7,10 +7,12 @@ from typing import Any, Final
 from aiortc import rtcsctptransport
 from aiortc.rtcsctptransport import USERDATA_MAX_LENGTH, Chunk
 
-from .acknowledged import THRESHOLD, Sending
+from .acknowledged import THRESHOLD
+from .interleaved_chunks import DATA_HEADER
+from .interleaving import Interleaving, InterleavingSctpTransport
 from .names import require
 from .outbound import OutboundChunk, Packets
-from .sending import SendingSctpTransport, put
+from .sending import put
 
 __all__ = ["Recovering", "RecoveringSctpTransport"]
 
@@ -55,7 +57,7 @@ for _method in (
     require(_SCTP, _method)
 
 
-class Recovering(Sending):
+class Recovering(Interleaving):
     """The known losses."""
 
     # How often in a row the timer has waited for what wasn't read.
@@ -137,7 +139,7 @@ class Recovering(Sending):
         chunk = next(filter(_can_repeat, reversed(sctp._sent_queue)), None)
         if chunk is not None and self.can_be_answered():
             self.probed = True
-            packets = Packets()
+            packets = Packets(self.header)
             put(sctp, packets, chunk, time.monotonic())
             sctp._t3_restart()
             self.probe = asyncio.ensure_future(_send(sctp, packets.finish()))
@@ -149,7 +151,7 @@ class Recovering(Sending):
             self.probing = None
 
 
-class RecoveringSctpTransport(SendingSctpTransport):
+class RecoveringSctpTransport(InterleavingSctpTransport):
     """aiortc's SCTP transport, which takes less than a second to find out what was lost."""
 
     _core: Recovering
@@ -169,6 +171,8 @@ class RecoveringSctpTransport(SendingSctpTransport):
         again = core.before is not None
         core.before = core.before or (self._cwnd, threshold)
         super()._t3_expired()
+        # One packet, which may have room for a little less.
+        self._cwnd -= core.header - DATA_HEADER
         if again:
             # It is the same loss as before.
             vars(self)[THRESHOLD] = threshold

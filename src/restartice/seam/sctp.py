@@ -13,7 +13,6 @@ from aiortc.rtcsctptransport import (
     Chunk,
     DataChunk,
     ErrorChunk,
-    InboundStream,
     InitAckChunk,
     InitChunk,
     SackChunk,
@@ -23,7 +22,6 @@ from aiortc.rtcsctptransport import (
 from .first_packet import FirstPacket
 from .lifetimes import ExpiringSctpTransport, Lifetimes
 from .names import OfViewed, require
-from .reassembly import InboundMessages
 from .receiving import Receiving, ReceivingSctpTransport, receive_data
 from .sctp_packets import usual_chunks
 from .sending import next_stream, number_channels, register_channel
@@ -81,7 +79,6 @@ for _method in (
     "_data_channel_open",
     "_data_channel_receive",
     "_data_channel_reset",
-    "_get_inbound_stream",
     "_handle_data",
     "_init",
     "_mark_received",
@@ -281,7 +278,7 @@ class SctpView(Lifetimes, Receiving):
         self.acknowledgement_due = False
         await sctp._send_chunk(sack)
 
-    def queue_message(self, stream: int, protocol: int, content: bytes, **options: Any) -> int:
+    def queue_message(self, stream: int, protocol: int, content: Any, **options: Any) -> int:
         """Divide a message into chunks."""
         if protocol == rtcsctptransport.WEBRTC_DCEP:
             return self.queue_control(stream, content)
@@ -432,12 +429,6 @@ class AiortcSctpTransport(ExpiringSctpTransport, ReceivingSctpTransport):
         if self._association_state is _ESTABLISHED and type(chunk) is not InitAckChunk:
             return super()._send_chunk(chunk)
         return self._core.first_packet.send(chunk)
-
-    def _get_inbound_stream(self, stream_id: int) -> InboundStream:
-        streams = self._inbound_streams
-        if stream_id not in streams:
-            streams[stream_id] = InboundMessages()
-        return streams[stream_id]
 
     def _set_extensions(self, params: list[tuple[int, bytes]]) -> None:
         super()._set_extensions(params)

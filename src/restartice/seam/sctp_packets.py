@@ -1,11 +1,12 @@
 """The private names of aiortc's SCTP packets, and a fast parser of the most frequent ones."""
 
 from struct import Struct, unpack_from
-from typing import Final
+from typing import Any, Final
 
 from aiortc import rtcsctptransport
 from aiortc.rtcsctptransport import Chunk, DataChunk, SackChunk
 
+from .interleaved_chunks import IDataChunk, IForwardTsnChunk
 from .names import require
 
 __all__ = ["checksum_matches", "gaps_fit", "make_chunk", "usual_chunks"]
@@ -19,12 +20,18 @@ _COMMON: Final = 12
 _SHORTEST: Final = 28
 _TAG: Final = Struct("!L")
 _DATA: Final = Struct("!BBHLHHL")
+_I_DATA: Final = Struct("!BBHLHxxLL")
 # From its flags on.
 _SACK: Final = Struct("!BHL4xHH")
 _HALF: Final = 1 << 31
 # How far ahead of what came last data is when something before it was lost.
 _NEAR: Final = 1 << 13
 _ZEROS: Final = bytes(4)
+# Those which aiortc hasn't.
+_TYPES: Final[dict[int, type[Chunk]]] = {
+    IDataChunk.type: IDataChunk,
+    IForwardTsnChunk.type: IForwardTsnChunk,
+}
 
 for _name in (
     "_advertised_rwnd",
@@ -48,7 +55,8 @@ def checksum_matches(packet: bytes) -> bool:
 
 def make_chunk(kind: int, flags: int, body: bytes) -> Chunk:
     """Return a chunk as aiortc handles it."""
-    return rtcsctptransport.CHUNK_TYPES[kind](flags=flags, body=body)
+    make = _TYPES.get(kind) or rtcsctptransport.CHUNK_TYPES[kind]
+    return make(flags=flags, body=body)
 
 
 def gaps_fit(gaps: list[tuple[int, int]], outstanding: int) -> bool:
@@ -61,9 +69,7 @@ def gaps_fit(gaps: list[tuple[int, int]], outstanding: int) -> bool:
     return acknowledged <= outstanding
 
 
-def usual_chunks(
-    sctp: rtcsctptransport.RTCSctpTransport, packet: bytes
-) -> list[DataChunk] | SackChunk | None:
+def usual_chunks(sctp: Any, packet: bytes) -> list[DataChunk] | SackChunk | None:
     """Return what is in a packet, if that is of the kind that comes most often, or None.
 
     Nothing is wrong with it: it is either data that comes next or soon, on streams that there are,
@@ -75,28 +81,31 @@ def usual_chunks(
     (tag,) = _TAG.unpack_from(packet, 4)
     if tag != sctp._local_verification_tag or not checksum_matches(packet):
         return None
-    if packet[_COMMON] == DataChunk.type:
+    kind = packet[_COMMON]
+    if kind == (IDataChunk.type if sctp._core.interleaves else DataChunk.type):
         return _usual_data(sctp, packet) if sctp._advertised_rwnd > 0 else None
-    if packet[_COMMON] == SackChunk.type:
+    if kind == SackChunk.type:
         return _usual_acknowledgement(sctp, packet)
     return None
 
 
-def _usual_data(sctp: rtcsctptransport.RTCSctpTransport, packet: bytes) -> list[DataChunk] | None:
+def _usual_data(sctp: Any, packet: bytes) -> list[DataChunk] | None:
     chunks: list[DataChunk] = []
+    layout, make = (_I_DATA, IDataChunk) if sctp._core.interleaves else (_DATA, DataChunk)
+    header = layout.size
     last, streams = sctp._last_received_tsn or 0, sctp._inbound_streams_count
     place, size = _COMMON, len(packet)
     # Behind the last one is padding, at most.
     while size - place >= 4:
-        end = place + _DATA.size
+        end = place + header
         if end > size:
             return None
-        kind, flags, length, tsn, stream, sequence, protocol = _DATA.unpack_from(packet, place)
-        fits = _DATA.size < length <= size - place
-        if kind != DataChunk.type or not fits or stream >= streams or not 0 < tsn - last <= _NEAR:
+        kind, flags, length, tsn, stream, sequence, protocol = layout.unpack_from(packet, place)
+        fits = header < length <= size - place
+        if kind != make.type or not fits or stream >= streams or not 0 < tsn - last <= _NEAR:
             return None
-        chunk = DataChunk(flags)
-        chunk.tsn, chunk.stream_id, chunk.stream_seq = tsn, stream, sequence
+        chunk = make.__new__(make)
+        chunk.flags, chunk.tsn, chunk.stream_id, chunk.stream_seq = flags, tsn, stream, sequence
         chunk.protocol = protocol
         chunk.user_data = packet[end : place + length]
         chunks.append(chunk)

@@ -32,6 +32,8 @@ MOST_IN_FLIGHT: Final = 256
 SMALL: Final = 512
 # The largest id of a data channel. (RFC 8832 section 6)
 LAST_STREAM: Final = 65534
+# How many bytes of a message are divided at once, which go ahead of what other channels send later.
+ALONE: Final = 1 << 12
 
 for _name in (
     "_association_state",
@@ -184,10 +186,11 @@ def _fill(sctp: SendingSctpTransport) -> bool:
                 max_retransmits=channel.maxRetransmits,
                 ordered=channel.ordered,
                 channel=channel if size else None,
+                most=1 if len(queue.waiting) > (channel in queue.waiting) else max(room, ALONE),
             )
         if room <= 0:
             break
-    return True
+    return bool(unsent)
 
 
 def number_channels(sctp: SendingSctpTransport) -> None:
@@ -243,7 +246,7 @@ def _packets_to_send(sctp: SendingSctpTransport) -> list[Chunk]:
             sctp._t3_start()
     if not sctp._outbound_queue and not sctp._core.repeating:
         return first
-    packets, limit = Packets(), _limit(sctp)
+    packets, limit = Packets(sctp._core.header), _limit(sctp)
     if not sctp._core.repeating or _repeat(sctp, packets, limit):
         _send_new(sctp, packets, limit)
     return first + packets.finish()

@@ -24,7 +24,18 @@ from ..seam import (
     repeat_data,
 )
 from . import dcep
-from .sctp_chunks import CAUSES, SHORTEST_PACKET, Cause, Violation, known_parameters, read_packet
+from .sctp_chunks import (
+    CAUSES,
+    DATA,
+    FORWARD_TSN,
+    I_DATA,
+    I_FORWARD_TSN,
+    SHORTEST_PACKET,
+    Cause,
+    Violation,
+    known_parameters,
+    read_packet,
+)
 from .snap import read_init, write_init
 
 __all__ = ["RTCSctpTransport"]
@@ -75,9 +86,11 @@ class SctpCore(SctpView):
         self._refusals = 0
         # What looks at a chunk before aiortc handles it, by its type.
         self._checks: dict[int, Callable[[Any], bool]] = {
-            rtcsctptransport.DataChunk.type: self._admits_data,
+            DATA: self._admits_data,
+            I_DATA: self._admits_data,
             rtcsctptransport.SackChunk.type: self._admits_sack,
-            rtcsctptransport.ForwardTsnChunk.type: self._admits_when_open,
+            FORWARD_TSN: self._admits_forward_tsn,
+            I_FORWARD_TSN: self._admits_forward_tsn,
             rtcsctptransport.ReconfigChunk.type: self._admits_when_open,
             rtcsctptransport.ShutdownChunk.type: self._admits_when_open,
             rtcsctptransport.InitChunk.type: self._admits_init,
@@ -307,6 +320,8 @@ class SctpCore(SctpView):
     def _admits_data(self, chunk: rtcsctptransport.DataChunk) -> bool:
         if not self.is_open:
             return False
+        if (chunk.type == I_DATA) != self.interleaves:
+            raise Violation("Messages are interleaved unlike both sides have said")
         if chunk.stream_id >= self.inbound_streams:
             self._errors.append((Cause.INVALID_STREAM, pack("!HH", chunk.stream_id, 0)))
             self.discard(chunk.tsn)
@@ -333,6 +348,11 @@ class SctpCore(SctpView):
             chunk.gaps = []
         self.take_window(chunk)
         return True
+
+    def _admits_forward_tsn(self, chunk: rtcsctptransport.Chunk) -> bool:
+        if self.is_open and (chunk.type == I_FORWARD_TSN) != self.interleaves:
+            raise Violation("Messages are given up unlike both sides have said")
+        return self.is_open
 
     def _admits_when_open(self, _: rtcsctptransport.Chunk) -> bool:
         return self.is_open

@@ -6,7 +6,11 @@ from typing import Final
 
 __all__ = [
     "CAUSES",
+    "DATA",
+    "FORWARD_TSN",
     "INIT",
+    "I_DATA",
+    "I_FORWARD_TSN",
     "SHORTEST_PACKET",
     "Cause",
     "RawChunk",
@@ -46,7 +50,7 @@ CAUSES: Final = {
 
 DATA, INIT, INIT_ACK, SACK, HEARTBEAT, HEARTBEAT_ACK, ABORT, SHUTDOWN = range(8)
 SHUTDOWN_ACK, ERROR, COOKIE_ECHO, COOKIE_ACK, SHUTDOWN_COMPLETE = 8, 9, 10, 11, 14
-RECONFIG, FORWARD_TSN = 130, 192
+I_DATA, RECONFIG, FORWARD_TSN, I_FORWARD_TSN = 64, 130, 192, 194
 
 # How long the fixed part of a chunk is, without its header.
 SHORTEST: Final = {
@@ -65,6 +69,8 @@ SHORTEST: Final = {
     SHUTDOWN_COMPLETE: 0,
     RECONFIG: 0,
     FORWARD_TSN: 4,
+    I_DATA: 16,
+    I_FORWARD_TSN: 4,
 }
 # Those which go on with parameters, or causes, which have the same form.
 WITH_PARAMETERS: Final = frozenset(
@@ -152,15 +158,15 @@ def fault_of(kind: int, body: bytes) -> Violation | None:
     """Return what is wrong with a chunk of a known type, or None."""
     if len(body) < SHORTEST[kind]:
         return Violation(f"A chunk of SCTP of type {kind} is too short")
-    if kind == DATA:
-        if len(body) == SHORTEST[DATA]:
+    if kind in {DATA, I_DATA}:
+        if len(body) == SHORTEST[kind]:
             return Violation("A chunk of SCTP has no data", Cause.NO_USER_DATA)
     elif kind == SACK:
         gaps, duplicates = unpack_from("!HH", body, 8)
         if len(body) < SHORTEST[SACK] + 4 * (gaps + duplicates):
             return Violation("An acknowledgement of SCTP is too short")
-    elif kind == FORWARD_TSN:
-        if len(body) % 4:
+    elif kind in {FORWARD_TSN, I_FORWARD_TSN}:
+        if (len(body) - 4) % (4 if kind == FORWARD_TSN else 8):
             return Violation("A FORWARD TSN of SCTP ends in the middle of a stream")
     elif kind in WITH_PARAMETERS:
         return _fault_of_parameters(kind, body)

@@ -18,7 +18,7 @@ from restartice.transports.sctp_chunks import (
 
 HEARTBEAT, PADDING = 4, 132
 # Types whose upper bits say: stop; stop and tell; go on; go on and tell.
-STOP, STOP_AND_TELL, GO_ON, GO_ON_AND_TELL = 0x0F, 0x40, 0x84, 0xC1
+STOP, STOP_AND_TELL, GO_ON, GO_ON_AND_TELL = 0x0F, 0x41, 0x84, 0xC1
 
 kinds = strategies.one_of(strategies.sampled_from(sorted(SHORTEST)), strategies.integers(0, 255))
 bodies = strategies.binary(max_size=64)
