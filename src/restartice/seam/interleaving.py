@@ -106,6 +106,8 @@ class Interleaving(Sending):
         channel, most = options.get("channel"), options.get("most")
         if type(content) is Remainder:
             return self.queue_fragments(content, most)
+        if not content:
+            return 0  # as aiortc, which makes no chunk of nothing
         sctp, queue = self.viewed, self.viewed._data_channel_queue
         if channel is not None and len(content) > MOST_DATA and queue.begun >= MOST_BEGUN:
             # Others come first.
