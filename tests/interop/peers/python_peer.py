@@ -231,6 +231,7 @@ def transport_state(pc: Any) -> dict[str, Any]:
         "role": transport.role,
         "remoteCandidates": [c.ip for c in transport.getRemoteCandidates()],
         "dtls": users[0].transport.state,
+        "interleaves": pc.sctp is not None and pc.sctp._core.interleaves,
         "certificate": certificate_kind(users[0].transport._core.tls),
     }
 
