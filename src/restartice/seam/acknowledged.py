@@ -13,7 +13,6 @@ from aiortc.rtcsctptransport import (
     SCTP_DATA_LAST_FRAG,
     SCTP_DATA_UNORDERED,
     USERDATA_MAX_LENGTH,
-    DataChunk,
     SackChunk,
 )
 
@@ -22,7 +21,7 @@ from .message_queue import MessageQueue
 from .names import require
 from .outbound import HALF, MODULO, OutboundChunk, chunk_to_send
 
-__all__ = ["THRESHOLD", "AcknowledgedSctpTransport", "Sending"]
+__all__ = ["THRESHOLD", "AcknowledgedSctpTransport", "Options", "Sending", "take_acknowledgement"]
 
 _SCTP = rtcsctptransport.RTCSctpTransport
 # The end of slow start, which aiortc assigns when the association is set up.
@@ -55,10 +54,8 @@ for _name in (
 ):
     require(_SCTP, _name)
 for _method in (
-    "_data_channel_flush",
     "_flight_size_decrease",
     "_maybe_abandon",
-    "_receive_sack_chunk",
     "_t3_cancel",
     "_t3_expired",
     "_t3_restart",
@@ -68,6 +65,11 @@ for _method in (
 ):
     require(_SCTP, _method)
 require(rtcdatachannel.RTCDataChannel, "_addBufferedAmount")
+
+
+# How a message is sent, by the names of the parameters of aiortc's _send(); also its channel, if
+# bytes of it count as buffered, and how many bytes to divide at most, which a subclass may do.
+Options = dict[str, Any]
 
 
 class Sending:
@@ -106,20 +108,9 @@ class Sending:
     # By stream, the messages and bytes that were sent on it, and those that were received.
     counts: defaultdict[int, list[int]]
 
-    def queue_message(
-        self,
-        stream: int,
-        protocol: int,
-        content: Any,
-        *,
-        expiry: float | None = None,
-        max_retransmits: int | None = None,
-        ordered: bool = True,
-        channel: aiortc.RTCDataChannel | None = None,
-        most: int | None = None,  # noqa: ARG002  a subclass may divide a part of it
-    ) -> int:
+    def queue_message(self, stream: int, protocol: int, content: Any, options: Options) -> int:
         """Divide a message into chunks; return the number of its bytes."""
-        sctp = self.viewed
+        sctp, ordered = self.viewed, options.get("ordered", True)
         sequence = sctp._outbound_stream_seq.get(stream, 0) if ordered else 0
         flags = SCTP_DATA_FIRST_FRAG | (0 if ordered else SCTP_DATA_UNORDERED)
         tsn, size = sctp._local_tsn, len(content)
@@ -129,17 +120,17 @@ class Sending:
                 flags |= SCTP_DATA_LAST_FRAG
             part = content[start:end] if size > USERDATA_MAX_LENGTH else content
             chunk = chunk_to_send(
-                DataChunk,
+                OutboundChunk,
                 flags=flags,
                 tsn=tsn,
                 stream_id=stream,
                 stream_seq=sequence,
                 protocol=protocol,
                 user_data=part,
-                channel=channel,
+                channel=options.get("channel"),
                 _book_size=len(part),
-                _expiry=expiry,
-                _max_retransmits=max_retransmits,
+                _expiry=options.get("expiry"),
+                _max_retransmits=options.get("max_retransmits"),
             )
             sctp._outbound_queue.append(chunk)
             flags &= ~SCTP_DATA_FIRST_FRAG
@@ -171,6 +162,9 @@ class Sending:
         """Let the channel of a stream be open."""
         raise NotImplementedError
 
+    def drop_expired(self) -> None:
+        """Drop messages that wait and have expired."""
+
     def tell_given_up(self) -> None:
         """Tell the other side of messages that are given up, if it takes what is interleaved."""
         raise NotImplementedError
@@ -192,18 +186,6 @@ class AcknowledgedSctpTransport(rtcsctptransport.RTCSctpTransport):
     _data_channel_queue: MessageQueue  # type: ignore[assignment]
     _outbound_queue: deque[OutboundChunk]  # type: ignore[assignment]
     _sent_queue: deque[OutboundChunk]  # type: ignore[assignment]
-
-    async def _receive_sack_chunk(self, chunk: SackChunk) -> None:
-        if (chunk.cumulative_tsn - self._last_sacked_tsn) % MODULO >= HALF:
-            return
-        _take_acknowledgement(self, chunk)
-        self._update_advanced_peer_ack_point()
-        if self._outbound_queue or self._core.repeating or self._forward_tsn_chunk is not None:
-            await self._transmit()
-        if self._data_channel_queue or self._reconfig_queue:
-            await self._data_channel_flush()
-        self._core.tell_sent()
-        self._core.watch_tail()
 
     def _flight_size_decrease(self, chunk: OutboundChunk) -> None:  # type: ignore[override]
         if chunk._in_flight:
@@ -236,7 +218,7 @@ class AcknowledgedSctpTransport(rtcsctptransport.RTCSctpTransport):
             self._advanced_peer_ack_tsn = self._last_sacked_tsn
 
 
-def _take_acknowledgement(sctp: AcknowledgedSctpTransport, sack: SackChunk) -> None:
+def take_acknowledgement(sctp: AcknowledgedSctpTransport, sack: SackChunk) -> None:
     """Forget acknowledged chunks, find lost ones, and adjust the congestion window."""
     sctp._last_sacked_tsn = sack.cumulative_tsn
     was_full = sctp._flight_size >= sctp._cwnd

@@ -18,7 +18,7 @@ from aiortc.rtcsctptransport import (
     DataChunk,
 )
 
-from .acknowledged import Sending
+from .acknowledged import Options, Sending
 from .interleaved_chunks import (
     DATA_HEADER,
     I_DATA_HEADER,
@@ -28,7 +28,7 @@ from .interleaved_chunks import (
 )
 from .message_queue import MessageQueue, Remainder
 from .names import require
-from .outbound import HALF, MODULO, chunk_to_send
+from .outbound import HALF, MODULO, OutboundIDataChunk, chunk_to_send
 from .sending import SendingSctpTransport
 
 __all__ = ["Interleaving", "InterleavingSctpTransport"]
@@ -99,10 +99,10 @@ class Interleaving(Sending):
         self.interleaves = both
         self.header = I_DATA_HEADER if both else DATA_HEADER
 
-    def queue_message(self, stream: int, protocol: int, content: Any, **options: Any) -> int:
+    def queue_message(self, stream: int, protocol: int, content: Any, options: Options) -> int:
         """Divide a message, or the next part of one, into chunks; return how many bytes that is."""
         if not self.interleaves:
-            return super().queue_message(stream, protocol, content, **options)
+            return super().queue_message(stream, protocol, content, options)
         channel, most = options.get("channel"), options.get("most")
         if type(content) is Remainder:
             return self.queue_fragments(content, most)
@@ -121,7 +121,7 @@ class Interleaving(Sending):
         if len(content) <= MOST_DATA:
             sctp._outbound_queue.append(
                 chunk_to_send(
-                    IDataChunk,
+                    OutboundIDataChunk,
                     flags=flags | SCTP_DATA_FIRST_FRAG | SCTP_DATA_LAST_FRAG,
                     tsn=sctp._local_tsn,
                     stream_id=stream,
@@ -162,7 +162,7 @@ class Interleaving(Sending):
         part = message.content[start : start + MOST_DATA]
         message.position += len(part)
         chunk = chunk_to_send(
-            IDataChunk,
+            OutboundIDataChunk,
             flags=flags
             | (0 if start else SCTP_DATA_FIRST_FRAG)
             | (0 if message else SCTP_DATA_LAST_FRAG),
@@ -207,7 +207,7 @@ class Interleaving(Sending):
             queue.drop_head(channel)
             self.sent_bytes[channel] = self.sent_bytes.get(channel, 0) + len(left)
             chunk = chunk_to_send(
-                IDataChunk,
+                OutboundIDataChunk,
                 flags=unordered | SCTP_DATA_LAST_FRAG,
                 tsn=sctp._local_tsn,
                 protocol=left.fragment,

@@ -10,6 +10,7 @@ import aiortc
 from aiortc import rtcdatachannel, rtcsctptransport
 from aiortc.rtcsctptransport import SCTP_DATA_FIRST_FRAG, SCTP_DATA_LAST_FRAG, DataChunk
 
+from .acknowledged import Options
 from .message_queue import Remainder, amount, content_of
 from .names import require
 from .recovering import Recovering, RecoveringSctpTransport
@@ -21,7 +22,6 @@ _SCTP = rtcsctptransport.RTCSctpTransport
 for _name in ("_data_channel_queue", "_outbound_queue", "_sent_queue"):
     require(_SCTP, _name)
 for _method in (
-    "_data_channel_flush",
     "_data_channel_send",
     "_maybe_abandon",
     "_transmit",
@@ -55,7 +55,7 @@ class Lifetimes(Recovering):
     has_lifetimes = False
     given_up = 0
 
-    def queue_message(self, stream: int, protocol: int, content: Any, **options: Any) -> int:
+    def queue_message(self, stream: int, protocol: int, content: Any, options: Options) -> int:
         """Divide a message into chunks, unless it has expired."""
         if type(content) is _Message:
             if content.expired:
@@ -64,7 +64,12 @@ class Lifetimes(Recovering):
                     channel._addBufferedAmount(-len(content))
                 return 0
             options["expiry"] = content.expiry
-        return super().queue_message(stream, protocol, content, **options)
+        return super().queue_message(stream, protocol, content, options)
+
+    def drop_expired(self) -> None:
+        """Drop messages that wait and have expired."""
+        if self.has_lifetimes:
+            _drop_expired(self.viewed)
 
 
 class ExpiringSctpTransport(RecoveringSctpTransport):
@@ -84,12 +89,6 @@ class ExpiringSctpTransport(RecoveringSctpTransport):
             message = _Message(content)
             message.expiry = time.time() + channel.maxPacketLifeTime / 1000
             self._data_channel_queue.replace_last(channel, (channel, protocol, message))
-
-    def _data_channel_flush(self) -> Coroutine[Any, Any, None]:
-        # No coroutine of its own, as it is called for each message.
-        if self._core.has_lifetimes:
-            _drop_expired(self)
-        return super()._data_channel_flush()
 
     def _transmit(self) -> Coroutine[Any, Any, None]:
         # No coroutine of its own, as it is called for each packet.

@@ -1,14 +1,24 @@
 """Data chunks to send, and the packets that they are put into."""
 
-from typing import Any, Final, cast
+from typing import Any, Final
 
 import aiortc
 from aiortc import rtcsctptransport
 from aiortc.rtcsctptransport import Chunk, DataChunk
 
+from .interleaved_chunks import IDataChunk
 from .names import require
 
-__all__ = ["HALF", "IMMEDIATELY", "MODULO", "Bundle", "OutboundChunk", "Packets", "chunk_to_send"]
+__all__ = [
+    "HALF",
+    "IMMEDIATELY",
+    "MODULO",
+    "Bundle",
+    "OutboundChunk",
+    "OutboundIDataChunk",
+    "Packets",
+    "chunk_to_send",
+]
 
 # TSNs count up to this and begin again; one that is less than the half ahead is later. (RFC 9260
 # section 1.6)
@@ -39,6 +49,8 @@ for _name in (
 class OutboundChunk(DataChunk):
     """A data chunk and the state of its transmission; chunk_to_send() makes it.
 
+    aiortc's class doesn't declare all that aiortc itself assigns.
+
     Attributes:
         channel: The channel whose bufferedAmount still counts its bytes, or None.
         opens: Whether sending it opens the channel of its stream.
@@ -48,36 +60,28 @@ class OutboundChunk(DataChunk):
     """
 
     channel: aiortc.RTCDataChannel | None
-    opens: bool
-    leads: int
-    order: int
-    sent_at: float
+    opens = False
+    leads = 0
+    order = 0
+    sent_at = 0.0
+    _abandoned = False
+    _acked = False
+    _in_flight = False
+    _misses = 0
+    _retransmit = False
+    _sent_count = 0
+    _sent_time: float | None = None
 
 
-# The attributes of a chunk that was never sent.
-_UNSENT: Final = {
-    "_abandoned": False,
-    "_acked": False,
-    "_in_flight": False,
-    "_misses": 0,
-    "_retransmit": False,
-    "_sent_count": 0,
-    "_sent_time": None,
-    "opens": False,
-    "leads": 0,
-    "order": 0,
-    "sent_at": 0.0,
-}
+class OutboundIDataChunk(OutboundChunk, IDataChunk):
+    """An I-DATA chunk, likewise."""
 
 
-def chunk_to_send(kind: type[DataChunk], **fields: Any) -> OutboundChunk:
-    """Return a chunk of a class with these fields that was never sent.
-
-    aiortc's class doesn't declare all that aiortc itself assigns.
-    """
+def chunk_to_send(kind: type[OutboundChunk], **fields: Any) -> OutboundChunk:
+    """Return a chunk of a class with these fields that was never sent."""
     chunk = kind.__new__(kind)
-    vars(chunk).update(_UNSENT, **fields)
-    return cast("OutboundChunk", chunk)
+    chunk.__dict__ = fields
+    return chunk
 
 
 class Bundle(Chunk):

@@ -10,6 +10,7 @@ from aiortc.rtcsctptransport import (
     SCTP_DATA_LAST_FRAG,
     DataChunk,
     ForwardTsnChunk,
+    SackChunk,
 )
 
 from .interleaved_chunks import IForwardTsnChunk
@@ -19,9 +20,12 @@ from .outbound import HALF, IMMEDIATELY, MODULO
 from .reading import OVERHEAD, Reading
 from .reassembly import InboundMessages
 
-__all__ = ["Receiving", "ReceivingSctpTransport", "receive_data"]
+__all__ = ["BLOCKS", "Receiving", "ReceivingSctpTransport", "receive_data"]
 
 _SCTP = rtcsctptransport.RTCSctpTransport
+# How many blocks an acknowledgement, and how many streams a FORWARD TSN, can have in a packet, in
+# which aiortc's may not fit. (RFC 9260 section 3.3.4)
+BLOCKS: Final = (rtcsctptransport.SCTP_MAX_PACKET_LENGTH - 28) // 4
 _WHOLE: Final = SCTP_DATA_FIRST_FRAG | SCTP_DATA_LAST_FRAG
 # After how many packets an acknowledgement is sent, and for how many seconds one packet may wait
 # for it, of the 0.5 that the RFC allows. (RFC 9260 section 6.2)
@@ -50,6 +54,7 @@ for _method in (
     "_receive_data_chunk",
     "_receive_forward_tsn_chunk",
     "_reset_deferred_streams",
+    "_send_chunk",
     "_send_sack",
     "_set_state",
 ):
@@ -139,9 +144,20 @@ class ReceivingSctpTransport(rtcsctptransport.RTCSctpTransport):
         await super()._receive_forward_tsn_chunk(chunk)
 
     async def _send_sack(self) -> None:
-        self._core.unacknowledged = 0
-        self._core.note_window()
-        await super()._send_sack()
+        core, last = self._core, self._last_received_tsn
+        core.unacknowledged = 0
+        core.note_window()
+        sack = SackChunk()
+        sack.cumulative_tsn = last
+        sack.advertised_rwnd = max(0, self._advertised_rwnd)
+        if self._sack_misordered:
+            offsets = sorted((tsn - last) % MODULO for tsn in self._sack_misordered)
+            sack.gaps = _blocks(offsets)[:BLOCKS]
+        if self._sack_duplicates:
+            sack.duplicates = self._sack_duplicates[: BLOCKS - len(sack.gaps)]
+            self._sack_duplicates.clear()
+        self._sack_needed = False
+        await self._send_chunk(sack)
 
     def _set_state(self, state: rtcsctptransport.RTCSctpTransport.State) -> None:
         if state == self.State.CLOSED and self._core.acknowledging is not None:
@@ -195,6 +211,17 @@ async def _hand_over_complete(sctp: ReceivingSctpTransport, stream: InterleavedM
         sctp._core.hold(-stream.take_freed())
         await _hand_over(sctp, number, protocol, message)
     sctp._core.hold(-stream.take_freed())
+
+
+def _blocks(offsets: list[int]) -> list[tuple[int, int]]:
+    """Return the blocks of an acknowledgement, given what has come in, in rising order."""
+    blocks: list[tuple[int, int]] = []
+    for offset in offsets:
+        if blocks and offset == blocks[-1][1] + 1:
+            blocks[-1] = (blocks[-1][0], offset)
+        else:
+            blocks.append((offset, offset))
+    return blocks
 
 
 def _acknowledge_late(sctp: ReceivingSctpTransport) -> None:

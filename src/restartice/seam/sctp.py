@@ -15,14 +15,14 @@ from aiortc.rtcsctptransport import (
     ErrorChunk,
     InitAckChunk,
     InitChunk,
-    SackChunk,
     serialize_packet,
 )
 
+from .acknowledged import Options
 from .first_packet import FirstPacket
 from .lifetimes import ExpiringSctpTransport, Lifetimes
 from .names import OfViewed, require
-from .receiving import Receiving, ReceivingSctpTransport, receive_data
+from .receiving import BLOCKS, Receiving, ReceivingSctpTransport, receive_data
 from .sctp_packets import usual_chunks
 from .sending import next_stream, number_channels, register_channel
 from .snap import establish, make_init
@@ -34,8 +34,6 @@ _CLOSED = rtcsctptransport.RTCSctpTransport.State.CLOSED
 _ESTABLISHED = rtcsctptransport.RTCSctpTransport.State.ESTABLISHED
 _COOKIE_WAIT = rtcsctptransport.RTCSctpTransport.State.COOKIE_WAIT
 _UNRECOGNIZED: Final = 8  # a parameter of an INIT ACK (RFC 9260 section 3.3.3.1)
-# How many blocks an acknowledgement, and how many streams a FORWARD TSN, can have in a packet.
-BLOCKS: Final = (rtcsctptransport.SCTP_MAX_PACKET_LENGTH - 28) // 4
 # How many streams may wait to be reset that have no data channel.
 MOST_RESETS: Final = 1024
 
@@ -64,8 +62,6 @@ for _name in (
     "_remote_port",
     "_remote_verification_tag",
     "_rto",
-    "_sack_duplicates",
-    "_sack_misordered",
     "_sack_needed",
     "_sent_queue",
     "_t1_chunk",
@@ -260,25 +256,7 @@ class SctpView(Lifetimes, Receiving):
         """Send an acknowledgement."""
         await self.viewed._send_sack()
 
-    async def send_blocks(self) -> None:
-        """Send an acknowledgement with gaps, where aiortc's can be larger than a packet.
-
-        (RFC 9260 section 3.3.4)
-        """
-        sctp, last = self.viewed, self.last_received_tsn
-        self.unacknowledged = 0
-        self.note_window()
-        offsets = sorted((tsn - last) % (1 << 32) for tsn in sctp._sack_misordered)
-        sack = SackChunk()
-        sack.cumulative_tsn = last
-        sack.advertised_rwnd = max(0, self.window)
-        sack.gaps = _blocks(offsets)[:BLOCKS]
-        sack.duplicates = sctp._sack_duplicates[: BLOCKS - len(sack.gaps)]
-        sctp._sack_duplicates.clear()
-        self.acknowledgement_due = False
-        await sctp._send_chunk(sack)
-
-    def queue_message(self, stream: int, protocol: int, content: Any, **options: Any) -> int:
+    def queue_message(self, stream: int, protocol: int, content: Any, options: Options) -> int:
         """Divide a message into chunks."""
         if protocol == rtcsctptransport.WEBRTC_DCEP:
             return self.queue_control(stream, content)
@@ -286,14 +264,14 @@ class SctpView(Lifetimes, Receiving):
             # "Until the other side has answered, all messages are sent ordered." (RFC 8832
             # section 6)
             options["ordered"] = True
-        return super().queue_message(stream, protocol, content, **options)
+        return super().queue_message(stream, protocol, content, options)
 
     def queue_control(self, stream: int, message: bytes) -> int:
         """Queue a message of DCEP."""
         opens = message[:1] == bytes([rtcsctptransport.DATA_CHANNEL_OPEN])
         if opens:
             self.unconfirmed |= {stream}
-        size = super().queue_message(stream, rtcsctptransport.WEBRTC_DCEP, message)
+        size = super().queue_message(stream, rtcsctptransport.WEBRTC_DCEP, message, {})
         if opens:
             self.viewed._outbound_queue[-1].opens = True
         return size
@@ -434,12 +412,6 @@ class AiortcSctpTransport(ExpiringSctpTransport, ReceivingSctpTransport):
         super()._set_extensions(params)
         params.extend((_UNRECOGNIZED, told) for told in self._core.unknown_parameters)
 
-    def _send_sack(self) -> Coroutine[Any, Any, None]:
-        # No coroutine of its own, as it is called for each packet.
-        if not self._sack_misordered and len(self._sack_duplicates) <= BLOCKS:
-            return super()._send_sack()
-        return self._core.send_blocks()
-
     def _update_advanced_peer_ack_point(self) -> None:
         super()._update_advanced_peer_ack_point()
         chunk = self._forward_tsn_chunk
@@ -528,17 +500,6 @@ class AiortcSctpTransport(ExpiringSctpTransport, ReceivingSctpTransport):
             super()._data_channel_add_negotiated(channel)
             if channel.readyState == "open":
                 self._core.opened_at_once(channel)
-
-
-def _blocks(offsets: list[int]) -> list[tuple[int, int]]:
-    """Return the blocks of an acknowledgement, given what has come in, in rising order."""
-    blocks: list[tuple[int, int]] = []
-    for offset in offsets:
-        if blocks and offset == blocks[-1][1] + 1:
-            blocks[-1] = (blocks[-1][0], offset)
-        else:
-            blocks.append((offset, offset))
-    return blocks
 
 
 async def _send_setup(sctp: AiortcSctpTransport) -> None:

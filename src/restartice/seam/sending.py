@@ -12,13 +12,14 @@ from aiortc.exceptions import OperationError
 from aiortc.rtcsctptransport import (
     USERDATA_MAX_LENGTH,
     Chunk,
+    SackChunk,
     serialize_packet,
 )
 
-from .acknowledged import AcknowledgedSctpTransport, Sending
-from .message_queue import MessageQueue, amount, content_of
+from .acknowledged import AcknowledgedSctpTransport, Sending, take_acknowledgement
+from .message_queue import MessageQueue, Queued, Remainder, amount, content_of
 from .names import require
-from .outbound import IMMEDIATELY, OutboundChunk, Packets
+from .outbound import HALF, IMMEDIATELY, MODULO, OutboundChunk, Packets
 
 __all__ = ["SendingSctpTransport", "next_stream", "number_channels", "put", "register_channel"]
 
@@ -33,7 +34,9 @@ SMALL: Final = 512
 # The largest id of a data channel. (RFC 8832 section 6)
 LAST_STREAM: Final = 65534
 # How many bytes of a message are divided at once, which go ahead of what other channels send later.
-ALONE: Final = 1 << 12
+ALONE: Final = 1 << 14
+# With how many chunks that wait to be sent no more messages are divided.
+MOST_DIVIDED: Final = 64
 
 for _name in (
     "_association_state",
@@ -47,6 +50,7 @@ for _name in (
     "_flight_size",
     "_forward_tsn_chunk",
     "_forward_tsn_streams",
+    "_last_sacked_tsn",
     "_local_port",
     "_local_tsn",
     "_outbound_queue",
@@ -64,12 +68,14 @@ for _method in (
     "_data_channel_flush",
     "_data_channel_send",
     "_flight_size_decrease",
+    "_receive_sack_chunk",
     "_send",
     "_send_chunk",
     "_t3_restart",
     "_t3_start",
     "_transmit",
     "_transmit_reconfig",
+    "_update_advanced_peer_ack_point",
 ):
     require(_SCTP, _method)
 for _name in ("_addBufferedAmount", "_setId"):
@@ -100,8 +106,6 @@ class SendingSctpTransport(AcknowledgedSctpTransport):
         _flush_soon(self)
 
     async def _data_channel_flush(self) -> None:
-        if self._association_state is not _ESTABLISHED:
-            return
         while _fill(self):
             await self._transmit()
         # A stream reset may have been waiting for these messages.
@@ -117,10 +121,24 @@ class SendingSctpTransport(AcknowledgedSctpTransport):
         if not isinstance(self._data_channel_queue, MessageQueue):
             self._data_channel_queue = MessageQueue(self._data_channel_queue)
 
+    async def _receive_sack_chunk(self, chunk: SackChunk) -> None:
+        if (chunk.cumulative_tsn - self._last_sacked_tsn) % MODULO >= HALF:
+            return
+        take_acknowledgement(self, chunk)
+        self._update_advanced_peer_ack_point()
+        _fill(self)
+        if self._outbound_queue or self._core.repeating or self._forward_tsn_chunk is not None:
+            await self._transmit()
+        else:
+            self._core.tell_sent()
+            self._core.watch_tail()
+        if self._reconfig_queue or (self._data_channel_queue and not self._outbound_queue):
+            await self._data_channel_flush()
+
     async def _send(  # type: ignore[override]  # the others by their names
         self, stream_id: int, pp_id: int, user_data: bytes, **kwargs: Any
     ) -> None:
-        self._core.queue_message(stream_id, pp_id, user_data, **kwargs)
+        self._core.queue_message(stream_id, pp_id, user_data, kwargs)
         await self._transmit()
 
     async def _send_chunk(self, chunk: Chunk) -> None:
@@ -161,36 +179,47 @@ async def _flush(sctp: SendingSctpTransport) -> None:
 
 
 def _fill(sctp: SendingSctpTransport) -> bool:
-    """Divide messages into chunks, as many as can be sent now, and one; return if there were."""
-    queue, unsent = sctp._data_channel_queue, sctp._outbound_queue
-    if unsent or not queue:
+    """Divide messages into chunks, as many as can be sent now, and one; return if it did."""
+    core, queue, unsent = sctp._core, sctp._data_channel_queue, sctp._outbound_queue
+    if not queue or sctp._association_state is not _ESTABLISHED:
+        return False
+    core.drop_expired()
+    before = len(unsent)
+    if before > MOST_DIVIDED:
         return False
     room = _limit(sctp) - sctp._flight_size + USERDATA_MAX_LENGTH
-    while queue:
+    for chunk in unsent:
+        room -= chunk._book_size
+    while room > 0 and queue:
         channel, protocol, content = queue.popleft()
         if (stream := channel.id) is None:
             stream = register_channel(sctp, channel)
         if protocol == rtcsctptransport.WEBRTC_DCEP:
-            room -= sctp._core.queue_message(stream, protocol, content)
+            room -= core.queue_message(stream, protocol, content, {})
         else:
-            size = amount(protocol, content)
-            counts = sctp._core.counts[stream]
-            counts[0] += 1
-            counts[1] += size
-            lifetime = channel.maxPacketLifeTime
-            room -= sctp._core.queue_message(
-                stream,
-                protocol,
-                content,
-                expiry=time.time() + lifetime / 1000 if lifetime else None,
-                max_retransmits=channel.maxRetransmits,
-                ordered=channel.ordered,
-                channel=channel if size else None,
-                most=1 if len(queue.waiting) > (channel in queue.waiting) else max(room, ALONE),
-            )
-        if room <= 0:
-            break
-    return bool(unsent)
+            alone = len(queue.waiting) <= (channel in queue.waiting)
+            most = max(room, ALONE) if alone else 1
+            room -= _queue(sctp, stream, (channel, protocol, content), most)
+    return len(unsent) > before
+
+
+def _queue(sctp: SendingSctpTransport, stream: int, message: Queued, most: int) -> int:
+    """Divide a message, or so many bytes of it; return how many that were."""
+    channel, protocol, content = message
+    size, lifetime = amount(protocol, content), channel.maxPacketLifeTime
+    options = {
+        "expiry": time.time() + lifetime / 1000 if lifetime else None,
+        "max_retransmits": channel.maxRetransmits,
+        "ordered": channel.ordered,
+        "channel": channel if size else None,
+        "most": most,
+    }
+    queued = sctp._core.queue_message(stream, protocol, content, options)
+    if queued and type(content) is not Remainder:
+        counts = sctp._core.counts[stream]
+        counts[0] += 1
+        counts[1] += size
+    return queued
 
 
 def number_channels(sctp: SendingSctpTransport) -> None:
