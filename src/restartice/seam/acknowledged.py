@@ -91,6 +91,8 @@ class Sending:
     header = DATA_HEADER
     # The shortest round trip on this path, in seconds; 0 before the first measurement.
     shortest_round_trip = 0.0
+    # When the timeout was last adapted to a round trip, by time.monotonic().
+    measured_at = 0.0
     # The last round trip, in seconds, and the shortest of the last few.
     latest = 0.0
     recent = 0.0
@@ -103,6 +105,8 @@ class Sending:
     sequence = 0
     # The bytes sent or given up, by channel, that are not yet subtracted from its bufferedAmount.
     sent_bytes: dict[aiortc.RTCDataChannel, int]
+    # The streams of channels that the other side hasn't said yet that it has opened.
+    unconfirmed: frozenset[int]
     # The streams whose channels are to be opened.
     opened: list[int]
     # By stream, the messages and bytes that were sent on it, and those that were received.
@@ -157,6 +161,10 @@ class Sending:
         if channel is not None:
             chunk.channel = None
             self.sent_bytes[channel] = self.sent_bytes.get(channel, 0) + chunk._book_size
+
+    def queue_control(self, stream: int, message: bytes) -> int:
+        """Queue a message of DCEP; return the number of its bytes."""
+        raise NotImplementedError
 
     def open_channel(self, stream: int) -> None:
         """Let the channel of a stream be open."""
@@ -263,12 +271,16 @@ def _forget_acknowledged(sctp: AcknowledgedSctpTransport) -> tuple[int, int, Out
             sctp._flight_size -= chunk._book_size
             core.packets -= chunk.leads
     if newest is not None and newest._sent_count == 1:
-        round_trip = time.monotonic() - newest.sent_at
+        now = time.monotonic()
+        round_trip = now - newest.sent_at
         core.shortest_round_trip = min(round_trip, core.shortest_round_trip or round_trip)
         core.latest = round_trip
         before = core.recent or round_trip
         core.recent = min(round_trip, before + (round_trip - before) / 16)
-        sctp._update_rto(round_trip)
+        if newest.sent_at >= core.measured_at:
+            # Once for each round trip. (RFC 9260 section 6.3.1, C4)
+            core.measured_at = now
+            sctp._update_rto(round_trip)
     return count, size, newest
 
 

@@ -335,24 +335,23 @@ async def _receive_packets(transport: AiortcDtlsTransport) -> None:
         transport._RTCDtlsTransport__rx_packets += 1
         first = datagram[0]
         if 19 < first < 64:
-            data = await _decrypt(transport, records, datagram)
+            try:
+                data = records.decrypt(datagram)
+            except SSL.Error as error:
+                await _take_error(transport, error)
+                continue
             if data and transport._data_receiver is not None:
                 await transport._data_receiver._handle_data(data)
         elif 127 < first < 192 and transport._rx_srtp:
             await _receive_media(transport, datagram)
 
 
-async def _decrypt(transport: AiortcDtlsTransport, records: Records, datagram: bytes) -> bytes:
-    """Return the data of a datagram of DTLS, if it has some."""
-    try:
-        return records.decrypt(datagram)
-    except SSL.ZeroReturnError:
-        await transport._write_ssl()
+async def _take_error(transport: AiortcDtlsTransport, error: SSL.Error) -> None:
+    """Handle a datagram of DTLS that has no data."""
+    # It may have been something else, which has to be answered.
+    await transport._write_ssl()
+    if isinstance(error, SSL.ZeroReturnError):
         raise ConnectionError("the other side has ended DTLS") from None
-    except SSL.Error:
-        # It may have been something else, which has to be answered.
-        await transport._write_ssl()
-        return b""
 
 
 async def _receive_media(transport: AiortcDtlsTransport, datagram: bytes) -> None:

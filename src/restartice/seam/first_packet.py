@@ -111,7 +111,7 @@ class FirstPacket:
             queue.drop_head(channel)
             if (stream := channel.id) is None:
                 stream = register_channel(self.sctp, channel)
-            self.sctp._core.queue_message(stream, protocol, message, {})
+            self.sctp._core.queue_control(stream, message)
             found = True
         return found
 

@@ -29,6 +29,8 @@ LEAST_VARIANCE: Final = 0.22
 LATE: Final = 0.05
 GRACE: Final = 0.1
 MOST_GRACES: Final = 3
+# How much too early the event loop may be, in seconds.
+PRECISION: Final = 0.001
 # After how many round trips, and seconds at least, without an acknowledgement the last packet is
 # repeated, so that the other side tells what it lacks. (RFC 8985 section 7.2)
 ROUND_TRIPS: Final = 2
@@ -52,13 +54,34 @@ for _method in (
     "_set_state",
     "_t3_expired",
     "_t3_restart",
+    "_t3_start",
     "_update_rto",
 ):
     require(_SCTP, _method)
 
 
+class Deadline:
+    """What aiortc keeps of a timer: when it expires, by the time of the event loop."""
+
+    __slots__ = ("at",)
+
+    def __init__(self, at: float) -> None:
+        self.at = at
+
+    def when(self) -> float:
+        """Return when it expires."""
+        return self.at
+
+    def cancel(self) -> None:
+        """Have no effect: a timer that aiortc forgets does nothing."""
+
+
 class Recovering(Interleaving):
     """The known losses."""
+
+    # What looks if the retransmission timer has expired. Each acknowledgement sets that anew, which
+    # would take longer with one of the event loop's.
+    look: asyncio.TimerHandle | None = None
 
     # How often in a row the timer has waited for what wasn't read.
     graces = 0
@@ -97,7 +120,7 @@ class Recovering(Interleaving):
         vars(sctp)[THRESHOLD] = max(vars(sctp)[THRESHOLD], 1 << 20)
         sctp._fast_recovery_exit = None
 
-    def postpones(self, expired: asyncio.TimerHandle) -> bool:
+    def postpones(self, expired: Deadline) -> bool:
         """Return whether it is too early to repeat all, although the timer has expired."""
         sctp = self.viewed
         late = sctp._loop.time() - expired.when() > LATE
@@ -107,9 +130,38 @@ class Recovering(Interleaving):
         elif not self.can_be_answered():
             delay = sctp._rto
         else:
+            self.confirm_loss()
             return False
-        sctp._t3_handle = sctp._loop.call_later(delay, sctp._t3_expired)
+        self.set_timer(delay)
         return True
+
+    def confirm_loss(self) -> None:
+        """Note that all in flight counts as lost."""
+
+    def set_timer(self, delay: float) -> None:
+        """Set the retransmission timer."""
+        sctp = self.viewed
+        at = sctp._loop.time() + delay
+        sctp._t3_handle = Deadline(at)
+        if self.look is None or self.look.when() > at:
+            self.look_at(at)
+
+    def look_at(self, at: float) -> None:
+        """Look at the retransmission timer at a time."""
+        if self.look is not None:
+            self.look.cancel()
+        self.look = self.viewed._loop.call_at(at, self.look_at_timer)
+
+    def look_at_timer(self) -> None:
+        """Let the retransmission timer expire if it is time."""
+        sctp, self.look = self.viewed, None
+        if sctp._t3_handle is None:
+            return
+        at = sctp._t3_handle.when()
+        if at > sctp._loop.time() + PRECISION:
+            self.look_at(at)
+        else:
+            sctp._t3_expired()
 
     def watch_tail(self) -> None:
         """Repeat the last packet if no acknowledgement comes soon."""
@@ -144,17 +196,19 @@ class Recovering(Interleaving):
             sctp._t3_restart()
             self.probe = asyncio.ensure_future(_send(sctp, packets.finish()))
 
-    def end_probing(self) -> None:
+    def end_timers(self) -> None:
         """End with the association."""
-        if self.probing is not None:
-            self.probing.cancel()
-            self.probing = None
+        for timer in (self.probing, self.look):
+            if timer is not None:
+                timer.cancel()
+        self.probing = self.look = None
 
 
 class RecoveringSctpTransport(InterleavingSctpTransport):
     """aiortc's SCTP transport, which takes less than a second to find out what was lost."""
 
     _core: Recovering
+    _t3_handle: Deadline | None  # type: ignore[assignment]
 
     def _update_rto(self, R: float) -> None:
         super()._update_rto(R)
@@ -163,9 +217,16 @@ class RecoveringSctpTransport(InterleavingSctpTransport):
         longest = max(LONGEST_TIMEOUT, 4 * R)
         self._rto = max(SHORTEST_TIMEOUT, min(timeout, longest))
 
+    def _t3_start(self) -> None:
+        self._core.set_timer(self._rto)
+
+    def _t3_restart(self) -> None:
+        self._core.set_timer(self._rto)
+
     def _t3_expired(self) -> None:
         core = self._core
-        if self._t3_handle is not None and core.postpones(self._t3_handle):
+        timer = self._t3_handle
+        if timer is not None and core.postpones(timer):
             return
         threshold = vars(self).get(THRESHOLD, 0)
         again = core.before is not None
@@ -179,7 +240,7 @@ class RecoveringSctpTransport(InterleavingSctpTransport):
 
     def _set_state(self, state: rtcsctptransport.RTCSctpTransport.State) -> None:
         if state == self.State.CLOSED:
-            self._core.end_probing()
+            self._core.end_timers()
         super()._set_state(state)
 
 

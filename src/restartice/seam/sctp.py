@@ -18,7 +18,6 @@ from aiortc.rtcsctptransport import (
     serialize_packet,
 )
 
-from .acknowledged import Options
 from .first_packet import FirstPacket
 from .lifetimes import ExpiringSctpTransport, Lifetimes
 from .names import OfViewed, require
@@ -256,22 +255,12 @@ class SctpView(Lifetimes, Receiving):
         """Send an acknowledgement."""
         await self.viewed._send_sack()
 
-    def queue_message(self, stream: int, protocol: int, content: Any, options: Options) -> int:
-        """Divide a message into chunks."""
-        if protocol == rtcsctptransport.WEBRTC_DCEP:
-            return self.queue_control(stream, content)
-        if stream in self.unconfirmed:
-            # "Until the other side has answered, all messages are sent ordered." (RFC 8832
-            # section 6)
-            options["ordered"] = True
-        return super().queue_message(stream, protocol, content, options)
-
     def queue_control(self, stream: int, message: bytes) -> int:
         """Queue a message of DCEP."""
         opens = message[:1] == bytes([rtcsctptransport.DATA_CHANNEL_OPEN])
         if opens:
             self.unconfirmed |= {stream}
-        size = super().queue_message(stream, rtcsctptransport.WEBRTC_DCEP, message, {})
+        size = self.queue_message(stream, rtcsctptransport.WEBRTC_DCEP, message, {})
         if opens:
             self.viewed._outbound_queue[-1].opens = True
         return size

@@ -22,7 +22,7 @@ _TAG: Final = Struct("!L")
 _DATA: Final = Struct("!BBHLHHL")
 _I_DATA: Final = Struct("!BBHLHxxLL")
 # From its flags on.
-_SACK: Final = Struct("!BHL4xHH")
+_SACK: Final = Struct("!BHLLHH")
 _HALF: Final = 1 << 31
 # How far ahead of what came last data is when something before it was lost.
 _NEAR: Final = 1 << 13
@@ -116,11 +116,17 @@ def _usual_data(sctp: Any, packet: bytes) -> list[DataChunk] | None:
 def _usual_acknowledgement(
     sctp: rtcsctptransport.RTCSctpTransport, packet: bytes
 ) -> SackChunk | None:
-    flags, length, tsn, gaps, duplicates = _SACK.unpack_from(packet, _COMMON + 1)
+    flags, length, tsn, window, gaps, duplicates = _SACK.unpack_from(packet, _COMMON + 1)
     # Behind it is padding, at most.
     fits = _SHORTEST <= _COMMON + length <= len(packet) < _COMMON + length + 4
     if not fits or _SHORTEST + 4 * (gaps + duplicates) > _COMMON + length:
         return None
     outstanding = (sctp._local_tsn - 1 - tsn) % (1 << 32)
-    sack = SackChunk(flags, packet[16 : _COMMON + length])
-    return sack if outstanding < _HALF and gaps_fit(sack.gaps, outstanding) else None
+    if outstanding >= _HALF:
+        return None
+    if gaps or duplicates:
+        sack = SackChunk(flags, packet[16 : _COMMON + length])
+        return sack if gaps_fit(sack.gaps, outstanding) else None
+    sack = SackChunk(flags)
+    sack.cumulative_tsn, sack.advertised_rwnd = tsn, window
+    return sack

@@ -132,7 +132,7 @@ class SendingSctpTransport(AcknowledgedSctpTransport):
         else:
             self._core.tell_sent()
             self._core.watch_tail()
-        if self._reconfig_queue or (self._data_channel_queue and not self._outbound_queue):
+        if self._reconfig_queue or (not self._outbound_queue and self._data_channel_queue):
             await self._data_channel_flush()
 
     async def _send(  # type: ignore[override]  # the others by their names
@@ -181,7 +181,7 @@ async def _flush(sctp: SendingSctpTransport) -> None:
 def _fill(sctp: SendingSctpTransport) -> bool:
     """Divide messages into chunks, as many as can be sent now, and one; return if it did."""
     core, queue, unsent = sctp._core, sctp._data_channel_queue, sctp._outbound_queue
-    if not queue or sctp._association_state is not _ESTABLISHED:
+    if not queue.waiting or sctp._association_state is not _ESTABLISHED:
         return False
     core.drop_expired()
     before = len(unsent)
@@ -190,12 +190,12 @@ def _fill(sctp: SendingSctpTransport) -> bool:
     room = _limit(sctp) - sctp._flight_size + USERDATA_MAX_LENGTH
     for chunk in unsent:
         room -= chunk._book_size
-    while room > 0 and queue:
+    while room > 0 and queue.waiting:
         channel, protocol, content = queue.popleft()
         if (stream := channel.id) is None:
             stream = register_channel(sctp, channel)
         if protocol == rtcsctptransport.WEBRTC_DCEP:
-            room -= core.queue_message(stream, protocol, content, {})
+            room -= core.queue_control(stream, content)
         else:
             alone = len(queue.waiting) <= (channel in queue.waiting)
             most = max(room, ALONE) if alone else 1
@@ -210,7 +210,8 @@ def _queue(sctp: SendingSctpTransport, stream: int, message: Queued, most: int) 
     options = {
         "expiry": time.time() + lifetime / 1000 if lifetime else None,
         "max_retransmits": channel.maxRetransmits,
-        "ordered": channel.ordered,
+        # "Until the other side has answered, all messages are sent ordered." (RFC 8832 section 6)
+        "ordered": channel.ordered or stream in sctp._core.unconfirmed,
         "channel": channel if size else None,
         "most": most,
     }
@@ -326,7 +327,7 @@ def _send_new(sctp: SendingSctpTransport, packets: Packets, limit: int) -> None:
             core.opened.append(chunk.stream_id)
     if sent and sctp._t3_handle is None:
         sctp._t3_start()
-    if sent and not unsent and not sctp._data_channel_queue:
+    if sent and not unsent and not sctp._data_channel_queue.waiting:
         # Nothing follows for now that would let the other side acknowledge it.
         sent[-1].flags |= IMMEDIATELY
 
@@ -334,7 +335,8 @@ def _send_new(sctp: SendingSctpTransport, packets: Packets, limit: int) -> None:
 def put(sctp: SendingSctpTransport, packets: Packets, chunk: OutboundChunk, now: float) -> None:
     """Put a chunk into a packet, so that it is in flight."""
     core = sctp._core
-    sctp._flight_size_decrease(chunk)
+    if chunk._in_flight:
+        sctp._flight_size_decrease(chunk)
     chunk.leads = int(packets.add(chunk))
     core.sequence += chunk.leads
     core.packets += chunk.leads

@@ -179,12 +179,9 @@ class SctpCore(SctpView):
         """Return whether an answer to what sets the association up isn't needed any more."""
         return self.progress == "ESTABLISHED" and not self.is_unproven
 
-    def postpones(self, expired: asyncio.TimerHandle) -> bool:
-        """Return whether it is too early to repeat all, although the timer has expired."""
-        if super().postpones(expired):
-            return True
+    def confirm_loss(self) -> None:
+        """Note that all in flight counts as lost."""
         self.begin_again()
-        return False
 
     def closed(self) -> None:
         """Repeat nothing any more."""
