@@ -13,6 +13,7 @@ from aiortc.rtcsctptransport import (
     SCTP_DATA_LAST_FRAG,
     SCTP_DATA_UNORDERED,
     USERDATA_MAX_LENGTH,
+    DataChunk,
     SackChunk,
 )
 
@@ -124,7 +125,7 @@ class Sending:
                 flags |= SCTP_DATA_LAST_FRAG
             part = content[start:end] if size > USERDATA_MAX_LENGTH else content
             chunk = chunk_to_send(
-                OutboundChunk,
+                DataChunk,
                 flags=flags,
                 tsn=tsn,
                 stream_id=stream,

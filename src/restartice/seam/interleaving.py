@@ -28,7 +28,7 @@ from .interleaved_chunks import (
 )
 from .message_queue import MessageQueue, Remainder
 from .names import require
-from .outbound import HALF, MODULO, OutboundIDataChunk, chunk_to_send
+from .outbound import HALF, MODULO, chunk_to_send
 from .sending import SendingSctpTransport
 
 __all__ = ["Interleaving", "InterleavingSctpTransport"]
@@ -121,7 +121,7 @@ class Interleaving(Sending):
         if len(content) <= MOST_DATA:
             sctp._outbound_queue.append(
                 chunk_to_send(
-                    OutboundIDataChunk,
+                    IDataChunk,
                     flags=flags | SCTP_DATA_FIRST_FRAG | SCTP_DATA_LAST_FRAG,
                     tsn=sctp._local_tsn,
                     stream_id=stream,
@@ -162,7 +162,7 @@ class Interleaving(Sending):
         part = message.content[start : start + MOST_DATA]
         message.position += len(part)
         chunk = chunk_to_send(
-            OutboundIDataChunk,
+            IDataChunk,
             flags=flags
             | (0 if start else SCTP_DATA_FIRST_FRAG)
             | (0 if message else SCTP_DATA_LAST_FRAG),
@@ -207,7 +207,7 @@ class Interleaving(Sending):
             queue.drop_head(channel)
             self.sent_bytes[channel] = self.sent_bytes.get(channel, 0) + len(left)
             chunk = chunk_to_send(
-                OutboundIDataChunk,
+                IDataChunk,
                 flags=unordered | SCTP_DATA_LAST_FRAG,
                 tsn=sctp._local_tsn,
                 protocol=left.fragment,
@@ -264,6 +264,8 @@ class InterleavingSctpTransport(SendingSctpTransport):
         self._remote_extensions = []
         super()._get_extensions(params)
         self._core.take_extensions(self._remote_extensions)
+        # aiortc's are left.
+        self._remote_extensions = [kind for kind in self._remote_extensions if kind not in _TYPES]
 
     def _maybe_abandon(self, chunk: DataChunk) -> bool:
         if not self._core.interleaves:

@@ -1,12 +1,11 @@
 """Data chunks to send, and the packets that they are put into."""
 
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import aiortc
 from aiortc import rtcsctptransport
 from aiortc.rtcsctptransport import Chunk, DataChunk
 
-from .interleaved_chunks import IDataChunk
 from .names import require
 
 __all__ = [
@@ -15,7 +14,6 @@ __all__ = [
     "MODULO",
     "Bundle",
     "OutboundChunk",
-    "OutboundIDataChunk",
     "Packets",
     "chunk_to_send",
 ]
@@ -60,28 +58,33 @@ class OutboundChunk(DataChunk):
     """
 
     channel: aiortc.RTCDataChannel | None
-    opens = False
-    leads = 0
-    order = 0
-    sent_at = 0.0
-    _abandoned = False
-    _acked = False
-    _in_flight = False
-    _misses = 0
-    _retransmit = False
-    _sent_count = 0
-    _sent_time: float | None = None
+    opens: bool
+    leads: int
+    order: int
+    sent_at: float
 
 
-class OutboundIDataChunk(OutboundChunk, IDataChunk):
-    """An I-DATA chunk, likewise."""
+# The attributes of a chunk that was never sent.
+_UNSENT: Final = {
+    "_abandoned": False,
+    "_acked": False,
+    "_in_flight": False,
+    "_misses": 0,
+    "_retransmit": False,
+    "_sent_count": 0,
+    "_sent_time": None,
+    "opens": False,
+    "leads": 0,
+    "order": 0,
+    "sent_at": 0.0,
+}
 
 
-def chunk_to_send(kind: type[OutboundChunk], **fields: Any) -> OutboundChunk:
+def chunk_to_send(kind: type[DataChunk], **fields: Any) -> OutboundChunk:
     """Return a chunk of a class with these fields that was never sent."""
     chunk = kind.__new__(kind)
-    chunk.__dict__ = fields
-    return chunk
+    chunk.__dict__ = _UNSENT | fields
+    return cast("OutboundChunk", chunk)
 
 
 class Bundle(Chunk):
