@@ -175,10 +175,11 @@ async def test_before_and_after(server: SignalingServer) -> None:
 
 
 async def test_a_server_that_refuses(server: SignalingServer) -> None:
-    signaling = WebSocketSignaling(server.url, room="no/room")
+    meta = {"name": "x" * server.settings.max_meta}
+    signaling = WebSocketSignaling(server.url, room="room", meta=meta)
     with pytest.raises(ServerError) as caught:
         await signaling.connect()
-    assert caught.value.code == "protocol"
+    assert caught.value.code == "too-large"
 
 
 async def test_no_server(server: SignalingServer) -> None:

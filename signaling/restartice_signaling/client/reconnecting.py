@@ -9,6 +9,7 @@ import ssl as tls
 import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import Final
+from urllib.parse import urlsplit
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidURI
@@ -53,6 +54,10 @@ class Dialer:
         token: The room token, or a function that returns it.
         ssl: The context for `wss`.
         give_up_after: How many seconds to try to reconnect; None for ever.
+
+    Raises:
+        TypeError: The token is neither text nor a function.
+        ValueError: A URL isn't one of a WebSocket, there is none, or the time isn't a number.
     """
 
     def __init__(
@@ -64,6 +69,14 @@ class Dialer:
         ssl: tls.SSLContext | None,
         give_up_after: float | None,
     ) -> None:
+        if not urls:
+            raise ValueError("expected the URL of a server, got none")
+        for url in urls:
+            check_url(url)
+        if token is not None and not isinstance(token, str) and not callable(token):
+            raise TypeError(f"token must be a string, a function or None, not {type(token)}")
+        if give_up_after is not None and not give_up_after >= 0:
+            raise ValueError(f"give_up_after must be a number of seconds, not {give_up_after!r}")
         self._urls = itertools.cycle(urls)
         self._url = next(self._urls)
         self._session = session
@@ -189,6 +202,14 @@ async def _drop(dialing: asyncio.Future[tuple[ClientConnection, list[Event]]]) -
     # Close the socket even if this call is cancelled.
     dialing.add_done_callback(_abort)
     await end([dialing])
+
+
+def check_url(url: object) -> None:
+    """Raise ValueError unless this is the URL of a WebSocket."""
+    parts = urlsplit(url) if isinstance(url, str) else None
+    # An impossible port raises a ValueError, too.
+    if parts is None or parts.scheme not in {"ws", "wss"} or not parts.hostname or parts.port == 0:
+        raise ValueError(f"expected a URL that begins with ws:// or wss://, got {url!r}")
 
 
 def _abort(dialing: asyncio.Future[tuple[ClientConnection, list[Event]]]) -> None:

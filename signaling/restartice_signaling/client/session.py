@@ -6,6 +6,7 @@ from typing import Any
 import aiortc
 
 from ..errors import BadMessage
+from ..protocol.decoding import decode
 from ..protocol.encoding import addressed, encode
 from ..protocol.fields import is_unicode
 from ..protocol.ice_urls import is_ice_url
@@ -41,7 +42,12 @@ ENVELOPE = 64
 
 
 class ClientSession:
-    """A session in a room. If it can't be resumed, a new one takes its place."""
+    """A session in a room. If it can't be resumed, a new one takes its place.
+
+    Raises:
+        TypeError: The meta isn't JSON.
+        ValueError: The server would refuse one of the values.
+    """
 
     def __init__(self, room: str, peer: str | None, meta: Mapping[str, Any]) -> None:
         self._room = room
@@ -54,6 +60,10 @@ class ClientSession:
         self.inbox = Inbox()
         self.peers: dict[str, PeerInfo] = {}
         self.ice_servers: tuple[aiortc.RTCIceServer, ...] = ()
+        try:
+            decode(encode(self.hello(None)))
+        except BadMessage as error:
+            raise ValueError(str(error)) from None
 
     @property
     def peer(self) -> str | None:

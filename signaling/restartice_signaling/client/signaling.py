@@ -46,6 +46,10 @@ class WebSocketSignaling(BaseSignaling):
             The function is called for each attempt to connect.
         ssl: The context for `wss`; by default Python's default context.
         give_up_after: How many seconds to try to reconnect; None for ever, 0 for not at all.
+
+    Raises:
+        TypeError: The meta isn't JSON, or an argument has the wrong type.
+        ValueError: A URL isn't one of a WebSocket, or room, peer or meta break the server's rules.
     """
 
     def __init__(
@@ -59,7 +63,7 @@ class WebSocketSignaling(BaseSignaling):
         ssl: tls.SSLContext | None = None,
         give_up_after: float | None = None,
     ) -> None:
-        self._session = ClientSession(room, peer, meta or {})
+        self._session = ClientSession(room, peer, {} if meta is None else meta)
         dialer = Dialer(
             [url] if isinstance(url, str) else url,
             self._session,

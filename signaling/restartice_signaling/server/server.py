@@ -65,6 +65,8 @@ class SignalingServer:
         backend: Backend | None = None,
         workers: Workers | None = None,
     ) -> None:
+        if not isinstance(settings, ServerSettings):
+            raise TypeError(f"expected ServerSettings, got {settings!r}")
         if settings.secret is not None:
             check_secret(settings.secret)
         self.settings = settings

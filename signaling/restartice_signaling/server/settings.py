@@ -50,6 +50,7 @@ class ServerSettings:
             loopback refuses requests that a proxy passes on.
 
     Raises:
+        TypeError: Another setting has the wrong type.
         ValueError: A number is not positive, or not of its type.
     """
 
@@ -73,3 +74,10 @@ class ServerSettings:
 
     def __post_init__(self) -> None:
         check_numbers(self)
+        parts = {"limits": Limits, "rooms": BackendLimits, "heartbeat": Heartbeat}
+        for name, kind in parts.items():
+            if not isinstance(value := getattr(self, name), kind):
+                raise TypeError(f"{name} must be {kind.__name__}, not {value!r}")
+        # A string is a sequence of strings, too.
+        if isinstance(self.origins, str):
+            raise TypeError(f"origins must be a list, not the string {self.origins!r}")
