@@ -404,6 +404,59 @@ async def test_redirections(make_pc: Factory) -> None:
     assert errors == []
 
 
+@pytest.mark.parametrize("client", [WhipClient, HttpSignaling])
+async def test_a_redirection_to_itself(
+    make_pc: Factory, client: type[WhipClient | HttpSignaling]
+) -> None:
+    errors: asyncio.Queue[Exception] = asyncio.Queue()
+    asked = []
+
+    async def post(request: web.Request) -> web.Response:
+        asked.append(request.path)
+        return web.Response(status=307, headers={"Location": "/again"})
+
+    async with AsyncExitStack() as stack:
+        origin = await scripted(stack, POST=post)
+        pc = make_pc(BUNDLED)
+        pc.addTrack(VideoStreamTrack())
+        signaling = await stack.enter_async_context(client(f"{origin}/first"))
+        await stack.enter_async_context(Negotiator(pc, signaling, on_error=errors.put_nowait))
+        async with asyncio.timeout(DEADLINE):
+            error = await errors.get()
+        assert isinstance(error, ServerError)
+        assert error.code == "307"
+        assert f"10 redirections, the last one from {origin}/again" in str(error)
+        assert len(asked) == 10
+
+
+async def test_who_leaves_before_the_response_deletes_the_session(make_pc: Factory) -> None:
+    answering = Answering(make_pc)
+    answering.headers = {"Location": "/session"}
+    asked, go = asyncio.Event(), asyncio.Event()
+
+    async def post(request: web.Request) -> web.Response:
+        asked.set()
+        await go.wait()
+        return await answering.answer(request)
+
+    async with AsyncExitStack() as stack:
+        origin = await scripted(stack, POST=post, PATCH=answering.take, DELETE=answering.take)
+        signaling = await stack.enter_async_context(WhipClient(f"{origin}/whip"))
+        pc = make_pc(BUNDLED)
+        pc.addTrack(VideoStreamTrack())
+        async with asyncio.timeout(DEADLINE):
+            async with Negotiator(pc, signaling):
+                await asked.wait()
+            closing = asyncio.create_task(signaling.close())
+            await asyncio.sleep(0)
+            assert not closing.done()
+            go.set()
+            await closing
+        assert answering.requests[0][:2] == ("POST", "/whip")
+        # Candidates may have been sent in between.
+        assert answering.requests[-1][:2] == ("DELETE", "/session")
+
+
 @pytest.mark.parametrize("status", [405, 501])
 async def test_a_server_without_patch(make_pc: Factory, status: int) -> None:
     """It gets no candidates after the offer; that it can't restart ICE ends the signaling."""

@@ -74,6 +74,9 @@ class HttpClient(ABC):
         self._http: aiohttp.ClientSession | None = None
         self._exchange: asyncio.Task[None] | None = None
         self._sending = ""
+        # Whether no request waits for its response.
+        self._idle = asyncio.Event()
+        self._idle.set()
 
     async def __aenter__(self) -> Self:
         self._http = aiohttp.ClientSession(headers=self._headers, timeout=TIMEOUT)
@@ -85,6 +88,9 @@ class HttpClient(ABC):
     async def close(self) -> None:
         """Tell the server to close its connection, if it can be reached. It may be called twice."""
         if self._exchange is not None:
+            if self._resource is None and self._expected is None:
+                # The response to the offer tells what is to be deleted.
+                await self._idle.wait()
             await end([self._exchange])
         http, self._http = self._http, None
         if http is None:
@@ -151,6 +157,7 @@ class HttpClient(ABC):
             if self._http is None:
                 raise SignalingClosed("the signaling is closed")
             wait = pause
+            self._idle.clear()
             try:
                 async with self._http.request(method, url, headers=headers, **body) as response:
                     reply = await read_reply(response)
@@ -161,8 +168,12 @@ class HttpClient(ABC):
                     wait = max(pause, asked)
                     error = ServerError(str(reply.status), reply.text[:200], retry_after=asked)
                     self._events.put_nowait(Refused(error))
+            except aiohttp.TooManyRedirects as error:
+                return endless(error)
             except (aiohttp.ClientError, TimeoutError, OSError) as error:
                 reason = f"{type(error).__name__} {error}"
+            finally:
+                self._idle.set()
             logger.info("%s: no answer, trying again in %g s: %s", self._url, wait, reason)
             await asyncio.sleep(wait)
             pause = min(2 * pause, LONGEST_PAUSE)
@@ -187,6 +198,13 @@ async def read_reply(response: aiohttp.ClientResponse) -> Reply:
     text = await response.text(errors="replace")
     headers, reason = response.headers, response.reason or ""
     return Reply(response.status, reason, text, headers, response.url, tuple(links))
+
+
+def endless(error: aiohttp.TooManyRedirects) -> Reply:
+    """Return the last redirection, when there were too many: the next request would get as many."""
+    last = error.history[-1]
+    text = f"{len(error.history)} redirections, the last one from {last.url}"
+    return Reply(last.status, last.reason or "", text, last.headers, last.url, ())
 
 
 def retry_after(value: str) -> float | None:
