@@ -10,8 +10,10 @@ from .outbound import HALF, MODULO
 
 __all__ = ["InterleavedMessages"]
 
-# The memory of a fragment that waits, beside its content, in bytes.
+# The memory of a fragment that waits, beside its content, and of a message that is incomplete, in
+# bytes.
 OVERHEAD: Final = 128
+MESSAGE: Final = 384
 Complete = tuple[int, int, bytes]  # the stream, the protocol, and the message
 
 
@@ -28,7 +30,7 @@ class Fragments:
         self.fragments: dict[int, bytes] = {}
         self.count: int | None = None
         self.protocol = 0
-        self.size = 0
+        self.size = MESSAGE
 
     def add(self, chunk: IDataChunk) -> int:
         """Add a fragment; return how much memory it takes.
@@ -102,10 +104,11 @@ class InterleavedMessages:
         if not unordered and (chunk.stream_seq - self.sequence_number) % MODULO >= HALF:
             return 0  # the other side has given it up
         messages = self.unordered if unordered else self.ordered
-        message = messages.get(chunk.stream_seq)
+        message, size = messages.get(chunk.stream_seq), 0
         if message is None:
             message = messages[chunk.stream_seq] = Fragments()
-        size = message.add(chunk)
+            size = message.size
+        size += message.add(chunk)
         if message.count is not None and message.is_complete:
             self.ready = True
             if unordered:

@@ -22,7 +22,8 @@ __all__ = ["Listening", "Reading", "follow_listeners"]
 RUNNING: Final = "_waiting"
 # The memory of a message that waits, beside its content, in bytes: a task, its coroutine and frame.
 OVERHEAD: Final = 1024
-# How many bytes of interleaved messages may wait for the rest of them beside the window.
+# How many bytes of memory fragments may take that wait for the rest of their messages, beside the
+# window.
 REASSEMBLY: Final = 1 << 24
 # Whoever was told a window below the first is told again when it is above the second.
 LOW: Final = 1 << 18
@@ -39,7 +40,8 @@ class Reading:
         delivering: The bytes that the message takes which listeners are being given, or 0.
         unread: How many bytes the listeners have that aren't done.
         window_is_low: Whether the last acknowledgement told that little can come in.
-        held: How many bytes of memory the fragments of interleaved messages take.
+        held: How many bytes of memory the fragments of interleaved messages take; of others, what
+            they take beside their contents, which are in the window.
         kept: The next chunk, which came when there was no room, and isn't acknowledged.
     """
 

@@ -1,6 +1,7 @@
 """Messages that are complete although one before them isn't."""
 
 from collections.abc import Iterator
+from typing import Final
 
 from aiortc.rtcsctptransport import (
     SCTP_DATA_FIRST_FRAG,
@@ -14,6 +15,9 @@ from aiortc.utils import uint16_gt
 from .names import require
 
 __all__ = ["InboundMessages"]
+
+# The memory of a chunk that waits, beside its content, in bytes.
+OVERHEAD: Final = 256
 
 for _name in ("pop_messages", "prune_chunks", "reassembly", "sequence_number"):
     require(InboundStream, _name)
@@ -31,6 +35,15 @@ class InboundMessages(InboundStream):
         super().__init__()
         # How many bytes of given up messages were dropped since the last prune_chunks().
         self.dropped = 0
+        # How many chunks there were at the last take_growth().
+        self.counted = 0
+
+    def take_growth(self) -> int:
+        """Return by how many bytes, beside contents, this has grown since the last call."""
+        count = len(self.reassembly)
+        growth = OVERHEAD * (count - self.counted)
+        self.counted = count
+        return growth
 
     def passes(self, chunk: DataChunk) -> bool:
         """Return whether a message of one chunk is the next one, and take note that it is."""

@@ -79,6 +79,8 @@ class ReceivingSctpTransport(rtcsctptransport.RTCSctpTransport):
     """aiortc's SCTP transport, which receives with less work."""
 
     _core: Receiving
+    # Of InboundMessages, or of InterleavedMessages.
+    _inbound_streams: dict[int, Any]
     # It has a value as soon as something can be received.
     _last_received_tsn: int
 
@@ -104,6 +106,7 @@ class ReceivingSctpTransport(rtcsctptransport.RTCSctpTransport):
                 for number, protocol, message in stream.pop_messages():
                     self._advertised_rwnd += len(message)
                     await _hand_over(self, number, protocol, message)
+            self._core.hold(stream.take_growth())
         if self._reconfig_deferred is not None:
             await self._reset_deferred_streams()
 
@@ -128,7 +131,7 @@ class ReceivingSctpTransport(rtcsctptransport.RTCSctpTransport):
         return False
 
     def _get_inbound_stream(self, stream_id: int) -> Any:
-        streams: dict[int, Any] = self._inbound_streams
+        streams = self._inbound_streams
         if stream_id not in streams:
             interleaves = self._core.interleaves
             streams[stream_id] = InterleavedMessages() if interleaves else InboundMessages()
@@ -142,6 +145,8 @@ class ReceivingSctpTransport(rtcsctptransport.RTCSctpTransport):
                 stream.skip(number, unordered=unordered)
                 await _hand_over_complete(self, stream)
         await super()._receive_forward_tsn_chunk(chunk)
+        if not self._core.interleaves:
+            self._core.hold(sum(s.take_growth() for s in self._inbound_streams.values()))
 
     async def _send_sack(self) -> None:
         core, last = self._core, self._last_received_tsn

@@ -327,7 +327,7 @@ class SctpCore(SctpView):
         if ahead >= LARGEST_GAP:
             self.begin_again()
         if ahead == 0 and self.window + self.unread < -OVERFLOW:
-            raise Violation("A message is larger than our a=max-message-size")
+            raise Violation("A message is larger than our a=max-message-size, or in small pieces")
         # What isn't taken will be sent again: it comes too early, or the program reads slowly.
         fits = self.window > (-UNDER_WAY if self.unread else 0) and ahead < LARGEST_GAP
         if fits or ahead >= HALF or (ahead == 0 and not self.unread):

@@ -6,12 +6,19 @@ from typing import Any
 import aiortc
 import pytest
 from aiortc.rtcdatachannel import RTCDataChannelParameters
-from aiortc.rtcsctptransport import SCTP_DATA_FIRST_FRAG, SCTP_DATA_LAST_FRAG, SCTP_DATA_UNORDERED
+from aiortc.rtcsctptransport import (
+    SCTP_DATA_FIRST_FRAG,
+    SCTP_DATA_LAST_FRAG,
+    SCTP_DATA_UNORDERED,
+    DataChunk,
+    serialize_packet,
+)
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from restartice.seam.interleaved_chunks import MOST_DATA, IDataChunk, IForwardTsnChunk
 from restartice.seam.interleaved_messages import InterleavedMessages
+from restartice.seam.outbound import Bundle
 from restartice.transports.sctp import RTCSctpTransport
 from simulating import Path, connect, simulate
 
@@ -246,3 +253,42 @@ def test_chunks_are_those_of_the_rfc() -> None:
     assert bytes(told).hex() == ("c20000180102030400050001000000060007000000000008")
     assert IForwardTsnChunk(0, told.body).messages == told.messages
     assert MOST_DATA % 4 == 0
+
+
+@pytest.mark.parametrize("kind", ["fragments", "messages", "interleaved", "interleaved messages"])
+def test_what_never_becomes_complete_is_bounded(monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+    """A peer sends a byte at a time of messages that don't end, or that another one precedes."""
+    interleaves = kind.startswith("interleaved")
+    monkeypatch.setattr(
+        "restartice.seam.interleaving.Interleaving.offers_interleaving", interleaves
+    )
+
+    async def run() -> int:
+        near, far = await connect(RTCSctpTransport, RTCSctpTransport, Path(0.01))
+        assert far._core.interleaves == interleaves
+        count = 0
+        while far.state == "connected" and count < 1_000_000:
+            chunks: list[Any] = []
+            for _ in range(50):
+                chunk = IDataChunk() if interleaves else DataChunk()
+                chunk.tsn = (far._last_received_tsn + 1 + len(chunks)) % (1 << 32)
+                chunk.stream_id, chunk.user_data, chunk.protocol = (
+                    1,
+                    bytes([count % 256]),
+                    1 + count,
+                )
+                chunk.stream_seq = 1 + count % 60_000 if kind.endswith("messages") else 1
+                if kind == "messages":
+                    chunk.flags = SCTP_DATA_FIRST_FRAG | SCTP_DATA_LAST_FRAG
+                chunks.append(chunk)
+                count += 1
+            ports = near._local_port, near._remote_port
+            tag = near._remote_verification_tag
+            await far._handle_data(serialize_packet(*ports, tag, Bundle(chunks)))
+        for end in (near, far):
+            end.transport.close()
+        return count
+
+    # The association was aborted, after more than a message of the largest size has, and less than
+    # 24 MiB.
+    assert 10_000 < simulate(run()) < 150_000
