@@ -1,4 +1,4 @@
-"""Generated media: video whose every frame carries its number in the picture, and a tone."""
+"""Generated media: video with the number of each frame in its picture, and a tone."""
 
 import asyncio
 import functools
@@ -53,7 +53,7 @@ def draw_number(number: int, frame: VideoFrame) -> None:
 
 
 def read_number(frame: VideoFrame) -> int | None:
-    """Read the number from a decoded picture; None if there is none that can be read."""
+    """Read the number from a decoded picture; None if it can't be read."""
     plane = frame.planes[0]
     picture, stride = memoryview(plane), plane.line_size
     if frame.width != WIDTH or frame.height != HEIGHT:
@@ -93,7 +93,7 @@ class CountedVideo(MediaStreamTrack):
 
 @functools.cache
 def second_of_tone() -> bytes:
-    """Return a second of the tone, which takes too long to be computed again in mid-call."""
+    """Return a second of the tone. Computing it again during the call would take too long."""
     wave = (math.sin(2 * math.pi * TONE * n / SAMPLE_RATE) for n in range(SAMPLE_RATE))
     return array("h", (round(8000 * value) for value in wave)).tobytes()
 

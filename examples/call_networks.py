@@ -21,12 +21,12 @@ __all__ = ["LINKS", "NetworksError", "TwoNetworks", "what_is_missing"]
 
 LINKS = ("first", "second")
 PORT = 8765
-# Nobody has this hardware address, so that what is sent there vanishes, and no interface tells.
+# Nobody has this hardware address, so packets to it vanish without an error.
 NOBODY = "02:00:00:00:00:99"
 # Otherwise one link's address could be reached over the other link, too.
 STRICT = "for each in rp_filter:1 arp_announce:2; do echo ${each#*:} > $0/${each%:*}; done"
 HOLD = "echo ready; exec cat"
-# A server doesn't look at its standard input, so that the kernel has to end it.
+# A server doesn't read its standard input, so the kernel has to end it.
 WITH_PARENT = ("setpriv", "--pdeathsig", "KILL")
 DEADLINE = 60.0
 
@@ -36,7 +36,7 @@ class NetworksError(Exception):
 
 
 def what_is_missing() -> str | None:
-    """Return what this machine lacks for networks to be made, or None."""
+    """Return what this machine lacks to make networks, or None."""
     if not sys.platform.startswith("linux"):
         return "Linux"
     if os.geteuid() != 0:
@@ -55,7 +55,7 @@ class TwoNetworks:
     @classmethod
     @asynccontextmanager
     async def open(cls) -> AsyncIterator[Self]:
-        """Make the networks, and end all in them in the end.
+        """Make the networks, and at the end stop all programs in them.
 
         Raises:
             NetworksError: A program that is needed for that has failed.
@@ -75,7 +75,7 @@ class TwoNetworks:
             yield networks
 
     def inside(self, turn: int) -> tuple[str, ...]:
-        """Return what begins a command that is to run where a peer (0 or 1) is."""
+        """Return the beginning of a command that runs in the namespace of a peer (0 or 1)."""
         return ("nsenter", f"--net=/proc/{self._holders[turn].pid}/ns/net")
 
     async def start_signaling(self) -> str:
@@ -87,13 +87,13 @@ class TwoNetworks:
         return f"ws://{address(0, LINKS[0])}:{PORT}"
 
     async def stop_signaling(self) -> None:
-        """Kill the signaling server, as a machine dies."""
+        """Kill the signaling server, as if its machine had died."""
         server, self._server = self._server, None
         if server is not None:
             await end(server)
 
     async def cut(self, link: str) -> None:
-        """Lose all that is sent on a link, either way, from now on."""
+        """Lose all packets on a link, in both directions, from now on."""
         for turn in range(2):
             place = (address(1 - turn, link), "lladdr", NOBODY, "dev", link)
             await self._ip(turn, "neigh", "replace", *place, "nud", "permanent")
@@ -153,7 +153,7 @@ async def end(process: Process) -> None:
 
 
 async def run(command: Sequence[str]) -> None:
-    """Run a program; what it complains about is the error."""
+    """Run a program; its error output is the error."""
     process = await asyncio.create_subprocess_exec(*command, stdout=PIPE, stderr=PIPE)
     _, complaint = await process.communicate()
     if process.returncode:

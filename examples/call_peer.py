@@ -34,10 +34,10 @@ DONE = "done "
 COUNTED = "counted"
 THROUGH = "through "
 CUTS = 2
-# How long each step may take, in seconds: there may be much else to do on the machine.
+# How long each step may take, in seconds. The machine may be busy.
 PATIENCE = 60.0
 POLL = 0.05
-# How long this program must have stood still for that to be noted, in seconds.
+# A pause of this program that lasts longer than this is noted, in seconds.
 STALL = 1.0
 
 Tell = Callable[[dict[str, Any]], None]
@@ -56,8 +56,8 @@ class CallOptions:
     play: str | None = None
     webcam: str | None = None
     loopback: bool = False
-    # Whether links are cut in mid-call, after the signaling has ended, without which nothing can
-    # be negotiated.
+    # Whether links are cut during the call. The signaling has ended before, so nothing can be
+    # negotiated.
     cut: bool = False
 
     @property
@@ -67,7 +67,7 @@ class CallOptions:
 
     @property
     def steps(self) -> int:
-        """How many restarts or cuts the call has to go through."""
+        """The number of restarts or cuts during the call."""
         return CUTS if self.cut else self.restarts
 
     def restart_times(self, turn: int) -> list[float]:
@@ -161,8 +161,8 @@ class Call:
 
     async def _talk(self) -> None:
         options = self._options
-        # What is there by now stays, so that Python's garbage collector needn't look at it again
-        # and again, for which everything else would wait.
+        # All objects so far stay. The garbage collector shouldn't look at them again, because the
+        # call would pause meanwhile.
         gc.collect()
         gc.freeze()
         self._start = time.monotonic()
@@ -182,7 +182,7 @@ class Call:
         self._channel.send(f"{DONE}{self.report.messages_sent}")
         await self._wait(self._remote_done, "the other peer has gone silent in mid-call")
         await self._finish()
-        # Whose connection is closed has nothing left to count.
+        # A closed connection has nothing left to count.
         if self._channel.readyState == "open":
             self._channel.send(COUNTED)
             await self._wait(self._remote_counted, "the other peer has gone silent at the end")
@@ -240,7 +240,7 @@ class Call:
         """Count the losses, after the last packet has arrived."""
         for sender in self._pc.getSenders():
             sender.replaceTrack(None)
-        # Nothing tells that the last packet is in, but the path has no delay to speak of.
+        # No event follows the last packet, but the path has hardly any delay.
         await asyncio.sleep(1)
         for stats in (await self._pc.getStats()).values():
             if stats.type == "inbound-rtp":

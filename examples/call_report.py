@@ -90,7 +90,7 @@ class PeerReport:
 
     @property
     def moves(self) -> int:
-        """How often it has gone over to another pair."""
+        """How often it has switched to another pair."""
         ports = [change.local_port for change in self.pair_changes]
         return sum(one != other for one, other in pairwise(ports))
 
@@ -148,7 +148,7 @@ def all_new(report: PeerReport) -> bool:
 
 
 def failures(reports: Sequence[PeerReport], restarts: int, cuts: int = 0) -> list[str]:
-    """Return what didn't hold, one sentence each.
+    """Return the failed checks, one sentence each.
 
     Args:
         reports: What the peers have measured.
@@ -178,7 +178,7 @@ def failures(reports: Sequence[PeerReport], restarts: int, cuts: int = 0) -> lis
 def _checks_of_restarts(report: PeerReport) -> dict[str, bool]:
     return {
         "no frame was lost": not report.frames_counted or report.frames.lost == 0,
-        # Packets that came twice, for being asked for too early, count as less than none lost.
+        # Packets that were repeated too early come twice, so the number can be negative.
         "no RTP packet was lost": report.rtp_lost <= 0 and report.rtp_received > 0,
         "each restart had new credentials and ports": all_new(report),
         "the track added in mid-call arrived": report.track_added or not report.track_expected,

@@ -36,7 +36,7 @@ def stop_sending(pc: RTCPeerConnection, peer: PeerInfo) -> None:
 
 
 async def show(url: str, room: str, device: str | None) -> None:
-    """Send what the camera sees to each viewer, for as long as the signaling lasts."""
+    """Send the camera's picture to each viewer, as long as the signaling lasts."""
     relay = MediaRelay()
     camera = MediaPlayer(device).video if device else VideoStreamTrack()
     if camera is None:
@@ -56,7 +56,7 @@ async def show(url: str, room: str, device: str | None) -> None:
 
 
 async def watch(track: MediaStreamTrack) -> None:
-    """Tell of the first picture, and of the last one."""
+    """Print when the first picture comes, and when the last one has come."""
     pictures = 0
     try:
         while True:

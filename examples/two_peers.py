@@ -84,7 +84,7 @@ def check(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
     if not shortest <= options.seconds <= 86400:
         what = "cuts" if options.cut else "restarts"
         parser.error(f"--seconds must be {shortest:g} at least, for that many {what}")
-    # A child is where it needn't make networks.
+    # The parent has made the networks of its children.
     if options.cut and options.peer is None and (missing := what_is_missing()):
         parser.error(f"--cut needs {missing}")
     if options.play and not Path(options.play).exists():
@@ -98,7 +98,7 @@ def check(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
 
 
 def call_options(options: argparse.Namespace, *, loopback: bool) -> CallOptions:
-    """Return those options that make up the call."""
+    """Return the options of the call."""
     return CallOptions(
         seconds=options.seconds,
         restarts=options.restarts,
@@ -218,7 +218,7 @@ async def run_children(
                 for turn in (0, 1)
             ]
     except ExceptionGroup as errors:
-        # One that ended alone has no one to talk to, so that the other one was ended, too.
+        # If one peer ends alone, the other one is ended, too.
         raise errors.exceptions[0] from None
     return [child.result() for child in children]
 
@@ -238,7 +238,7 @@ async def run_with_cuts(options: argparse.Namespace, screen: Screen) -> list[Pee
 
 
 async def cut_links(networks: TwoNetworks, call: CallOptions, screen: Screen) -> None:
-    """Kill the signaling server when the call has gone for a while, and cut the link in use."""
+    """Kill the signaling server after a while, and cut the link in use."""
     await screen.until(lambda addresses: len(addresses) == len(NAMES))
     await asyncio.sleep(call.quiet_seconds)
     await networks.stop_signaling()
@@ -337,5 +337,5 @@ def main(arguments: Sequence[str] | None = None) -> int:
 if __name__ == "__main__":
     status = main()
     sys.stdout.flush()
-    # Threads of decoders that still run must not hold up the end.
+    # Threads of decoders that still run must not delay the end.
     os._exit(status)

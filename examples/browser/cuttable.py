@@ -1,4 +1,4 @@
-"""An event loop whose UDP sockets can be made to lose everything, as on a network that is gone.
+"""An event loop whose UDP sockets can lose all packets, as on a network that is gone.
 
 aiortc and aioice know nothing of it: they ask the loop for sockets, as any asyncio program does.
 """
@@ -41,7 +41,7 @@ class CuttableLoop(asyncio.SelectorEventLoop):
 
 
 class Gate(asyncio.DatagramTransport, asyncio.DatagramProtocol):
-    """Stands between a socket and a protocol: each takes it for the other one."""
+    """Stands between a socket and a protocol. To each of them it looks like the other one."""
 
     def __init__(self, protocol: Any) -> None:
         super().__init__()

@@ -84,7 +84,7 @@ class Peer:
         for event in ("iceconnectionstatechange", "connectionstatechange"):
             pc.on(event, self._note_state)
         pc.addTrack(Picture())
-        # Both sides make the same channel. What is late is of no use, so nothing is repeated.
+        # Both sides make the same channel. A late message is useless, so none is repeated.
         pulse = pc.createDataChannel(
             "pulse", negotiated=True, id=0, ordered=False, maxRetransmits=0
         )
@@ -93,7 +93,7 @@ class Peer:
         self._start(self._send_news())
 
     async def _wait_until_gone(self) -> None:
-        """Return when the browser has closed the connection, or hasn't been heard for long."""
+        """Return when the browser has closed the connection, or has been silent for long."""
         while self._pc.connectionState != "closed":
             lost = self._pc.connectionState != "connected"
             self._changed.clear()
@@ -112,7 +112,7 @@ class Peer:
         if self._videos == 1:
             self._start(self._count_frames(track))
         else:
-            # The second one goes back to where it came from.
+            # The second one is sent back.
             self._pc.addTrack(track)
             self._tell("video", "sends the added video back")
 

@@ -43,7 +43,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         """Begin a call."""
-        # Other sites can't send JSON here without being asked whether they may, which they aren't.
+        # Other sites may send JSON only after a preflight request, which this server refuses.
         if self.path != "/call" or self.headers.get_content_type() != "application/json":
             self.send_error(HTTPStatus.NOT_FOUND)
             return
@@ -80,7 +80,7 @@ class Website(ThreadingHTTPServer):
         self.begin_call = begin_call
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Say nothing of visitors who leave before they have got everything."""
+        """Ignore visitors who leave before they have got everything."""
         if not isinstance(sys.exception(), OSError):
             super().handle_error(request, client_address)
 
@@ -100,7 +100,7 @@ def website(
     """
     with Website((host, port), begin_call) as site:
         if tls is not None:
-            # The handshake is for the request's own thread, not for the one that accepts.
+            # The thread of the request does the handshake, not the thread that accepts.
             site.socket = tls.wrap_socket(
                 site.socket, server_side=True, do_handshake_on_connect=False
             )

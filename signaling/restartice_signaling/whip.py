@@ -184,9 +184,7 @@ class WhipClient(HttpClient):
             self._agreed = offer.sdp
         answer, adds = answer_again(self._answer, offer.sdp)
         if adds or not restarts:
-            refusal = ServerError(
-                "renegotiation", "WHIP knows no offer but the first, and restarts"
-            )
+            refusal = ServerError("renegotiation", "WHIP allows only a first offer, and restarts")
             self._events.put_nowait(Refused(refusal))
         self._tell(answer, "answer")
         return True
@@ -208,7 +206,7 @@ class WhipClient(HttpClient):
         body = fragment_of(sdp, lines)
         reply = await self._request("PATCH", resource, data=body, headers=headers)
         if reply.status in UNSUPPORTED:
-            logger.info("%s: takes no candidates: %d", self._url, reply.status)
+            logger.info("%s: the server takes no candidates: status %d", self._url, reply.status)
             self._trickles = False
         elif reply.status >= 300:
             self._refuse(reply)

@@ -300,7 +300,7 @@ class Negotiator:
         give_way = give_way or not offer_collision or self._politeness.gives_way_to(description)
         self.ignore_offer = not give_way
         if self.ignore_offer:
-            logger.info("%s: ignored an offer: it collided with ours, to be answered first", pc)
+            logger.info("%s: ignored an offer that collided with ours; ours must be answered", pc)
             self._open_offer.ignored = description
         elif description.type == "offer":
             await self._handle_offer(description, collides=offer_collision)
@@ -309,7 +309,7 @@ class Negotiator:
 
     async def _handle_offer(self, offer: aiortc.RTCSessionDescription, *, collides: bool) -> None:
         if collides:
-            logger.info("%s: took our offer back: it collided with the other side's", self._pc)
+            logger.info("%s: rolled back our offer, which collided with the other side's", self._pc)
             self._open_offer.withdraw()
         self._first_offer.note_offer()
         await self._pace.keep()
@@ -413,7 +413,7 @@ class Negotiator:
         if not self._is_reachable():
             offer.sent()
         elif (theirs := offer.ignored) is not None and offer.repeats >= self._patience(theirs):
-            logger.info("%s: neither side answers the other's offer: answering theirs", self._pc)
+            logger.info("%s: both sides ignored the other's offer: answering theirs", self._pc)
             await self._handle_alone(theirs, give_way=True)
         else:
             logger.info(OFFER_REPEATED, self._pc, offer.timeout)

@@ -172,7 +172,7 @@ class PeerConnections:
         """Make a new connection for a description of a peer that has made one."""
         call = self._calls.get(peer)
         if call is not None and (call.gone.done() or call.is_of_another(description)):
-            logger.info("%s: %s has made a new connection, and gets one", call.pc, peer)
+            logger.info("%s: %s has made a new connection: making one for it", call.pc, peer)
             self._end(peer)
         if peer not in self._calls and (call is not None or description.type == "offer"):
             self._begin(peer)

@@ -222,10 +222,12 @@ class Heartbeat:
 class Limits:
     """The limits of each client, which the welcome tells to it.
 
+    `max_message_size` is in bytes, `max_buffered` in characters.
+
     Attributes:
-        max_message_size: The size of the largest message, in bytes.
+        max_message_size: The size of the largest message.
         max_unacknowledged: The most messages that wait for a peer.
-        max_buffered: The size of the messages that wait for a peer, in characters.
+        max_buffered: The size of the messages that wait for a peer.
         rate: The messages that a client may send per second in the long run. The server enforces
             twice the rate, so that a client can catch up after the network has held it up.
         burst: The messages that a client may send at once. The server accepts twice as many.

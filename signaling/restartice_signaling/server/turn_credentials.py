@@ -18,12 +18,12 @@ __all__ = ["TurnSettings", "turn_credentials"]
 
 @dataclass(frozen=True)
 class TurnSettings:
-    """The STUN and TURN servers that the welcome tells to clients.
+    """The STUN and TURN servers that the welcome tells to clients. Times are in seconds.
 
     Attributes:
         urls: Their `turn:`, `turns:` and `stun:` URLs.
         secret: The secret that is shared with the TURN servers. Peers never see it.
-        lifetime: How long TURN credentials are valid, in seconds.
+        lifetime: How long TURN credentials are valid.
 
     Raises:
         ValueError: A URL isn't the URL of a STUN or TURN server, a TURN server has no secret, or

@@ -194,7 +194,7 @@ async def track_statistics(
     found = [user for user in users if user.track is track]
     if len(found) != 1:
         raise aiortc.InvalidAccessError(
-            f"expected a track of one sender or receiver, got one of {len(found)}"
+            f"expected a track with one sender or receiver, got one with {len(found)}"
         )
     return await found[0].getStats()
 
