@@ -49,6 +49,18 @@ class Cable:
         for side in SIDES:
             self._ip(side, "neigh", "flush", "dev", cable, "nud", "permanent")
 
+    def lose(self, percent: int) -> None:
+        """Lose so many of a hundred datagrams, either way; 0 ends that."""
+        for side in SIDES:
+            # The first time there is none to delete.
+            rules = "add table inet loss\ndelete table inet loss\n"
+            if percent:
+                rules += "add table inet loss\n"
+                rules += "add chain inet loss in { type filter hook input priority 0 ; }\n"
+                dropped = f"numgen random mod 100 < {percent} drop"
+                rules += f"add rule inet loss in meta l4proto udp {dropped}\n"
+            run_ip("netns", "exec", self.namespace(side), "nft", rules)
+
     def take_address(self, side: str, cable: str) -> None:
         """Let a side have no address on a cable, and its default route lead over the other one."""
         self._ip(side, "addr", "del", f"{address(side, cable)}/24", "dev", cable)

@@ -13,6 +13,8 @@ from typing import Any, Self
 HERE = Path(__file__).parent / "peers"
 DEADLINE = 120.0
 LIMIT = 1 << 24
+# Of the text of an error, as messages may be long.
+LONGEST = 2000
 
 Event = dict[str, Any]
 
@@ -149,7 +151,9 @@ class End:
                     await self._changed.wait()
         except TimeoutError:
             last = [event for event in self.events if event["event"] != "icecandidate"][-12:]
-            raise AssertionError(f"waited in vain for {what}; last was {last}") from None
+            raise AssertionError(
+                f"waited in vain for {what[:LONGEST]}; last was {str(last)[-LONGEST:]}"
+            ) from None
         return result
 
     async def wait_forever(self, condition: Callable[[], bool]) -> None:

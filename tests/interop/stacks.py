@@ -48,6 +48,9 @@ class Stack:
         reuses_sections: Whether something new may take the place of a stopped section.
         notices_close: Whether it takes our close for the end of its data channel.
         finds_networks: Whether a restart finds networks that came after the connection was made.
+        gives_up: Whether it gives up messages that may be sent once.
+        ends_whole: Whether all arrives that is under way when a data channel is closed.
+        takes_empty: Whether it hands over empty messages.
         certificate: The kind of its certificate's key.
     """
 
@@ -68,6 +71,9 @@ class Stack:
     reuses_sections: bool = True
     notices_close: bool = True
     finds_networks: bool = True
+    gives_up: bool = True
+    ends_whole: bool = True
+    takes_empty: bool = True
     certificate: str = "EC"
 
     def version(self) -> str:
@@ -155,6 +161,7 @@ STACKS = [
         ("node", "node_peer.mjs", "roamhq"),
         needs="npm @roamhq/wrtc",
         rolls_back=False,
+        ends_whole=False,
         ends_each=False,
     ),
     Stack(
@@ -164,6 +171,8 @@ STACKS = [
         needs="npm werift",
         media="sends back",
         ends_each=False,
+        gives_up=False,
+        ends_whole=False,
     ),
     Stack(
         "datachannel",
@@ -190,6 +199,7 @@ STACKS = [
         rolls_back_explicitly=False,
         ends_each=False,
         notices_close=False,
+        takes_empty=False,
         certificate="RSA",
         rejects_stopped=False,
         reuses_sections=False,

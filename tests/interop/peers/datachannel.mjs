@@ -17,8 +17,16 @@ class Channel extends EventTarget {
     return this.native.isOpen() ? "open" : "connecting";
   }
 
+  get bufferedAmount() {
+    return this.native.bufferedAmount();
+  }
+
   send(text) {
     this.native.sendMessage(text);
+  }
+
+  close() {
+    this.native.close();
   }
 }
 
@@ -62,8 +70,8 @@ class Connection extends EventTarget {
     return this.native.localDescription();
   }
 
-  createDataChannel(label) {
-    return new Channel(this.native.createDataChannel(label));
+  createDataChannel(label, { ordered, ...options } = {}) {
+    return new Channel(this.native.createDataChannel(label, { ...options, unordered: ordered === false }));
   }
 
   addTrack(track) {

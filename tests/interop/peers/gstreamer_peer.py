@@ -11,7 +11,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-from lines import Counter, Order, obey, tell
+from lines import Counter, Flow, Order, obey, tell
 
 STATES = {
     "signalingState": "signaling-state",
@@ -72,6 +72,7 @@ class Connection:
         self._channel: Any = None
         self._closed = asyncio.Event()
         self._wanted: list[str] = []
+        self._flow = Flow()
         self._sources: dict[str, Any] = {}
         self._counters: dict[str, Counter] = {}
         self._pipeline = self._gst.Pipeline.new(None)
@@ -91,9 +92,44 @@ class Connection:
             bus.connect(f"sync-message::{kind}", self._later(self._failed))
         self._pipeline.set_state(self._gst.State.PLAYING)
 
-    async def channel(self, **_: Any) -> None:
+    async def channel(
+        self,
+        *,
+        ordered: bool = True,
+        maxRetransmits: int = -1,  # noqa: N803  the browser's names
+        maxPacketLifeTime: int = -1,  # noqa: N803
+        **_: Any,
+    ) -> None:
         """Make a data channel."""
-        self._use(self._bin.emit("create-data-channel", "interop", None))
+        options = (
+            f"options, ordered=(boolean){str(ordered).lower()}, "
+            f"max-retransmits=(int){maxRetransmits}, max-packet-lifetime=(int){maxPacketLifeTime}"
+        )
+        structure = self._gst.Structure.new_from_string(options)
+        self._use(self._bin.emit("create-data-channel", "interop", structure))
+
+    async def leave(self, **_: Any) -> None:
+        """Close the data channel."""
+        self._channel.emit("close")
+
+    async def buffered(self, **_: Any) -> Any:
+        """Tell how many bytes wait in the data channel."""
+        return self._channel.get_property("buffered-amount")
+
+    async def flood(self, count: int, size: int, **_: Any) -> None:
+        """Send so many numbered messages of so many bytes at once."""
+        self._flow.flood(lambda text: self._channel.emit("send-string", text), count, size)
+
+    async def flow(self, interval: float, **_: Any) -> None:
+        """Send numbered messages every so many seconds; 0 ends that."""
+        if interval:
+            self._flow.begin(lambda text: self._channel.emit("send-string", text), interval)
+        else:
+            self._flow.end()
+
+    async def flowed(self, **_: Any) -> Any:
+        """Tell how many messages have come and gone, and the longest time without any."""
+        return self._flow.take()
 
     async def track(self, kind: str, **_: Any) -> None:
         """Send audio or video, from the next negotiation, which tells by which payload type."""
@@ -139,6 +175,7 @@ class Connection:
 
     async def close(self, **_: Any) -> None:
         """Close the data channel, which is all that webrtcbin tells the other side, and stop."""
+        self._flow.end()
         if self._channel is not None:
             self._channel.emit("close")
             with suppress(TimeoutError):
@@ -258,7 +295,8 @@ class Connection:
         channel.connect("notify::ready-state", self._later(self._channel_changed))
 
     def _message(self, text: str) -> None:
-        self._tell(event="message", text=text)
+        if not self._flow.takes(text):
+            self._tell(event="message", text=text)
 
     def _channel_changed(self, *_: Any) -> None:
         state = self._channel.get_property("ready-state").value_nick

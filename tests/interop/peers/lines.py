@@ -50,12 +50,19 @@ class Flow:
     def __init__(self) -> None:
         self.sent = self.received = 0
         self.in_order = True
+        self.numbers: set[int] = set()
         self.counter = Counter()
         self._task: asyncio.Task[None] | None = None
 
     def begin(self, send: Callable[[str], Any], interval: float) -> None:
         """Send a message every so many seconds."""
         self._task = asyncio.create_task(self._send(send, interval))
+
+    def flood(self, send: Callable[[str], Any], count: int, size: int) -> None:
+        """Send so many messages of so many bytes at once."""
+        for _ in range(count):
+            send(f"flow {self.sent}".ljust(size))
+            self.sent += 1
 
     def end(self) -> None:
         """Send no more."""
@@ -66,7 +73,9 @@ class Flow:
         """Take a message; return whether it is one of these."""
         if not isinstance(text, str) or not text.startswith("flow "):
             return False
-        self.in_order = self.in_order and text == f"flow {self.received}"
+        number = int(text[5:])
+        self.in_order = self.in_order and number == self.received
+        self.numbers.add(number)
         self.received += 1
         self.counter.add()
         return True
@@ -76,6 +85,7 @@ class Flow:
         return {
             "sent": self.sent,
             "received": self.received,
+            "different": len(self.numbers),
             "inOrder": self.in_order,
             "gap": self.counter.take()["gap"],
         }

@@ -32,6 +32,7 @@ globalThis.createPeer = (platform, tell) => {
       // Numbered messages, and the longest time in which none came.
       this.sent = this.received = 0;
       this.inOrder = true;
+      this.numbers = new Set();
       this.flowCounter = new Counter();
       for (const state of STATES) {
         const event = state.toLowerCase() + "change";
@@ -62,8 +63,18 @@ globalThis.createPeer = (platform, tell) => {
       else channel.addEventListener("open", opened);
     }
 
-    channel() {
-      this.use(this.pc.createDataChannel("interop"));
+    channel({ ordered, maxRetransmits, maxPacketLifeTime }) {
+      const options = { ordered, maxRetransmits, maxPacketLifeTime };
+      for (const name in options) if (options[name] === undefined) delete options[name];
+      this.use(this.pc.createDataChannel("interop", options));
+    }
+
+    leave() {
+      this.channelInUse.close();
+    }
+
+    buffered() {
+      return this.channelInUse.bufferedAmount;
     }
 
     transceiver({ kind, direction, codec }) {
@@ -145,7 +156,9 @@ globalThis.createPeer = (platform, tell) => {
         this.tell({ event: "message", text });
         return;
       }
-      this.inOrder &&= text === `flow ${this.received}`;
+      const number = Number(text.slice(5));
+      this.inOrder &&= number === this.received;
+      this.numbers.add(number);
       this.received += 1;
       this.flowCounter.add();
     }
@@ -160,9 +173,17 @@ globalThis.createPeer = (platform, tell) => {
       this.stops.push(() => clearInterval(this.flowTimer));
     }
 
+    flood({ count, size }) {
+      for (let i = 0; i < count; i++) {
+        this.channelInUse.send(`flow ${this.sent}`.padEnd(size));
+        this.sent += 1;
+      }
+    }
+
     flowed() {
       const { sent, received, inOrder } = this;
-      return { sent, received, inOrder, gap: this.flowCounter.take().gap };
+      const different = this.numbers.size;
+      return { sent, received, different, inOrder, gap: this.flowCounter.take().gap };
     }
 
     media() {

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -40,8 +41,13 @@ type order struct {
 	Direction   string
 	Index       int
 	Interval    float64
-	Description *webrtc.SessionDescription
-	Candidate   *webrtc.ICECandidateInit
+	Count, Size int
+	// Of a data channel.
+	Ordered           *bool
+	MaxRetransmits    *uint16
+	MaxPacketLifeTime *uint16
+	Description       *webrtc.SessionDescription
+	Candidate         *webrtc.ICECandidateInit
 }
 
 var (
@@ -98,7 +104,10 @@ type connection struct {
 	counters       map[string]*counter
 	sent, received int
 	inOrder        bool
+	numbers        map[int]bool
 	flowing        *counter
+	// Held as long as nothing is read of the data channel.
+	reading sync.Mutex
 }
 
 func newConnection(number int) (*connection, error) {
@@ -108,6 +117,7 @@ func newConnection(number int) (*connection, error) {
 	}
 	c := &connection{
 		pc: pc, number: number, inOrder: true, flowing: &counter{},
+		numbers:  map[int]bool{},
 		echoes:   map[string]*webrtc.TrackLocalStaticRTP{},
 		senders:  map[string]*webrtc.RTPSender{},
 		counters: map[string]*counter{},
@@ -156,14 +166,19 @@ func (c *connection) send(text string) error {
 	return c.channelInUse.SendText(text)
 }
 
+// receive is called by what reads the data channel, which waits for it.
 func (c *connection) receive(text string) {
+	c.reading.Lock()
+	defer c.reading.Unlock()
 	if !strings.HasPrefix(text, "flow ") {
 		c.tell(values{"event": "message", "text": text})
 		return
 	}
 	c.mutex.Lock()
 	defer c.mutex.Unlock()
-	c.inOrder = c.inOrder && text == fmt.Sprintf("flow %d", c.received)
+	number, err := strconv.Atoi(strings.TrimSpace(text[5:]))
+	c.inOrder = c.inOrder && err == nil && number == c.received
+	c.numbers[number] = true
 	c.received++
 	c.flowing.add()
 }
@@ -294,11 +309,24 @@ func (c *connection) flow(interval float64) {
 	}()
 }
 
+func (c *connection) flood(count, size int) error {
+	for ; count > 0; count-- {
+		if err := c.send(fmt.Sprintf("%-*s", size, fmt.Sprintf("flow %d", c.sent))); err != nil {
+			return err
+		}
+		c.sent++
+	}
+	return nil
+}
+
 func (c *connection) flowed() values {
 	c.mutex.Lock()
 	defer c.mutex.Unlock()
 	gap := c.flowing.take()["gap"]
-	return values{"sent": c.sent, "received": c.received, "inOrder": c.inOrder, "gap": gap}
+	return values{
+		"sent": c.sent, "received": c.received, "different": len(c.numbers), "inOrder": c.inOrder,
+		"gap": gap,
+	}
 }
 
 func (c *connection) media() values {
@@ -323,7 +351,11 @@ func (c *connection) state() values {
 func (c *connection) obey(given order) (any, error) {
 	switch given.Do {
 	case "channel":
-		channel, err := c.pc.CreateDataChannel("interop", nil)
+		channel, err := c.pc.CreateDataChannel("interop", &webrtc.DataChannelInit{
+			Ordered:           given.Ordered,
+			MaxRetransmits:    given.MaxRetransmits,
+			MaxPacketLifeTime: given.MaxPacketLifeTime,
+		})
 		if err == nil {
 			c.use(channel)
 		}
@@ -345,6 +377,18 @@ func (c *connection) obey(given order) (any, error) {
 		return nil, c.send(given.Text)
 	case "flow":
 		c.flow(given.Interval)
+		return nil, nil
+	case "flood":
+		return nil, c.flood(given.Count, given.Size)
+	case "leave":
+		return nil, c.channelInUse.Close()
+	case "buffered":
+		return c.channelInUse.BufferedAmount(), nil
+	case "pause":
+		c.reading.Lock()
+		return nil, nil
+	case "resume":
+		c.reading.Unlock()
 		return nil, nil
 	case "flowed":
 		return c.flowed(), nil

@@ -60,6 +60,7 @@ class Connection:
         self.pc = pc
         self._number = number
         self._channel: Any = None
+        self._reading = asyncio.Event()
         self._flow = Flow()
         self._senders: dict[str, Any] = {}
         self._counters: dict[str, Counter] = {}
@@ -73,9 +74,32 @@ class Connection:
         pc.on("track", self._watch)
         pc.on("icecandidate", self._candidate_gathered)
 
-    async def channel(self, **_: Any) -> None:
-        """Make a data channel."""
-        self._use(self.pc.createDataChannel("interop"))
+    async def channel(self, **options: Any) -> None:
+        """Make a data channel, with the options of createDataChannel()."""
+        options.pop("number", None)  # of the order
+        self._use(self.pc.createDataChannel("interop", **options))
+
+    async def leave(self, **_: Any) -> None:
+        """Close the data channel."""
+        self._channel.close()
+
+    async def buffered(self, **_: Any) -> Any:
+        """Tell how many bytes wait in the data channel."""
+        return self._channel.bufferedAmount
+
+    async def pause(self, **_: Any) -> None:
+        """Read nothing more of the data channel until `resume`."""
+        self._reading.clear()
+        self._channel.remove_listener("message", self._receive)
+        self._channel.on("message", self._receive_later)
+
+    async def resume(self, **_: Any) -> None:
+        """Read on."""
+        self._reading.set()
+
+    async def flood(self, count: int, size: int, **_: Any) -> None:
+        """Send so many numbered messages of so many bytes at once."""
+        self._flow.flood(self._channel.send, count, size)
 
     async def transceiver(self, kind: str, direction: str, **_: Any) -> None:
         """Offer a section of audio or video without any track."""
@@ -177,6 +201,10 @@ class Connection:
     def _receive(self, text: Any) -> None:
         if not self._flow.takes(text):
             self._tell(event="message", text=text)
+
+    async def _receive_later(self, text: Any) -> None:
+        await self._reading.wait()
+        self._receive(text)
 
     def _watch(self, track: Any) -> None:
         self._tell(event="track", kind=track.kind)

@@ -35,9 +35,31 @@ class Connection:
         pc.on("track", lambda event: self._watch(event.track))
         pc.on("icecandidate", self._candidate_gathered)
 
-    async def channel(self, **_: Any) -> None:
+    async def channel(
+        self,
+        *,
+        ordered: bool = True,
+        maxRetransmits: int | None = None,  # noqa: N803  the browser's names
+        maxPacketLifeTime: int | None = None,  # noqa: N803
+        **_: Any,
+    ) -> None:
         """Make a data channel."""
-        self._use(self.pc.createDataChannel("interop"))
+        given = {"max_retransmits": maxRetransmits, "max_packet_life_time": maxPacketLifeTime}
+        options = {name: value for name, value in given.items() if value is not None}
+        init = webrtc.RTCDataChannelInit(ordered=ordered, **options)
+        self._use(self.pc.createDataChannel("interop", init))
+
+    async def leave(self, **_: Any) -> None:
+        """Close the data channel."""
+        self._channel.close()
+
+    async def buffered(self, **_: Any) -> Any:
+        """Tell how many bytes wait in the data channel."""
+        return self._channel.bufferedAmount
+
+    async def flood(self, count: int, size: int, **_: Any) -> None:
+        """Send so many numbered messages of so many bytes at once."""
+        self._flow.flood(self._channel.send, count, size)
 
     async def transceiver(
         self, kind: str, direction: str, codec: str | None = None, **_: Any
