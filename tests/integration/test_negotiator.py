@@ -125,6 +125,36 @@ async def test_what_was_added_before_is_offered(server: SignalingServer, make_pc
             await wait_until(channel, "open", is_open)
 
 
+@pytest.mark.parametrize("in_band", [False, True], ids=["by the server", "in band"])
+@pytest.mark.parametrize("last", ["offerer", "answerer"])
+async def test_an_open_negotiation_is_continued(
+    server: SignalingServer, make_pc: Factory, last: str, *, in_band: bool
+) -> None:
+    """As of a program that makes another Negotiator when its signaling has ended."""
+    offerer, answerer = make_pc(), make_pc()
+    # As an earlier Negotiator has left it, whose channel isn't closed yet.
+    channel = offerer.createDataChannel("x", negotiated=True, id=1023)
+    await offerer.setLocalDescription()
+    order = [answerer, offerer]
+    if last == "answerer":
+        await answerer.setRemoteDescription(offerer.localDescription)
+        order.reverse()
+    async with AsyncExitStack() as stack:
+        errors: list[Exception] = []
+        for name, pc in zip("ab", order, strict=True):
+            signaling = WebSocketSignaling(server.url, room="room", peer=name)
+            await stack.enter_async_context(signaling)
+            await stack.enter_async_context(
+                Negotiator(pc, signaling, in_band=in_band, on_error=errors.append)
+            )
+        await wait_until(channel, "open", lambda: channel.readyState == "open")
+        added = offerer.addTransceiver("audio")
+        await wait_until(
+            offerer, "signalingstatechange", lambda: added.currentDirection is not None
+        )
+        assert not errors
+
+
 @BOTH_WAYS
 async def test_offers_of_both_at_once(peers: tuple[Peer, Peer]) -> None:
     first, second = peers

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import aiortc
 
-from restartice import RTCIceCandidate, RTCPeerConnection
+from restartice import DataChannelIdError, RTCIceCandidate, RTCPeerConnection
 
 from ..cancellation import end
 from ..client.events import CandidateReceived, DescriptionReceived, Event
@@ -106,9 +106,16 @@ class InBandChannel:
         return opened and self._agreed
 
     def prepare(self) -> None:
-        """Make the data channel, if the connection has none yet."""
+        """Make the data channel, if there is none yet, and no other channel has its id.
+
+        That of an earlier Negotiator has it until it is closed.
+        """
         if self._channel is None:
-            channel = self._pc.createDataChannel(LABEL, negotiated=True, id=CHANNEL_ID)
+            try:
+                channel = self._pc.createDataChannel(LABEL, negotiated=True, id=CHANNEL_ID)
+            except DataChannelIdError as error:
+                logger.info("%s: negotiates by the server for now: %s", self._pc, error)
+                return
             channel.on("open", self._say_hello)
             channel.on("message", self._receive)
             channel.on("close", self._closed.set)

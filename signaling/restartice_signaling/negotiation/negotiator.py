@@ -212,6 +212,9 @@ class Negotiator:
             await asyncio.shield(self._tasks[1])
 
     async def _make_offers(self) -> None:
+        if self._pc.signalingState in {"have-local-offer", "have-remote-offer"}:
+            await self._wait_for_peer()
+            await self._callbacks.report(self._continue())
         while True:
             await self._needed.wait()
             # Nobody could answer before.
@@ -226,6 +229,14 @@ class Negotiator:
             if needed:
                 await self._callbacks.report(self._make_offer())
                 await self._pace.keep()
+
+    async def _continue(self) -> None:
+        """Continue a negotiation that was open when this Negotiator was made."""
+        if self._pc.signalingState == "have-local-offer":
+            await self._send_offer()
+        async with self._turn:
+            if self._pc.signalingState == "have-remote-offer":
+                await self._answer()
 
     async def _wait_for_peer(self) -> None:
         while True:
@@ -318,6 +329,9 @@ class Negotiator:
         await self._pc.setRemoteDescription(offer)
         if self._in_band is not None and self._pc.sctp is not None:
             self._in_band.prepare()
+        await self._answer()
+
+    async def _answer(self) -> None:
         await self._pc.setLocalDescription()
         await self._outgoing.send_description(self._find_answer)
         self._politeness.note_answer(ours=True)
