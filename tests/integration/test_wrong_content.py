@@ -334,7 +334,7 @@ async def test_what_is_no_configuration(make_pc: Factory) -> None:
     with pytest.raises(TypeError, match="must be an RTCConfiguration, not dict"):
         make_pc().setConfiguration(wrong)
     wrong = {"check_timeout": 1.0}
-    with pytest.raises(TypeError, match="must be IceSettings, got"):
+    with pytest.raises(TypeError, match="expected IceSettings, got"):
         RTCPeerConnection(iceSettings=wrong)
 
 
