@@ -10,6 +10,7 @@ import pytest_asyncio
 from interop.cable import Cable
 from interop.call import Call
 from interop.process import PeerProcess
+from interop.scenario import Say, Scenario
 from interop.stacks import STACKS, WE, Stack
 from interop.table import Table, write
 from requiring import require
@@ -55,6 +56,12 @@ async def call(our_process: PeerProcess, their_process: PeerProcess) -> AsyncIte
     made = Call(await our_process.new(stays=True), await their_process.new())
     yield made
     await made.close()
+
+
+@pytest.fixture
+def scenario(call: Call, stack: Stack, cable: Cable, record_property: Say) -> Scenario:
+    """Return the call, the peer and the cable of a scenario."""
+    return Scenario(call, stack, cable, record_property)
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:

@@ -5,11 +5,10 @@ import re
 
 import pytest
 
-from interop.cable import Cable
-from interop.call import Call, Description
+from interop.call import Description
 from interop.process import DEADLINE, End
-from interop.scenario import FRAMES, Say, Scenario
-from interop.stacks import STACKS, Stack
+from interop.scenario import FRAMES, Scenario
+from interop.stacks import STACKS
 
 BROWSERS = [stack for stack in STACKS if stack.name in {"chromium", "firefox"}]
 pytestmark = [
@@ -21,11 +20,6 @@ pytestmark = [
         "stack", BROWSERS, ids=lambda s: s.name, indirect=True, scope="session"
     ),
 ]
-
-
-@pytest.fixture
-def scenario(call: Call, stack: Stack, cable: Cable, record_property: Say) -> Scenario:
-    return Scenario(call, stack, cable, record_property)
 
 
 @pytest.mark.parametrize("kinds", ["video", "audio", "audio video", "video audio"])

@@ -10,10 +10,9 @@ from typing import Any
 import pytest
 
 from interop.cable import Cable
-from interop.call import PAUSE, Call, Description
+from interop.call import PAUSE, Description
 from interop.process import DEADLINE, End, PeerError
-from interop.scenario import Say, Scenario
-from interop.stacks import Stack
+from interop.scenario import Scenario
 from requiring import require
 
 pytestmark = [
@@ -33,11 +32,6 @@ LARGEST, UNTOLD = 1_000_000, 65536
 MAX_MESSAGE_SIZE = re.compile(r"^a=max-message-size:(\d+)", re.MULTILINE)
 LIFETIME = 200
 FLOOD = (300, 16384)
-
-
-@pytest.fixture
-def scenario(call: Call, stack: Stack, cable: Cable, record_property: Say) -> Scenario:
-    return Scenario(call, stack, cable, record_property)
 
 
 @pytest.fixture

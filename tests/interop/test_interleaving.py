@@ -2,10 +2,8 @@
 
 import pytest
 
-from interop.cable import Cable
-from interop.call import Call
-from interop.scenario import Say, Scenario
-from interop.stacks import STACKS, Stack
+from interop.scenario import Scenario
+from interop.stacks import STACKS
 
 FIREFOX = next(stack for stack in STACKS if stack.name == "firefox")
 LARGE = "x" * 200_000
@@ -17,11 +15,6 @@ pytestmark = [
     # All tests share the fixture of one peer.
     pytest.mark.parametrize("stack", [FIREFOX], ids=["firefox"], indirect=True, scope="session"),
 ]
-
-
-@pytest.fixture
-def scenario(call: Call, stack: Stack, cable: Cable, record_property: Say) -> Scenario:
-    return Scenario(call, stack, cable, record_property)
 
 
 @pytest.mark.parametrize("offerer", ["we", "they"])

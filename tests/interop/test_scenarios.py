@@ -26,11 +26,6 @@ MANY = 50
 
 
 @pytest.fixture
-def scenario(call: Call, stack: Stack, cable: Cable, record_property: Say) -> Scenario:
-    return Scenario(call, stack, cable, record_property)
-
-
-@pytest.fixture
 def cut(cable: Cable) -> Iterator[Cable]:
     """Return the cable, which is cut and replaced by another one in the test."""
     yield cable

@@ -4,9 +4,7 @@ import re
 
 import pytest
 
-from interop.cable import Cable
-from interop.call import Call
-from interop.scenario import Say, Scenario
+from interop.scenario import Scenario
 from interop.stacks import Stack, python
 
 CHROMIUM = Stack(
@@ -25,11 +23,6 @@ pytestmark = [
     # All tests share the fixture of one peer.
     pytest.mark.parametrize("stack", [CHROMIUM], ids=["chromium"], indirect=True, scope="session"),
 ]
-
-
-@pytest.fixture
-def scenario(call: Call, stack: Stack, cable: Cable, record_property: Say) -> Scenario:
-    return Scenario(call, stack, cable, record_property)
 
 
 @pytest.mark.parametrize("offerer", ["we", "they"])
