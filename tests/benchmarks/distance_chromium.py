@@ -9,7 +9,7 @@ import json
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 sys.path.insert(0, str(Path(__file__).parents[1] / "interop" / "peers"))
@@ -18,6 +18,7 @@ from devtools import Chromium
 
 from benchmarks.chromium import SHOW_ADDRESSES
 from benchmarks.distance_peer import tell
+from benchmarks.orders import read_orders
 
 # The same as Peer of distance_peer.py, in a browser.
 PAGE: Final = r"""
@@ -65,13 +66,8 @@ async def main() -> None:
         browser.on_tell = lambda values: tell(**values)
         try:
             await browser.evaluate(PAGE)
-            reader = asyncio.StreamReader(limit=1 << 20)
-            loop = asyncio.get_running_loop()
-            protocol = asyncio.StreamReaderProtocol(reader)
-            await loop.connect_read_pipe(lambda: protocol, sys.stdin)
             tell("ready")
-            async for line in reader:
-                order: dict[str, Any] = json.loads(line)
+            async for order in read_orders():
                 answer = await browser.evaluate(f"obey({json.dumps(order)})")
                 tell("answer", order=order["number"], **answer)
         finally:

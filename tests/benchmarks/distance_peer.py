@@ -18,6 +18,7 @@ from typing import Any, Final
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from benchmarks.orders import read_orders
 from benchmarks.stacks import Stack, Switch, load
 
 PIECE: Final = 10_000
@@ -144,12 +145,9 @@ class Peer:
 async def main() -> None:
     """Do as told until stdin ends."""
     peer = Peer(load(sys.argv[1]))
-    reader = asyncio.StreamReader(limit=1 << 20)
-    loop = asyncio.get_running_loop()
-    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
     tell("ready")
-    async for line in reader:
-        await peer.act_on(json.loads(line))
+    async for order in read_orders():
+        await peer.act_on(order)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,6 @@ tests/interop, which .ci/run builds.
 """
 
 import asyncio
-import json
 import sys
 from asyncio.subprocess import PIPE
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Any, Final
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks.distance_peer import tell
+from benchmarks.orders import read_orders
 from interop.process import LIMIT, End, PeerProcess
 
 PROGRAM: Final = Path(__file__).parents[1] / "interop" / "peers" / "pion_peer"
@@ -82,12 +82,9 @@ async def main() -> None:
     program = PeerProcess(process)
     try:
         peer = Peer(program)
-        reader = asyncio.StreamReader(limit=1 << 20)
-        loop = asyncio.get_running_loop()
-        await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
         tell("ready")
-        async for line in reader:
-            await peer.act_on(json.loads(line))
+        async for order in read_orders():
+            await peer.act_on(order)
     finally:
         await program.close()
 
