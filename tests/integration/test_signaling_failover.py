@@ -1,7 +1,7 @@
 """A Redis with replicas and Sentinels: its primary dies, hangs, or is cut off."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 
@@ -36,8 +36,8 @@ async def read_all(wire: Wire) -> list[str]:
     return heard
 
 
-async def test_the_primary_is_killed_in_mid_traffic(there: Failover) -> None:
-    """All messages arrive once and in order, and no session is lost."""
+async def exchange_meanwhile(there: Failover, step: Callable[[Flow], Awaitable[None]]) -> None:
+    """Exchange messages over two nodes; check that all came, and the clients came back."""
     options = ("--port=0", f"--redis={there.url}", *FAST)
     async with (
         node(*options) as one,
@@ -45,37 +45,33 @@ async def test_the_primary_is_killed_in_mid_traffic(there: Failover) -> None:
         WebSocketSignaling([one.url, two.url], room="room", peer="a") as first,
         WebSocketSignaling([two.url, one.url], room="room", peer="b") as second,
     ):
-
-        async def kill(flow: Flow) -> None:
-            await flow.until(0.3)
-            await there.kill(there.first)
-            await there.replaced(there.first)
-            # Back, it becomes a replica of the other one.
-            await there.start_redis(there.first)
-
         flow = Flow(first, second, 2_000)
-        await flow.run(kill)
+        await flow.run(step)
         assert flow.reconnected
+
+
+async def test_the_primary_is_killed_in_mid_traffic(there: Failover) -> None:
+    """All messages arrive once and in order, and no session is lost."""
+
+    async def kill(flow: Flow) -> None:
+        await flow.until(0.3)
+        await there.kill(there.first)
+        await there.replaced(there.first)
+        # Back, it becomes a replica of the other one.
+        await there.start_redis(there.first)
+
+    await exchange_meanwhile(there, kill)
 
 
 async def test_the_primary_is_replaced_in_mid_traffic(there: Failover) -> None:
     """It goes on for a moment, with one of the replicas, as one does that hung and was replaced."""
-    options = ("--port=0", f"--redis={there.url}", *FAST)
-    async with (
-        node(*options) as one,
-        node(*options) as two,
-        WebSocketSignaling([one.url, two.url], room="room", peer="a") as first,
-        WebSocketSignaling([two.url, one.url], room="room", peer="b") as second,
-    ):
 
-        async def replace(flow: Flow) -> None:
-            await flow.until(0.3)
-            await there.fail_over()
-            await there.replaced(there.first)
+    async def replace(flow: Flow) -> None:
+        await flow.until(0.3)
+        await there.fail_over()
+        await there.replaced(there.first)
 
-        flow = Flow(first, second, 2_000)
-        await flow.run(replace)
-        assert flow.reconnected
+    await exchange_meanwhile(there, replace)
 
 
 async def test_a_primary_that_hangs_is_replaced(there: Failover) -> None:

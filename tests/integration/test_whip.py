@@ -340,6 +340,17 @@ async def scripted(stack: AsyncExitStack, **handlers: Handler) -> str:
     return server.origin
 
 
+async def first_error(
+    stack: AsyncExitStack, pc: RTCPeerConnection, signaling: WhipClient | HttpSignaling
+) -> Exception:
+    """Let a Negotiator make an offer; return the first error that it reports."""
+    errors: asyncio.Queue[Exception] = asyncio.Queue()
+    await stack.enter_async_context(signaling)
+    await stack.enter_async_context(Negotiator(pc, signaling, on_error=errors.put_nowait))
+    async with asyncio.timeout(DEADLINE):
+        return await errors.get()
+
+
 class Answering:
     """A server that answers by a connection of ours, with what a test says in its response."""
 
@@ -408,7 +419,6 @@ async def test_redirections(make_pc: Factory) -> None:
 async def test_a_redirection_to_itself(
     make_pc: Factory, client: type[WhipClient | HttpSignaling]
 ) -> None:
-    errors: asyncio.Queue[Exception] = asyncio.Queue()
     asked = []
 
     async def post(request: web.Request) -> web.Response:
@@ -419,10 +429,7 @@ async def test_a_redirection_to_itself(
         origin = await scripted(stack, POST=post)
         pc = make_pc(BUNDLED)
         pc.addTrack(VideoStreamTrack())
-        signaling = await stack.enter_async_context(client(f"{origin}/first"))
-        await stack.enter_async_context(Negotiator(pc, signaling, on_error=errors.put_nowait))
-        async with asyncio.timeout(DEADLINE):
-            error = await errors.get()
+        error = await first_error(stack, pc, client(f"{origin}/first"))
         assert isinstance(error, ServerError)
         assert error.code == "307"
         assert f"10 redirections, the last one from {origin}/again" in str(error)
@@ -554,8 +561,6 @@ async def test_an_offer_instead_of_an_answer(make_pc: Factory) -> None:
 
 @pytest.mark.parametrize("status", [302, 400, 401, 406, 409, 422])
 async def test_offers_that_are_refused(make_pc: Factory, status: int) -> None:
-    errors: asyncio.Queue[Exception] = asyncio.Queue()
-
     async def post(_: web.Request) -> web.Response:
         return web.Response(status=status, text="not so")
 
@@ -563,10 +568,7 @@ async def test_offers_that_are_refused(make_pc: Factory, status: int) -> None:
         origin = await scripted(stack, POST=post)
         pc = make_pc(BUNDLED)
         pc.addTrack(VideoStreamTrack())
-        signaling = await stack.enter_async_context(WhipClient(f"{origin}/whip"))
-        await stack.enter_async_context(Negotiator(pc, signaling, on_error=errors.put_nowait))
-        async with asyncio.timeout(DEADLINE):
-            error = await errors.get()
+        error = await first_error(stack, pc, WhipClient(f"{origin}/whip"))
         assert isinstance(error, ServerError)
         assert error.code == str(status)
         assert "not so" in str(error)
@@ -642,8 +644,6 @@ async def test_a_redirection_to_another_origin(make_pc: Factory) -> None:
 
 async def test_a_page_instead_of_an_answer(make_pc: Factory) -> None:
     """As that of a network which wants a password first: the offer can be sent again."""
-    errors: asyncio.Queue[Exception] = asyncio.Queue()
-
     async with AsyncExitStack() as stack:
         answering = Answering(make_pc)
 
@@ -656,10 +656,8 @@ async def test_a_page_instead_of_an_answer(make_pc: Factory) -> None:
         origin = await scripted(stack, POST=post)
         pc = make_pc(BUNDLED)
         pc.addTrack(VideoStreamTrack())
-        signaling = await stack.enter_async_context(WhipClient(f"{origin}/whip"))
-        await stack.enter_async_context(Negotiator(pc, signaling, on_error=errors.put_nowait))
-        async with asyncio.timeout(DEADLINE):
-            error = await errors.get()
+        signaling = WhipClient(f"{origin}/whip")
+        error = await first_error(stack, pc, signaling)
         assert isinstance(error, BadMessage)
         assert "expected a description as the answer, got '<html>'" in str(error)
         await signaling.send_description(pc.localDescription)
