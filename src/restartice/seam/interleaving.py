@@ -118,24 +118,6 @@ class Interleaving(Sending):
         number = numbers.get(stream, 0)
         numbers[stream] = (number + 1) % MODULO
         flags = 0 if ordered else SCTP_DATA_UNORDERED
-        if len(content) <= MOST_DATA:
-            sctp._outbound_queue.append(
-                chunk_to_send(
-                    IDataChunk,
-                    flags=flags | SCTP_DATA_FIRST_FRAG | SCTP_DATA_LAST_FRAG,
-                    tsn=sctp._local_tsn,
-                    stream_id=stream,
-                    stream_seq=number,
-                    protocol=protocol,
-                    user_data=content,
-                    channel=channel,
-                    _book_size=len(content),
-                    _expiry=expiry,
-                    _max_retransmits=options.get("max_retransmits"),
-                )
-            )
-            sctp._local_tsn = (sctp._local_tsn + 1) % MODULO
-            return len(content)
         fields = {
             "stream_id": stream,
             "stream_seq": number,
@@ -143,6 +125,18 @@ class Interleaving(Sending):
             "_expiry": expiry,
             "_max_retransmits": options.get("max_retransmits"),
         }
+        if len(content) <= MOST_DATA:
+            chunk = chunk_to_send(
+                IDataChunk,
+                flags=flags | SCTP_DATA_FIRST_FRAG | SCTP_DATA_LAST_FRAG,
+                tsn=sctp._local_tsn,
+                protocol=protocol,
+                user_data=content,
+                _book_size=len(content),
+                **fields,
+            )
+            self.queue_chunk(chunk)
+            return len(content)
         return self.queue_fragments(Remainder(content, protocol, fields, flags, expiry), most)
 
     def queue_fragments(self, message: Remainder, most: int | None) -> int:
