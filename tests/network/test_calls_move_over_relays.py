@@ -20,6 +20,7 @@ from network.checks import (
 )
 from network.namespaces import SIDES, Network, address, interface, management_address
 from network.processes import Program
+from selfsigned import make_certificate
 from turnserver import TurnServer, turn_server
 
 pytestmark = [pytest.mark.network, pytest.mark.usefixtures("namespaces")]
@@ -66,21 +67,30 @@ async def test_from_a_direct_path_to_relays(tmp_path: Path) -> None:
         await check_nothing_is_lost(peers)
 
 
-async def test_a_dead_connection_to_a_relay_is_left_at_once(tmp_path: Path) -> None:
-    """Of two servers by way of TCP, the one in use is killed."""
+@pytest.mark.parametrize("transport", ["tcp", "tls"])
+async def test_a_dead_connection_to_a_relay_is_left_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, transport: str
+) -> None:
+    """Of two servers by way of TCP or TLS, the one in use is killed."""
     hosts = [management_address("middle", "left"), OTHER]
+    certificate, key = make_certificate(tmp_path, hosts)
+    # The peers inherit it.
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    options = [f"cert={certificate}", f"pkey={key}"]
     async with AsyncExitStack() as stack:
         network = await Network.open(links=0)
         stack.push_async_callback(network.close)
         network.ip("middle", "addr", "add", f"{OTHER}/24", "dev", "mgmt-left")
         near = {
-            host: await stack.enter_async_context(start_turn_server(network, tmp_path / host, host))
+            host: await stack.enter_async_context(
+                start_turn_server(network, tmp_path / host, host, options=options)
+            )
             for host in hosts
         }
         far = await stack.enter_async_context(
             start_turn_server(network, tmp_path / "far", management_address("middle", "right"))
         )
-        servers = [as_json(server, "tcp") for server in near.values()]
+        servers = [as_json(server, transport) for server in near.values()]
         peers = await stack.enter_async_context(
             peers_in(
                 network,
