@@ -179,6 +179,25 @@ async def test_states_on_the_way(make_pc: Factory) -> None:
         assert {transport.component for transport in transports(pc)} == {"rtp"}
 
 
+async def test_the_side_that_trickles_is_connected_first_whatever_the_other_side_does(
+    make_pc: Factory,
+) -> None:
+    near, far = make_pc(), make_pc()
+    echo = Echo(near, far)
+    seen: list[str] = []
+    near.on("iceconnectionstatechange", lambda: note_state(near, seen))
+    to_far = Trickle(near, far)
+    await near.setLocalDescription()
+    await far.setRemoteDescription(near.localDescription)
+    # Without a listener for candidates, all are in the answer.
+    await far.setLocalDescription()
+    await near.setRemoteDescription(far.localDescription)
+    await to_far.hand_over()
+    await wait_for_state(near, "iceConnectionState", "completed")
+    assert seen == ["checking", "connected", "completed"]
+    await echo.check()
+
+
 def note_state(pc: RTCPeerConnection, seen: list[str]) -> None:
     seen.append(pc.iceConnectionState)
 

@@ -65,7 +65,7 @@ class IceTransportCore(IceTransportView):
 
     # The local and the remote address of the last pair in use.
     _last_addresses: tuple[str, str] | None = None
-    # Whether remote candidates with username fragments have come.
+    # Whether candidates trickle: remote ones with username fragments have come, or ours follow.
     _trickled = False
     # The second pair that packets are sent on while the pair in use is in doubt.
     _second: CandidatePair | None = None
@@ -188,6 +188,10 @@ class IceTransportCore(IceTransportView):
             self.carrier.take_back()
             self.gatherer.announce_state()
 
+    def note_trickling(self) -> None:
+        """Note that our candidates follow their description, so `connected` isn't skipped."""
+        self._trickled = True
+
     async def receive_remote(self, remote: RemoteIce) -> None:
         """Apply the parameters and candidates of a remote description.
 
@@ -261,7 +265,8 @@ class IceTransportCore(IceTransportView):
             self.early.take(told)
             return
         ufrag = getattr(candidate, "usernameFragment", None)
-        self._trickled = self._trickled or ufrag is not None
+        if ufrag is not None:
+            self._trickled = True
         known = [remote.credentials.ufrag for remote in remotes]
         place = find_generation(ufrag, known)
         if place is None:

@@ -72,8 +72,9 @@ class RTCIceTransport(Emitter, rtcicetransport.RTCIceTransport):
         `"closed"`.
 
         Departure: `"completed"` doesn't wait for the end of the remote candidates. `"connected"` is
-        skipped unless remote candidates trickle with username fragments, because programs for
-        aiortc wait for `"completed"`, and expect no other state before it.
+        skipped unless candidates of either side trickle, those of the other side with username
+        fragments, because programs for aiortc wait for `"completed"`, and expect no other state
+        before it. `"failed"` doesn't wait for the end of the remote candidates either.
 
         Spec: https://w3c.github.io/webrtc-pc/#dom-rtcicetransport-state
         """

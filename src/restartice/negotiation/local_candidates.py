@@ -53,6 +53,8 @@ class LocalCandidates:
                 raise
             return
         self.states.hold_gathering(held=True)
+        for transport in transports:
+            transport.note_trickling()
         try:
             await _all_or_none(transport.gatherer.begin() for transport in transports)
         except OperationError:
