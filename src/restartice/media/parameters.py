@@ -1,6 +1,5 @@
 """The parameters of a sender that an application reads and changes."""
 
-import copy
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
@@ -184,7 +183,18 @@ def check_modification(before: RTCRtpSendParameters, after: RTCRtpSendParameters
 
 def common_parameters(parameters: RTCRtpParameters) -> RTCRtpParameters:
     """Return a copy of the parameters that both senders and receivers have."""
-    names = vars(RTCRtpParameters())
-    common = RTCRtpParameters(**{name: getattr(parameters, name) for name in names})
-    common.rtcp = RTCRtcpParameters(**vars(parameters.rtcp))
-    return copy.deepcopy(common)
+    # copy.deepcopy() takes a sixth of all function calls of a set-up with media.
+    return RTCRtpParameters(
+        codecs=[_copy_of(codec) for codec in parameters.codecs],
+        headerExtensions=[replace(extension) for extension in parameters.headerExtensions],
+        muxId=parameters.muxId,
+        rtcp=RTCRtcpParameters(**vars(parameters.rtcp)),
+    )
+
+
+def _copy_of(codec: aiortc.RTCRtpCodecParameters) -> aiortc.RTCRtpCodecParameters:
+    return replace(
+        codec,
+        rtcpFeedback=[replace(feedback) for feedback in codec.rtcpFeedback],
+        parameters={**codec.parameters},
+    )

@@ -4,13 +4,21 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from aiortc import RTCRtpCodecCapability, RTCRtpCodecParameters
+from aiortc import (
+    RTCRtpCodecCapability,
+    RTCRtpCodecParameters,
+    RTCRtpHeaderExtensionParameters,
+    RTCRtpParameters,
+)
+from aiortc.rtcrtpparameters import RTCRtcpFeedback
 
 from restartice import InvalidModificationError, RangeError, RTCRtpReceiver
 from restartice.media.parameters import (
+    RTCRtcpParameters,
     RTCRtpEncodingParameters,
     RTCRtpSendParameters,
     check_modification,
+    common_parameters,
     supported,
     usable_encodings,
 )
@@ -26,6 +34,23 @@ def test_one_encoding_is_sent_by_default() -> None:
     default = [RTCRtpEncodingParameters(active=True)]
     assert usable_encodings("audio") == usable_encodings("audio", []) == default
     assert usable_encodings("video") == [RTCRtpEncodingParameters(scaleResolutionDownBy=1.0)]
+
+
+def test_the_copy_of_parameters_follows_no_change_of_theirs() -> None:
+    def described() -> RTCRtpParameters:
+        feedback, extension = RTCRtcpFeedback("nack"), RTCRtpHeaderExtensionParameters(1, "urn:x")
+        codec = RTCRtpCodecParameters("video/H264", 90000, None, 97, [feedback], {"level": 1})
+        rtcp = RTCRtcpParameters(cname="them")
+        return RTCRtpParameters([codec], [extension], muxId="0", rtcp=rtcp)
+
+    given = described()
+    copied = common_parameters(given)
+    assert copied == described()
+    codec = given.codecs[0]
+    codec.parameters["level"], codec.rtcpFeedback[0].parameter = 2, "pli"
+    codec.payloadType, given.headerExtensions[0].id, given.rtcp.cname = 98, 2, "us"
+    given.codecs.append(codec)
+    assert copied == described()
 
 
 def test_only_the_first_encoding_is_sent_and_needs_no_name() -> None:
