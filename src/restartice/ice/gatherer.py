@@ -208,8 +208,10 @@ class RTCIceGatherer(Emitter, rtcicetransport.RTCIceGatherer):
     ) -> None:
         if not isinstance(iceTransportPolicy, aiortc.RTCIceTransportPolicy):
             raise TypeError(f"expected an RTCIceTransportPolicy, got {iceTransportPolicy!r}")
-        # We parse the servers ourselves, not aiortc.
-        super().__init__([], iceTransportPolicy, local_username, local_password)
+        fresh = IceCredentials.generate()
+        ufrag, password = local_username or fresh.ufrag, local_password or fresh.password
+        # We parse the servers ourselves, not aiortc, and make the connection that is used.
+        super().__init__([], iceTransportPolicy, ufrag, password)
         self._core = GathererCore(
             self,
             None if iceServers is None else validated_servers(iceServers),
@@ -224,8 +226,6 @@ class RTCIceGatherer(Emitter, rtcicetransport.RTCIceGatherer):
         )
         credentials = None
         if local_username or local_password:
-            fresh = IceCredentials.generate()
-            ufrag, password = local_username or fresh.ufrag, local_password or fresh.password
             credentials = IceCredentials(ufrag, password)
         self._core.make_generation(credentials)
 

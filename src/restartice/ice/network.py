@@ -4,7 +4,7 @@ import asyncio
 import math
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import ClassVar, Final, Self
@@ -177,8 +177,10 @@ class SharedMonitor:
 
 def usable_addresses() -> frozenset[str]:
     """Return the usable addresses that ICE would gather."""
-    idle = addresses_of_idle_links()
-    return frozenset(a for a in host_addresses() if a not in idle and is_bindable(a))
+    by_interface = addresses_by_interface()
+    idle = addresses_of_idle_links(by_interface)
+    listed = host_addresses(by_interface)
+    return frozenset(a for a in listed if a not in idle and is_bindable(a))
 
 
 def is_bindable(address: str) -> bool:
@@ -192,22 +194,31 @@ def is_bindable(address: str) -> bool:
     return True
 
 
-def addresses_of_idle_links() -> set[str]:
-    """Return the addresses on links that are down or lack a carrier; on Linux only."""
+def addresses_of_idle_links(by_interface: Mapping[str, list[str]]) -> set[str]:
+    """Return the addresses on links that are down or lack a carrier; on Linux only.
+
+    Args:
+        by_interface: The addresses of each interface.
+    """
     if sys.platform != "linux":
         return set()
-    interfaces = addresses_by_interface().items()
-    return {a for name, addresses in interfaces if not is_running(name) for a in addresses}
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
+        idle = [name for name in by_interface if not is_running(name, asking)]
+    return {address for name in idle for address in by_interface[name]}
 
 
-def is_running(interface: str) -> bool:
-    """Return whether an interface is up and has a carrier. (netdevice(7))."""
+def is_running(interface: str, asking: socket.socket) -> bool:
+    """Return whether an interface is up and has a carrier. (netdevice(7)).
+
+    Args:
+        interface: Its name.
+        asking: Any socket, by which the system is asked.
+    """
     request = interface.encode()[: IFNAMSIZ - 1].ljust(IFREQ_SIZE, b"\0")
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
-        try:
-            answer = fcntl.ioctl(any_socket, SIOCGIFFLAGS, request)
-        except OSError:  # the interface is gone
-            return False
+    try:
+        answer = fcntl.ioctl(asking, SIOCGIFFLAGS, request)
+    except OSError:  # the interface is gone
+        return False
     flags = int.from_bytes(answer[IFNAMSIZ : IFNAMSIZ + 2], sys.byteorder)
     return flags & IFF_UP_AND_RUNNING == IFF_UP_AND_RUNNING
 

@@ -18,7 +18,7 @@ __all__ = ["Connection", "IndexedConnection"]
 
 _CONNECTION = Connection
 
-for _method in ("_find_pair", "_pair_remote_candidate", "sort_check_list"):
+for _method in ("_find_pair", "_pair_remote_candidate", "_protocols", "sort_check_list"):
     require(_CONNECTION, _method)
 
 
@@ -45,6 +45,12 @@ class IndexedConnection(Connection):
         """Have the list sorted when it is needed."""
         self.index_pairs()
         self.pairs_changed()
+
+    def _pair_remote_candidate(self, remote_candidate: aioice.Candidate) -> None:
+        # aioice parses the addresses of both ends first, and does so for each of its three calls.
+        sockets: list[StunProtocol] = self._protocols
+        if any(self._find_pair(socket, remote_candidate) is None for socket in sockets):
+            super()._pair_remote_candidate(remote_candidate)
 
     def _find_pair(
         self, protocol: StunProtocol, remote_candidate: aioice.Candidate

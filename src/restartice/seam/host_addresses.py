@@ -4,7 +4,7 @@ import re
 import socket
 import struct
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 import aioice.ice
@@ -40,11 +40,21 @@ def lists_as_aioice() -> bool:
     return is_aioices(aioice.ice.get_host_addresses) and ifaddr.get_adapters is _get_adapters
 
 
-def host_addresses(*, ipv4: bool = True, ipv6: bool = True) -> list[str]:
-    """Return the addresses that aioice gathers, by its function if that was replaced."""
+def host_addresses(
+    by_interface: Mapping[str, list[str]] | None = None, *, ipv4: bool = True, ipv6: bool = True
+) -> list[str]:
+    """Return the addresses that aioice gathers, by its function if that was replaced.
+
+    Args:
+        by_interface: What addresses_by_interface() has just returned; None to ask the system.
+        ipv4: Whether to return IPv4 addresses.
+        ipv6: Whether to return IPv6 addresses.
+    """
     if not lists_as_aioice():
         return aioice.ice.get_host_addresses(use_ipv4=ipv4, use_ipv6=ipv6)
-    listed = [a for addresses in addresses_by_interface().values() for a in addresses]
+    if by_interface is None:
+        by_interface = addresses_by_interface()
+    listed = [a for addresses in by_interface.values() for a in addresses]
     return [a for a in listed if (ipv6 if ":" in a else ipv4) and not UNUSED.match(a)]
 
 

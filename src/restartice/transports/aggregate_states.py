@@ -97,8 +97,8 @@ class AggregateStates:
         Spec: https://w3c.github.io/webrtc-pc/#rtcpeerconnectionstate-enum
         """
         view = self.view
-        ice = [t.state for t in view.ice_transports]
-        dtls = [t.state for t in view.dtls_transports]
+        transports = [(t.transport.state, t.state) for t in view.dtls_transports]
+        ice, dtls = [t.state for t in view.ice_transports], [state for _, state in transports]
         state = aggregate_connection_state(ice, dtls)
         if self._is_closed:
             state = "closed"
@@ -106,7 +106,6 @@ class AggregateStates:
             self.log.debug("connectionState %s -> %s", view.connection_state, state)
             view.connection_state = state
             view.emit("connectionstatechange")
-        transports = [(t.transport.state, t.state) for t in view.dtls_transports]
         self.failure_timer.note(failed=not self._is_closed and has_failed(transports))
         if set(dtls) == {"closed"}:
             self.end()

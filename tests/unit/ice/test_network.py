@@ -1,6 +1,7 @@
 """NetworkMonitor where it polls; with netlink it is tested in namespaces."""
 
 import asyncio
+import socket
 import subprocess
 import sys
 from typing import Any
@@ -60,8 +61,9 @@ def test_what_is_usable() -> None:
     assert usable_addresses() == {"127.0.0.1"}
     assert is_bindable("127.0.0.1")
     assert not is_bindable("192.0.2.1")
-    assert is_running("lo")
-    assert not is_running("no-such-link")
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
+        assert is_running("lo", asking)
+        assert not is_running("no-such-link", asking)
 
 
 ELSEWHERE = """
