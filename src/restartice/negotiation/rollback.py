@@ -1,6 +1,7 @@
 """Saves the negotiated state of a connection, and restores it in a rollback."""
 
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Any
 
 import aiortc
@@ -21,7 +22,7 @@ class Snapshot:
         self._values = [
             (thing, name, _copy(getattr(thing, name)))
             for thing in _things(state)
-            for name in _names(thing)
+            for name in _names(type(thing))  # type: ignore[arg-type]  # a class is hashable
         ]
         self._controlling = [
             (transport, transport.role == "controlling") for transport in state.ice_transports
@@ -82,10 +83,12 @@ def _things(state: ConnectionView) -> Iterator[object]:
             yield transport._core
 
 
-def _names(thing: object) -> tuple[str, ...]:
-    if isinstance(thing, IceTransportCore):
+@lru_cache
+def _names(kind: type) -> tuple[str, ...]:
+    """Return the names of the negotiated state of objects of a class."""
+    if issubclass(kind, IceTransportCore):
         return ("pending_remote",)
-    return next(names for owner, names in NEGOTIATED_STATE.items() if isinstance(thing, owner))
+    return next(names for owner, names in NEGOTIATED_STATE.items() if issubclass(kind, owner))
 
 
 def _copy(value: Any) -> Any:

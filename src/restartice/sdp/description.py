@@ -79,10 +79,14 @@ def credentials_in(description: SessionDescription | None) -> set[IceCredentials
 
 def live_sections(description: SessionDescription | None) -> list[tuple[int, Section]]:
     """Return the media sections that neither side rejects, with their indices."""
-    dead = rejected_in(description)
-    if isinstance(description, Description):
-        dead |= description.unusable
-    return [(n, section) for n, section in enumerate(sections_in(description)) if n not in dead]
+    if not isinstance(description, Description):
+        return [*enumerate(sections_in(description))]
+    unusable = description.unusable
+    return [
+        (n, section)
+        for n, section in enumerate(description.media)
+        if not (section.is_rejected or n in unusable)
+    ]
 
 
 def sections_in(description: SessionDescription | None) -> list[Section]:

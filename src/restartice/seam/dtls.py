@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any, Final, NamedTuple
 from weakref import WeakKeyDictionary
 
@@ -65,7 +64,8 @@ class PreparedCertificate(rtcdtlstransport.RTCCertificate):
         """Return copies of the digests of the certificate, which are computed once."""
         if self.original not in _fingerprints:
             _fingerprints[self.original] = self.original.getFingerprints()
-        return [replace(digest) for digest in _fingerprints[self.original]]
+        digests = _fingerprints[self.original]
+        return [RTCDtlsFingerprint(digest.algorithm, digest.value) for digest in digests]
 
     def _create_ssl_context(self, srtp_profiles: list[SRTPProtectionProfile]) -> SSL.Context:
         enabled = _enabled_suites(self.original, srtp_profiles)
