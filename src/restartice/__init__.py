@@ -22,11 +22,9 @@ from aiortc import (
     RTCRtpCapabilities,
     RTCRtpCodecCapability,
     RTCRtpCodecParameters,
-    RTCRtpContributingSource,
     RTCRtpHeaderExtensionCapability,
     RTCRtpHeaderExtensionParameters,
     RTCRtpParameters,
-    RTCRtpSynchronizationSource,
     RTCSctpCapabilities,
     RTCSessionDescription,
     RTCStatsReport,
@@ -50,6 +48,7 @@ from .ice.candidate import RTCIceCandidate
 from .ice.gatherer import RTCIceGatherer
 from .ice.gathering.servers import RTCPeerConnectionIceErrorEvent
 from .ice.transport import RTCIceCandidatePair, RTCIceTransport
+from .media.heard import RTCRtpContributingSource, RTCRtpSynchronizationSource
 from .media.parameters import (
     RTCRtcpParameters,
     RTCRtpEncodingParameters,

@@ -23,7 +23,7 @@ from restartice import (
     VideoStreamTrack,
 )
 from restartice.seam.routing import LEARNED
-from restartice.seam.sources import SILENCE
+from restartice.seam.sources import CONTRIBUTORS, SILENCE
 
 SSRC_LINES = re.compile(r"a=ssrc(-group)?:.*\r\n")
 MID_LINE = re.compile(r"a=extmap:\d+ urn:ietf:params:rtp-hdrext:sdes:mid\r\n")
@@ -107,6 +107,8 @@ async def test_lost_packets_are_repeated_from_a_source_that_is_not_described(
             await receiver.track.recv()
     repeated = receiver._core.statistics[senders[1]._rtx_ssrc]
     assert repeated.packets_received > 0
+    (source,) = receiver.getSynchronizationSources()
+    assert source.source == senders[1]._ssrc
     assert not far.getReceivers()[0]._core.sources.repeaters
 
 
@@ -157,6 +159,7 @@ class HandMade:
         place: int = 0,
         rid: str | None = None,
         repeats: tuple[int, int] | None = None,
+        mixed_from: tuple[int, ...] = (),
     ) -> None:
         """Send a packet of a source.
 
@@ -166,6 +169,7 @@ class HandMade:
             place: Of which section it has the codec.
             rid: The encoding that it says it is of.
             repeats: The source and the number of the packet that this one repeats.
+            mixed_from: The sources that a mixer names.
         """
         parameters = self.receivers[place].getParameters()
         payload_type = parameters.codecs[0].payloadType
@@ -178,6 +182,7 @@ class HandMade:
             ssrc=ssrc,
             payload=SILENT,
         )
+        packet.csrc = [*mixed_from]
         packet.extensions.mid = mid
         packet.extensions.rtp_stream_id = rid
         if repeats is not None:
@@ -241,6 +246,33 @@ async def hand_made(make_pc: Factory, edit: Callable[[str], str]) -> HandMade:
         await opened.wait()
     await begun(*far.getReceivers())
     return HandMade(near, far)
+
+
+async def test_what_is_told_of_the_sources_of_a_mixer(by_hand: HandMade) -> None:
+    receiver = by_hand.receivers[0]
+    assert not receiver.getContributingSources()
+    assert not receiver.getSynchronizationSources()
+    await by_hand.send(1, by_hand.mid(0), mixed_from=(70, 71))
+    await by_hand.send(1, by_hand.mid(0), mixed_from=(71, 72))
+    await by_hand.send(1, by_hand.mid(0), mixed_from=(70,))
+    await by_hand.pass_by()
+    mixed = [(s.source, s.rtpTimestamp // FRAME) for s in receiver.getContributingSources()]
+    assert mixed == [(70, 1002), (72, 1001), (71, 1001)]
+    # One that another has taken the place of is told for a while, too.
+    await by_hand.send(2, by_hand.mid(0))
+    await by_hand.pass_by()
+    heard = [(s.source, s.rtpTimestamp // FRAME) for s in receiver.getSynchronizationSources()]
+    assert heard == [(2, 1000), (1, 1002)]
+    assert by_hand.receivers[1].getSynchronizationSources() == []
+
+
+async def test_a_bounded_number_of_sources_of_mixers_is_known(by_hand: HandMade) -> None:
+    receiver = by_hand.receivers[0]
+    for first in range(100, 100 + 2 * CONTRIBUTORS, 8):
+        await by_hand.send(1, by_hand.mid(0), mixed_from=tuple(range(first, first + 8)))
+    await by_hand.pass_by()
+    known = [source.source for source in receiver.getContributingSources()]
+    assert known == [*reversed(range(100 + CONTRIBUTORS, 100 + 2 * CONTRIBUTORS))]
 
 
 async def test_the_mid_decides(by_hand: HandMade) -> None:

@@ -32,7 +32,7 @@ W3C = {
         *("component", "gatheringState", "getLocalCandidates", "getLocalParameters"),
         *("getRemoteParameters", "getSelectedCandidatePair"),
     },
-    "RTCRtpReceiver": {"getParameters"},
+    "RTCRtpReceiver": {"getContributingSources", "getParameters"},
     "RTCRtpSender": {"getParameters", "setParameters", "setStreams"},
     "RTCRtpTransceiver": set[str](),
     "RTCSctpTransport": {"maxMessageSize"},

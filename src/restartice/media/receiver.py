@@ -13,6 +13,7 @@ from ..logs import ObjectLogger, next_number
 from ..seam import AiortcRtpReceiver, ReceiverView, is_new_video_buffer, set_track_id
 from ..settings import IceSettings, or_default
 from ..transports.stats import transport_report
+from .heard import RTCRtpContributingSource, RTCRtpSynchronizationSource
 from .jitterbuffer import JitterBuffer
 from .parameters import common_parameters
 from .stats import receiver_statistics
@@ -146,6 +147,32 @@ class RTCRtpReceiver(AiortcRtpReceiver):
         Spec: https://w3c.github.io/webrtc-pc/#dom-rtcrtpreceiver-getparameters
         """
         return copy.deepcopy(self._core.negotiated)
+
+    def getContributingSources(self) -> list[RTCRtpContributingSource]:
+        """Return the sources of the last 10 seconds that a mixer, such as an MCU, names.
+
+        The one heard last comes first.
+
+        Spec: https://w3c.github.io/webrtc-pc/#dom-rtcrtpreceiver-getcontributingsources
+        """
+        return [
+            RTCRtpContributingSource(heard, source, timestamp)
+            for source, heard, timestamp in self._core.sources.recent_contributors()
+        ]
+
+    def getSynchronizationSources(self) -> list[RTCRtpSynchronizationSource]:  # type: ignore[override]
+        """Return the sources of media of the last 10 seconds; the one heard last comes first.
+
+        Sources of repeated packets (RTX) aren't among them.
+
+        Spec: https://w3c.github.io/webrtc-pc/#dom-rtcrtpreceiver-getsynchronizationsources
+        """
+        found = [
+            RTCRtpSynchronizationSource(told.timestamp, told.source, timestamp)
+            for told in super().getSynchronizationSources()
+            if (timestamp := self._core.sources.last_timestamp(told.source)) is not None
+        ]
+        return sorted(found, key=lambda source: source.timestamp, reverse=True)
 
     async def getStats(self) -> RTCStatsReport:
         """Return statistics of each source that is received, of its codec, and of the transport.

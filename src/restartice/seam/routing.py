@@ -129,6 +129,8 @@ class StreamRouter(RtpRouter):
             and packet.payload_type in section.payload_types
             and packet.extensions.mid in section.mids
         ):
+            if packet.csrc and section.sources is not None:
+                section.sources.note_contributors(packet)
             return section.receiver
         return self.find(packet)
 
