@@ -16,6 +16,8 @@ from connecting import (
 )
 from restartice import (
     AudioStreamTrack,
+    RTCBundlePolicy,
+    RTCConfiguration,
     RTCIceCandidate,
     RTCPeerConnection,
     RTCRtpSender,
@@ -182,6 +184,37 @@ async def test_a_section_of_a_later_offer(
     offer = await far.createOffer()
     assert ports(offer) == [("application", True), ("video", True)]
     assert len(set(re.findall(r"a=mid:(\S+)", offer.sdp))) == 2
+
+
+@pytest.mark.parametrize(
+    ("group", "accepted"),
+    [
+        ("", [True, False, False]),
+        ("a=group:BUNDLE 0 2", [True, False, True]),
+        ("a=group:BUNDLE 1 2", [True, False, False]),
+        ("a=group:BUNDLE 1 2\r\na=group:BUNDLE 0", [True, False, False]),
+        ("a=group:BUNDLE 0 1 2", [True, True, True]),
+    ],
+)
+async def test_max_bundle_takes_what_is_bundled_with_the_first_section(
+    make_pc: Factory, group: str, accepted: list[bool]
+) -> None:
+    """(RFC 9429 section 5.3.1)."""
+    near = make_pc(RTCConfiguration(iceServers=[], bundlePolicy=RTCBundlePolicy.MAX_COMPAT))
+    far = make_pc(RTCConfiguration(iceServers=[], bundlePolicy=RTCBundlePolicy.MAX_BUNDLE))
+    near.addTrack(AudioStreamTrack())
+    near.addTrack(VideoStreamTrack())
+    near.createDataChannel("data")
+    await near.setLocalDescription()
+    text = re.sub(
+        "a=group:BUNDLE.*\r\n", f"{group}\r\n" if group else "", near.localDescription.sdp
+    )
+    await far.setRemoteDescription(RTCSessionDescription(text, "offer"))
+    await far.setLocalDescription()
+    assert [kept for _, kept in ports(far.localDescription)] == accepted
+    await near.setRemoteDescription(far.localDescription)
+    await wait_connected(near, far)
+    assert len({id(receiver.transport) for receiver in far.getReceivers()}) == 1
 
 
 async def test_an_offer_that_takes_the_codecs_away(make_pc: Factory) -> None:

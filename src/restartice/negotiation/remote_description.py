@@ -4,7 +4,7 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from aiortc import RTCIceParameters, RTCSessionDescription
+from aiortc import RTCBundlePolicy, RTCIceParameters, RTCSessionDescription
 from aiortc.sdp import MediaDescription, SessionDescription
 
 from ..ice.remote import RemoteIce
@@ -106,7 +106,9 @@ class RemoteDescription:
         if session.type != "offer":
             before = self.state.pending_local
         mids = [media.rtp.muxId for media in before.media] if before else []
-        complete(description, mids, self.state.seen_mids)
+        policy = self.state.configuration.bundlePolicy
+        max_bundle = policy is RTCBundlePolicy.MAX_BUNDLE
+        complete(description, mids, self.state.seen_mids, max_bundle=max_bundle)
         for place in sorted(description.unusable):
             self._suspend_tagged(description, place)
         return description

@@ -17,18 +17,28 @@ SCTP_PORT: Final = 5000
 NO_CREDENTIALS: Final = IceCredentials("", "")
 
 
-def complete(description: Description, before: Sequence[str], taken: Collection[str]) -> None:
+def complete(
+    description: Description,
+    before: Sequence[str],
+    taken: Collection[str],
+    *,
+    max_bundle: bool = False,
+) -> None:
     """Complete a remote description: mids, directions, and attributes of other sections.
 
     Args:
         description: The description.
         before: The mids of the previous description, by index.
         taken: The mids that new sections must not have.
+        max_bundle: Whether sections of an offer that need another transport than the first one
+            can't be used.
     """
     mids = _mids(description, before, taken)
     for section in description.media:
         section.rtp.muxId = section.rtp.muxId or next(mids)
     description.unusable = frozenset(_unusable(description))
+    if max_bundle and description.type == "offer":
+        description.unusable |= _apart(description)
     _share(description)
     for section in description.media:
         _complete_section(section, answer=description.type != "offer")
@@ -62,6 +72,23 @@ def _unusable(description: Description) -> Iterator[int]:
             usable, has_data = section.is_data and not has_data, has_data or section.is_data
         if not usable:
             yield place
+
+
+def _apart(description: Description) -> frozenset[int]:
+    """Return the indices of sections outside the BUNDLE group of the first one that we can use.
+
+    "The BUNDLE policy is "max-bundle", and this is not the first "m=" section or in the same BUNDLE
+    group as the first "m=" section." (RFC 9429 section 5.3.1)
+    """
+    usable = {
+        place: section.rtp.muxId
+        for place, section in enumerate(description.media)
+        if not section.is_rejected and place not in description.unusable
+    }
+    first = next(iter(usable.values()), None)
+    groups = [[*map(str, g.items)] for g in description.group if g.semantic == "BUNDLE"]
+    together = {first}.union(*(group for group in groups if first in group))
+    return frozenset(place for place, mid in usable.items() if mid not in together)
 
 
 def _share(description: Description) -> None:
