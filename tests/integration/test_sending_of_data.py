@@ -1,6 +1,7 @@
 """What data channels send: in how few packets, by turns, and what they say of it."""
 
 import asyncio
+import struct
 from collections.abc import Callable
 from typing import Any
 
@@ -11,7 +12,7 @@ from connecting import DEADLINE, negotiate
 from restartice import RTCPeerConnection
 
 Factory = Callable[..., RTCPeerConnection]
-SACK = 3
+SACK, RECONFIG = 3, 130
 
 
 def sctp_of(pc: aiortc.RTCPeerConnection) -> Any:
@@ -188,3 +189,41 @@ async def test_no_timer_is_left_when_the_connection_is_closed(make_pc: Factory) 
     await near.close()
     await far.close()
     assert [end.acknowledging for end in ends] == [None, None]
+
+
+def reset_streams(packets: list[bytes]) -> list[int]:
+    """Return the streams whose reset is requested. (RFC 6525 section 4.1)."""
+    streams: list[int] = []
+    for packet in packets:
+        if packet[12] == RECONFIG and packet[16:18] == b"\0\x0d":
+            (size,) = struct.unpack_from("!H", packet, 18)
+            streams += struct.unpack_from(f"!{(size - 16) // 2}H", packet, 32)
+    return streams
+
+
+async def test_a_stream_is_reset_once_its_messages_are_acknowledged(make_pc: Factory) -> None:
+    """Some stacks drop what is under way by then. Streams without any don't wait for that."""
+    near, far = make_pc(), make_pc()
+    inbox = Inbox(far)
+    busy, idle = await open_channels(near, far, "busy", "idle")
+    packets = note_packets(near)
+    transport, held = sctp_of(far).transport, asyncio.Queue[bytes]()
+    send, transport._send_data = transport._send_data, held.put
+    message = "x" * 3000
+    busy.send(message)
+    busy.close()
+    idle.close()
+    async with asyncio.timeout(DEADLINE):
+        while not reset_streams(packets):  # noqa: ASYNC110  no event says so
+            await asyncio.sleep(0.01)
+    assert await inbox.take(1) == [("busy", message)]
+    assert set(reset_streams(packets)) == {idle.id}
+    closed = asyncio.Event(), asyncio.Event()
+    for channel, event in zip((busy, idle), closed, strict=True):
+        channel.on("close", event.set)
+    transport._send_data = send
+    while not held.empty():
+        await send(held.get_nowait())
+    async with asyncio.timeout(DEADLINE):
+        await asyncio.gather(*(event.wait() for event in closed))
+    assert set(reset_streams(packets)) == {busy.id, idle.id}

@@ -49,7 +49,7 @@ class Stack:
         notices_close: Whether it takes our close for the end of its data channel.
         finds_networks: Whether a restart finds networks that came after the connection was made.
         gives_up: Whether it gives up messages that may be sent once.
-        ends_whole: Whether all arrives that is under way when a data channel is closed.
+        drops_at_end: Who may lose messages by closing a data channel: `we`, `they` or both.
         takes_empty: Whether it hands over empty messages.
         certificate: The kind of its certificate's key.
     """
@@ -72,7 +72,7 @@ class Stack:
     notices_close: bool = True
     finds_networks: bool = True
     gives_up: bool = True
-    ends_whole: bool = True
+    drops_at_end: frozenset[str] = frozenset()
     takes_empty: bool = True
     certificate: str = "EC"
 
@@ -161,7 +161,7 @@ STACKS = [
         ("node", "node_peer.mjs", "roamhq"),
         needs="npm @roamhq/wrtc",
         rolls_back=False,
-        ends_whole=False,
+        drops_at_end=frozenset({"they"}),
         ends_each=False,
     ),
     Stack(
@@ -172,13 +172,13 @@ STACKS = [
         media="sends back",
         ends_each=False,
         gives_up=False,
-        ends_whole=False,
     ),
     Stack(
         "datachannel",
         "libdatachannel by npm node-datachannel",
         ("node", "node_peer.mjs", "datachannel"),
         needs="npm node-datachannel",
+        drops_at_end=frozenset({"we"}),
         media="",
         answers_restart=REFUSES,
         restarts=False,
@@ -200,6 +200,7 @@ STACKS = [
         ends_each=False,
         notices_close=False,
         takes_empty=False,
+        drops_at_end=frozenset({"we", "they"}),
         certificate="RSA",
         rejects_stopped=False,
         reuses_sections=False,

@@ -56,6 +56,7 @@ for _name in (
     "_outbound_queue",
     "_outbound_stream_seq",
     "_reconfig_queue",
+    "_reconfig_request",
     "_remote_max_message_size",
     "_remote_port",
     "_remote_verification_tag",
@@ -112,9 +113,25 @@ class SendingSctpTransport(AcknowledgedSctpTransport):
         if self._reconfig_queue:
             await self._transmit_reconfig()
 
+    async def _transmit_reconfig(self) -> None:
+        # Some stacks drop what is under way when a stream is reset, so its data arrives before.
+        under_way = _streams_under_way(self)
+        if under_way.isdisjoint(self._reconfig_queue):
+            await super()._transmit_reconfig()
+            return
+        waiting = [stream for stream in self._reconfig_queue if stream in under_way]
+        self._reconfig_queue = [s for s in self._reconfig_queue if s not in under_way]
+        try:
+            await super()._transmit_reconfig()
+        finally:
+            self._reconfig_queue += waiting
+
     def _data_channel_close(self, channel: aiortc.RTCDataChannel) -> None:
         by_peer = channel.id in self._data_channel_inbound_reset and channel.readyState == "open"
         super()._data_channel_close(channel)
+        if len(self._reconfig_queue) > 1:
+            # aiortc takes it that one is about to be sent.
+            _flush_soon(self)
         if by_peer:
             # Fire an event named `closing` at channel, if close() didn't initiate the procedure.
             channel.emit("closing")
@@ -160,6 +177,16 @@ class SendingSctpTransport(AcknowledgedSctpTransport):
         for packet in packets:
             await self._send_chunk(packet)
         self._core.watch_tail()
+
+
+def _streams_under_way(sctp: SendingSctpTransport) -> set[int | None]:
+    """Return the streams with data that waits or isn't acknowledged, if any is to be reset."""
+    if not sctp._reconfig_queue or sctp._reconfig_request:
+        return set()
+    streams = {channel.id for channel in sctp._data_channel_queue.waiting}
+    for chunks in (sctp._sent_queue, sctp._outbound_queue):
+        streams.update(chunk.stream_id for chunk in chunks if not chunk._acked)
+    return streams
 
 
 def _flush_soon(sctp: SendingSctpTransport) -> None:
