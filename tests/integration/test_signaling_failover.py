@@ -147,6 +147,15 @@ async def test_a_token_to_use_once_stays_used(there: Failover) -> None:
         assert answer["message"] == "the token has been used"
 
 
+async def lose_primary(there: Failover, sender: WebSocketSignaling) -> None:
+    """Let another one take the place of the primary when all messages are acknowledged."""
+    async with asyncio.timeout(DEADLINE):
+        while len(sender._session.outbox):  # noqa: ASYNC110  no event tells
+            await asyncio.sleep(0.05)
+    await there.kill(there.first)
+    await there.replaced(there.first)
+
+
 async def test_what_is_lost_is_said(there: Failover) -> None:
     """The next primary doesn't have what no replica had to confirm."""
     options = ("--port=0", f"--redis={there.url}", "--redis-replicas=0")
@@ -158,13 +167,31 @@ async def test_what_is_lost_is_said(there: Failover) -> None:
         await there.cut_replicas()
         await first.send_custom("lost?")
         assert await next_of(second, CustomReceived) == CustomReceived("a", "lost?")
-        async with asyncio.timeout(DEADLINE):
-            while len(first._session.outbox):  # noqa: ASYNC110  no event tells
-                await asyncio.sleep(0.05)
-        await there.kill(there.first)
-        await there.replaced(there.first)
+        await lose_primary(there, first)
         for signaling in (first, second):
             while (await next_of(signaling, Reconnected)) != Reconnected(resumed=False):
                 pass
         await second.send_custom("after")
         assert await next_of(first, CustomReceived) == CustomReceived("b", "after")
+
+
+async def test_a_number_that_is_given_again_is_not_taken_for_the_lost_one(there: Failover) -> None:
+    """The next primary tells a client that is away of the other one's end, before it comes back."""
+    options = ("--port=0", f"--redis={there.url}", "--redis-replicas=0")
+    async with (
+        node(*options) as one,
+        WebSocketSignaling(one.url, room="room", peer="a") as first,
+        dial(one.url) as wire,
+        dial(one.url) as again,
+    ):
+        welcome = await wire.join(peer="b")
+        await there.cut_replicas()
+        await first.send_custom("lost?")
+        assert (await wire.hear())["seq"] == 1
+        wire.socket.transport.abort()
+        await lose_primary(there, first)
+        # The end of the session before has the number 1 now.
+        assert await next_of(first, Reconnected) == Reconnected(resumed=False)
+        resume = {"session": welcome["session"], "key": welcome["key"], "last": 1}
+        renewed = await again.join(peer="b", resume=resume)
+        assert (renewed["resumed"], renewed["peer"]) == (False, "b")

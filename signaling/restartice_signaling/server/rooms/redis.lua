@@ -76,11 +76,30 @@ local function read(name)
   return fields
 end
 
+-- The last number that a client can have got; see note_history().
+local function last_known(session)
+  return tonumber(get(session, 'shared') or get(session, 'out') or '0')
+end
+
+-- A replica that becomes the primary may lack what clients were told, and a primary that starts again,
+-- too. Numbers that were lost are given again, so remember how many there were before that: whoever
+-- claims to have got more has got what is lost.
+local function note_history(session)
+  local history = string.match(redis.call('INFO', 'replication'), 'master_replid:(%w+)') or ''
+  if get(session, 'history') == history then return end
+  local last = last_known(session)
+  redis.call('HSET', key(session), 'history', history, 'shared', last)
+end
+
+-- Its client has shown that it got nothing that is lost.
+local function trust(session) redis.call('HDEL', key(session), 'shared') end
+
 local finish, make_room
 
 local function append(session, text)
   make_room(#text)
   if not exists(session) then return end
+  note_history(session)
   local seq = redis.call('HINCRBY', key(session), 'out', 1)
   redis.call('XADD', queue(session), seq .. '-0', 'm', text)
   if seq == count(session, 'acked') + 1 then live(queue(session)) end
@@ -264,13 +283,14 @@ function steps.resume(session, digest, last, new_digest, node, room, acknowledge
   if not has_key(fields, digest) then return false end
   if fields.room ~= room and room ~= '' then return 'room' end
   last = tonumber(last)
-  if last < count(session, 'acked') or last > count(session, 'out')
+  if last < count(session, 'acked') or last > last_known(session)
      or tonumber(acknowledged) > count(session, 'in') then
     tell_node(session, 'replaced')
     remember(session, fields)
     finish(session, 'lost')
     return false
   end
+  trust(session)
   local before = fields.node
   redis.call('HINCRBY', key(session), 'epoch', 1)
   if before ~= '' then tell_node(session, get(session, 'epoch')) end
@@ -363,14 +383,16 @@ end
 
 function steps.skip(session, epoch, seq)
   local state = state_of(session, epoch)
-  if state == 'current' then redis.call('HSET', key(session), 'in', seq) end
+  if state ~= 'current' then return state end
+  if tonumber(seq) > count(session, 'in') + 1 then return 'forgotten' end
+  redis.call('HSET', key(session), 'in', seq)
   return state
 end
 
 function steps.acknowledge(session, epoch, seq)
   local state = state_of(session, epoch)
   if state ~= 'current' then return state end
-  if tonumber(seq) > count(session, 'out') then return 'forgotten' end
+  if tonumber(seq) > last_known(session) then return 'forgotten' end
   forget(session, tonumber(seq))
   return state
 end
@@ -379,6 +401,8 @@ function steps.waiting(session, epoch, after, limit)
   local state = state_of(session, epoch)
   if state ~= 'current' then return state end
   if get(session, 'digest') == '' then return 'overflow' end
+  if tonumber(after) > last_known(session) then return 'forgotten' end
+  trust(session)
   local first, out = tonumber(after) + 1, count(session, 'out')
   if first == out + 1 then return {} end
   local id = first .. '-0'
@@ -436,7 +460,7 @@ end
 
 local function is_whole(session, sent, seen)
   local out = count(session, 'out')
-  return out >= tonumber(sent) and count(session, 'in') >= tonumber(seen)
+  return last_known(session) >= tonumber(sent) and count(session, 'in') >= tonumber(seen)
     and redis.call('HGET', room_key(get(session, 'room')), get(session, 'peer')) == session
     and redis.call('XLEN', queue(session)) == out - count(session, 'acked')
 end
