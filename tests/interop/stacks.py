@@ -218,16 +218,24 @@ STACKS = [
         finds_networks=False,
     ),
 ]
-# Browsers that hide their addresses, which only one scenario is about.
-HIDING = [
-    Stack(
-        f"{name}-mdns",
-        f"{title}, which hides its addresses",
-        python("browser_peer.py", f"{name}-mdns"),
-        needs=needs,
-    )
-    for name, title, needs in (
-        ("chromium", "Chromium", "chromium"),
-        ("firefox", "Firefox ESR", "firefox-esr"),
-    )
-]
+
+
+def browsers(way: str, what: str) -> list[Stack]:
+    """Return the browsers, started in a way of their own, which not all scenarios are about."""
+    return [
+        Stack(
+            f"{name}-{way}",
+            f"{title}, which {what}",
+            python("browser_peer.py", f"{name}-{way}"),
+            needs=needs,
+        )
+        for name, title, needs in (
+            ("chromium", "Chromium", "chromium"),
+            ("firefox", "Firefox ESR", "firefox-esr"),
+        )
+    ]
+
+
+HIDING = browsers("mdns", "hides its addresses")
+# These tell the addresses of all networks.
+CAPTURING = browsers("capturing", "listens to a microphone")

@@ -111,6 +111,16 @@ async def seconds_until(peers: Peers, event: str, since: float, **values: str) -
     return max(elapsed(peer, since, float(event["at"])) for peer, event in told)
 
 
+async def count_audio(peers: Peers) -> list[dict[str, int]]:
+    """Return how many packets of audio came to each, and how many are lost."""
+    return [await peer.order(do="count_packets", kind="audio") for peer in peers]
+
+
+def missed_audio(before: list[dict[str, int]], after: list[dict[str, int]]) -> int:
+    """Return how many packets of audio were lost between two counts, on the side that lost most."""
+    return max(late["lost"] - early["lost"] for early, late in zip(before, after, strict=True))
+
+
 def elapsed(peer: Program, since: float, until: float) -> float:
     """Return how long it is from one time to another, without what a peer waited for a processor.
 

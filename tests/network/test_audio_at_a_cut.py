@@ -8,9 +8,11 @@ from network.checks import (
     Peers,
     check_nobody_was_disconnected,
     check_nothing_is_lost,
+    count_audio,
     link_in_use,
     listen,
     longest_gap,
+    missed_audio,
     send_numbers,
     wait_until_ready,
 )
@@ -26,11 +28,6 @@ MISSED = 5
 TRIES = 3
 # From the cut until all that is missed is known to be.
 KNOWN = 1.5
-
-
-async def count(peers: Peers) -> list[dict[str, int]]:
-    """Return how many packets of audio came to each, and how many are lost."""
-    return [await peer.order(do="count_packets", kind="audio") for peer in peers]
 
 
 def expected(gap: float) -> int:
@@ -52,16 +49,16 @@ async def cut(network: Network, peers: Peers) -> tuple[int, int]:
     await listen(peers)
     await asyncio.sleep(KNOWN)
     link = await link_in_use(peers)
-    before = await count(peers)
+    before = await count_audio(peers)
     allowed = expected(await longest_gap(peers))
     await network.set_link(link, loss=1.0)
     await asyncio.sleep(KNOWN)
-    after = await count(peers)
+    after = await count_audio(peers)
     assert await link_in_use(peers) != link
     await network.set_link(link)
     for one, other in zip(before, after, strict=True):
         assert other["received"] - one["received"] > KNOWN / PACKET / 2
-    return max(b["lost"] - a["lost"] for a, b in zip(before, after, strict=True)), allowed
+    return missed_audio(before, after), allowed
 
 
 async def test_little_is_missed(network: Network, start_peers: Connect) -> None:

@@ -197,7 +197,9 @@ class Firefox(Browser):
     context = ""
 
     @classmethod
-    async def start(cls, profile: Path, **preferences: bool | int | str) -> Self:
+    async def start(
+        cls, profile: Path, url: str = "about:blank", /, **preferences: bool | int | str
+    ) -> Self:
         """Start one that talks to nobody but us."""
         settings = FIREFOX_PREFERENCES | preferences
         lines = [f"user_pref({json.dumps(k)}, {json.dumps(v)});" for k, v in settings.items()]
@@ -212,7 +214,7 @@ class Firefox(Browser):
         browser = cls(process)
         try:
             await browser.connect(await find_url(process, b"BiDi listening on ") + "/session")
-            await browser._open()
+            await browser._open(url)
         except BaseException:
             await browser.close()
             raise
@@ -240,11 +242,14 @@ class Firefox(Browser):
         if message.get("method") == "script.message":
             self.on_tell(json.loads(message["params"]["data"]["value"]))
 
-    async def _open(self) -> None:
+    async def _open(self, url: str) -> None:
         await self.command("session.new", capabilities={})
         await self.command("session.subscribe", events=["script.message"])
         tree = await self.command("browsingContext.getTree")
         self.context = tree["contexts"][0]["context"]
+        await self.command(
+            "browsingContext.navigate", context=self.context, url=url, wait="complete"
+        )
         await self.command(
             "script.callFunction",
             functionDeclaration="(channel) => { globalThis.tellText = channel; }",
