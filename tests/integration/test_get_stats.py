@@ -6,6 +6,8 @@ import hashlib
 from typing import Any
 
 import pytest
+from aiortc import MediaStreamError
+from av.frame import Frame
 
 from conftest import Factory
 from connecting import (
@@ -275,6 +277,36 @@ async def test_streams_name_their_codec_track_and_reports(make_pc: Factory, kind
     for report in alone:
         types = {s.type for s in report.values()}
         assert types >= {"transport", "candidate-pair", "certificate", "codec"}
+
+
+class FewPictures(VideoStreamTrack):
+    """A video of a few pictures."""
+
+    def __init__(self, count: int) -> None:
+        super().__init__()
+        self.left = count
+        self.over = asyncio.Event()
+
+    async def recv(self) -> Frame:
+        if not self.left:
+            self.over.set()
+            raise MediaStreamError
+        self.left -= 1
+        return await super().recv()
+
+
+async def test_the_frames_of_a_video_are_counted(make_pc: Factory) -> None:
+    near, far = make_pc(), make_pc()
+    sender = near.addTransceiver("video").sender
+    near.addTrack(AudioStreamTrack())
+    await negotiate(near, far)
+    await wait_connected(near, far)
+    video = FewPictures(7)
+    await sender.replaceTrack(video)
+    async with asyncio.timeout(DEADLINE):
+        await video.over.wait()
+    found = {s.kind: (s.framesEncoded, s.framesSent) for s in await stats_of(near, "outbound-rtp")}
+    assert found == {"video": (7, 7), "audio": (None, None)}
 
 
 async def test_what_is_stopped_has_no_streams(make_pc: Factory) -> None:

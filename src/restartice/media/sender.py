@@ -55,6 +55,7 @@ class SenderCore(SenderView):
         encodings: How the track is encoded.
         negotiated: What is negotiated to be sent.
         last_returned: What getParameters() returned last, until something changes.
+        frames_encoded: How many frames were encoded, each of which is sent at once.
     """
 
     transceiver: "RTCRtpTransceiver | None" = None
@@ -66,6 +67,7 @@ class SenderCore(SenderView):
         self.limits = NO_LIMITS
         self.negotiated = RTCRtpParameters()
         self.last_returned: RTCRtpSendParameters | None = None
+        self.frames_encoded = 0
         self._sent_in_vain = 0
         self._holding = False
 
@@ -140,6 +142,7 @@ class SenderCore(SenderView):
         frame = await self.encode_frame(codec)
         if frame is not None:
             self._sent_in_vain += len(frame.payloads)
+            self.frames_encoded += 1
         return frame
 
     def _has_path(self) -> bool:
@@ -209,8 +212,13 @@ class RTCRtpSender(AiortcRtpSender):
         core, report = self._core, await super().getStats()
         complete = transport_report(self.transport)
         if core.is_negotiated:
-            active = core.encodings[0].active
-            for stats in sender_statistics(report, core.negotiated, self.track, active=active):
+            for stats in sender_statistics(
+                report,
+                core.negotiated,
+                self.track,
+                active=core.encodings[0].active,
+                frames=core.frames_encoded,
+            ):
                 complete.add(stats)
         return complete
 

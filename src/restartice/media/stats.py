@@ -52,6 +52,8 @@ class RTCOutboundRtpStreamStats(stats.RTCOutboundRtpStreamStats):
         remoteId: The `id` of what the peer's reports tell of it, or None.
         encodingIndex: The number of the encoding of a video, which is the only one.
         active: Whether it is encoded and sent.
+        framesEncoded: How many frames of a video were encoded; None for audio.
+        framesSent: How many of them were sent, which are all.
 
     Spec: https://w3c.github.io/webrtc-stats/#outboundrtpstats-dict*
     """
@@ -62,6 +64,8 @@ class RTCOutboundRtpStreamStats(stats.RTCOutboundRtpStreamStats):
     remoteId: str | None = None
     encodingIndex: int | None = None
     active: bool = True
+    framesEncoded: int | None = None
+    framesSent: int | None = None
 
 
 @dataclass
@@ -148,6 +152,7 @@ def sender_statistics(
     track: aiortc.MediaStreamTrack | None,
     *,
     active: bool,
+    frames: int,
 ) -> Iterator[RTCStats]:
     """Yield aiortc's statistics of a sender, with what it leaves out.
 
@@ -156,6 +161,7 @@ def sender_statistics(
         negotiated: What is negotiated to be sent.
         track: The track that is sent.
         active: Whether it is encoded.
+        frames: How many frames were encoded and sent.
     """
     sent = next(s for s in report.values() if isinstance(s, stats.RTCOutboundRtpStreamStats))
     codec = source = remote = None
@@ -176,6 +182,8 @@ def sender_statistics(
         remoteId=remote,
         encodingIndex=0 if sent.kind == "video" else None,
         active=active,
+        framesEncoded=frames if sent.kind == "video" else None,
+        framesSent=frames if sent.kind == "video" else None,
     )
 
 
