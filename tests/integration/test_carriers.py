@@ -387,7 +387,7 @@ async def test_ignored_offers_are_logged(
         await asyncio.gather(echo.check(), back.check())
     told = [record.getMessage().partition(" offer")[0] for record in caplog.records]
     assert any(text.endswith(": ignored an") for text in told)
-    assert any(text.endswith(": took our") for text in told)
+    assert any(text.endswith(": rolled back our") for text in told)
 
 
 async def test_functions_whose_other_end_is_gone(make_pc: Factory) -> None:

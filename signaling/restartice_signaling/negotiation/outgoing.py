@@ -39,6 +39,8 @@ class Outgoing:
         self._has_peer = has_peer
         self._trickle = channel if trickles and isinstance(channel, TrickleChannel) else None
         self._candidates: asyncio.Queue[RTCIceCandidate | None] = asyncio.Queue()
+        # The username fragments of which the other side knows.
+        self._told = self._in_use()
         self._sending = asyncio.Lock()
         self._changed = asyncio.Event()
         self._listeners: dict[str, Callable[..., None]] = dict.fromkeys(EVENTS, self._changed.set)
@@ -64,6 +66,7 @@ class Outgoing:
                 await self._gathered()
             if (description := find()) is not None:
                 await self._channel.send_description(description)
+                self._told = ufrags_in(description.sdp) | (self._told & self._in_use())
 
     async def next_candidate(self) -> RTCIceCandidate:
         """Wait for the next gathered candidate, and return it."""
@@ -73,15 +76,23 @@ class Outgoing:
         return candidate
 
     async def send_candidate(self, candidate: RTCIceCandidate) -> None:
-        """Send a candidate, if its description is still in use."""
-        # After its description, and not if that was rolled back. A peer that joins later gets a
-        # description with all candidates.
+        """Send a candidate, if its description was sent and is still in use.
+
+        A description has the candidates in it that were gathered before it was sent. Without one,
+        the other side can't tell what a candidate is for.
+        """
+        # A peer that joins later gets a description with all candidates.
         async with self._sending:
             description = self._pc.localDescription if self._has_peer() else None
             if self._trickle is None or description is None:
                 return
-            if candidate.usernameFragment in ufrags_in(description.sdp):
+            if candidate.usernameFragment in ufrags_in(description.sdp) & self._told:
                 await self._trickle.send_candidate(candidate)
+
+    def _in_use(self) -> set[str]:
+        """Return the username fragments of the current description."""
+        description = self._pc.currentLocalDescription
+        return set() if description is None else ufrags_in(description.sdp)
 
     async def _gathered(self) -> None:
         """Wait until all candidates are in the local description."""
