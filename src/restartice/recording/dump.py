@@ -3,7 +3,7 @@
 import json
 import math
 import re
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -86,7 +86,7 @@ class Record:
         self._points = points
         self._updates: deque[tuple[float, str, str]] = deque()
         self._updates_size = 0
-        self._entries: dict[str, _Entry] = {}
+        self._entries: OrderedDict[str, _Entry] = OrderedDict()
 
     def update(self, kind: str, value: Any, time: float) -> None:
         """Add what happened: a call, its result, or an event.
@@ -111,21 +111,24 @@ class Record:
                 attributes.
         """
         for identifier, kind, time, values in report:
-            # Last in the order, so that the first is the one that was seen longest ago.
-            entry = self._entries.pop(identifier, None)
-            if entry is None:
-                entry = _Entry(kind, deque(maxlen=self._points))
-            self._entries[identifier] = entry
+            entry = self._entries.get(identifier) or _Entry(kind, deque(maxlen=self._points))
             entry.add(time, {name: _in_json(value) for name, value in values.items()})
+            self._entries[identifier] = entry
+            # So that the first is the one that was seen longest ago.
+            self._entries.move_to_end(identifier)
         while len(self._entries) > ENTRIES:
             del self._entries[next(iter(self._entries))]
 
     def copy(self) -> dict[str, Any]:
-        """Return what is recorded, for as_json(), which takes long."""
+        """Return what is recorded, for as_json(), which takes long.
+
+        A signal may have ended the program in the middle of sample(): what was added by half isn't
+        returned.
+        """
         entries = [
-            (identifier, entry.kind, list(entry.times), [(n, list(v)) for n, v in series])
+            (identifier, entry.kind, times, [(n, list(v)[: len(times)]) for n, v in series])
             for identifier, entry in list(self._entries.items())
-            for series in [list(entry.values.items())]
+            for times, series in [(list(entry.times), list(entry.values.items()))]
         ]
         return {**self._header, "updates": list(self._updates), "entries": entries}
 

@@ -29,6 +29,41 @@ def sample(recorded: Record, time: float, **values: Any) -> None:
     recorded.sample([("T-1", "transport", time, values)])
 
 
+class Stopping(int):
+    """A counter at which a signal ends the program."""
+
+    def __sub__(self, _: object) -> int:
+        raise SystemExit
+
+
+def test_a_program_that_ends_in_the_middle_of_a_sample() -> None:
+    recorded = record()
+    sample(recorded, 1000, first=1, bytesSent=1)
+    for identifier in ("T-1", "T-2"):
+        # The values of the first attribute are there, but neither the others nor the time.
+        report = [
+            (identifier, "transport", time, {"first": 2, "bytesSent": Stopping(time)})
+            for time in (2000, 3000)
+        ]
+        with pytest.raises(SystemExit):
+            recorded.sample(report)
+    assert series(recorded, "T-1-first") == [1]
+    assert series(recorded, "T-1-timestamp") == [1000]
+    assert series(recorded, "T-2-first") == [2]
+    assert series(recorded, "T-2-timestamp") == [2000]
+
+
+def test_a_program_that_ends_in_the_middle_of_the_first_sample() -> None:
+    class Statistics(dict[str, Any]):
+        def items(self) -> Any:
+            raise SystemExit
+
+    recorded = record()
+    with pytest.raises(SystemExit):
+        recorded.sample([("T-1", "transport", 1000, Statistics())])
+    assert written(recorded)["stats"] == {}
+
+
 def test_an_update_has_its_time_in_both_forms() -> None:
     recorded = record()
     recorded.update("createDataChannel", {"label": "x"}, 1795965157363.5)
