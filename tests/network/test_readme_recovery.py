@@ -21,6 +21,8 @@ pytestmark = pytest.mark.network
 SERVER = "ws://127.0.0.1:8765"
 # Consent to send has expired by then, so that nothing but a restart brings the call back.
 OUTAGE = 35.0
+# It has not, so that packets arrive as soon as the network is back, but the call is disconnected.
+SHORT_OUTAGE = 15.0
 DEADLINE = 120.0
 CLOCK = re.compile(r"\d\d:\d\d:\d\d")
 
@@ -124,6 +126,22 @@ def is_success(line: str) -> bool:
     return line.startswith("RestartSucceeded")
 
 
+async def open_call(
+    stack: AsyncExitStack, codes: tuple[str, str], folder: Path
+) -> tuple[Network, list[Reader]]:
+    """Start the programs of both sides in a network; return both when they hear each other."""
+    network = await Network.open(links=1)
+    stack.push_async_callback(network.close)
+    readers = []
+    for side, code in zip(SIDES, codes, strict=True):
+        reader = await start(network, side, code, folder)
+        stack.push_async_callback(reader.close)
+        readers.append(reader)
+    for reader in readers:
+        await reader.wait_for(is_time, since=0.0, count=3)
+    return network, readers
+
+
 async def come_back(codes: tuple[str, str], folder: Path) -> float:
     """Cut the network of a call for a while; return how long it took after that to come back.
 
@@ -132,32 +150,29 @@ async def come_back(codes: tuple[str, str], folder: Path) -> float:
         folder: Where they run.
     """
     async with AsyncExitStack() as stack:
-        network = await Network.open(links=1)
-        stack.push_async_callback(network.close)
-        readers = []
-        for side, code in zip(SIDES, codes, strict=True):
-            reader = await start(network, side, code, folder)
-            stack.push_async_callback(reader.close)
-            readers.append(reader)
-        for reader in readers:
-            await reader.wait_for(is_time, since=0.0, count=3)
+        network, readers = await open_call(stack, codes, folder)
         await network.set_link(0, loss=1.0)
         await asyncio.sleep(OUTAGE)
         await network.set_link(0)
         healed_at = time.monotonic()
-        for reader in readers:
-            await reader.wait_for(is_time, since=healed_at, count=3)
-        took = time.monotonic() - healed_at
-        # Of either side, and maybe later than the messages that have waited.
-        restarted = [
-            asyncio.create_task(reader.wait_for(is_success, since=healed_at, count=1))
-            for reader in readers
-        ]
-        done, pending = await asyncio.wait(restarted, return_when=asyncio.FIRST_COMPLETED)
-        await end(pending)
-        for task in done:
-            task.result()
-        return took
+        return await check_back(readers, healed_at)
+
+
+async def check_back(readers: list[Reader], healed_at: float) -> float:
+    """Return how long after its network a call came back, by a restart."""
+    for reader in readers:
+        await reader.wait_for(is_time, since=healed_at, count=3)
+    took = time.monotonic() - healed_at
+    # Of either side, and maybe later than the messages that have waited.
+    restarted = [
+        asyncio.create_task(reader.wait_for(is_success, since=healed_at, count=1))
+        for reader in readers
+    ]
+    done, pending = await asyncio.wait(restarted, return_when=asyncio.FIRST_COMPLETED)
+    await end(pending)
+    for task in done:
+        task.result()
+    return took
 
 
 @pytest.mark.usefixtures("namespaces")
@@ -179,3 +194,19 @@ async def test_calls_of_the_readme_come_back(tmp_path: Path) -> None:
             for name, codes in pairs.items()
         }
     print("back after", {name: f"{call.result():.1f} s" for name, call in calls.items()})
+
+
+@pytest.mark.usefixtures("namespaces")
+async def test_a_call_of_the_readme_comes_back_without_its_server(tmp_path: Path) -> None:
+    """The offer of a restart, and its answer, go over what is left of the call."""
+    code = programs()["WebSocket"].replace("on_restart=print", "on_restart=print, in_band=True")
+    assert "in_band" in code
+    async with AsyncExitStack() as stack:
+        network, readers = await open_call(stack, (code, code), tmp_path)
+        await network.stop_signaling()
+        await network.set_link(0, loss=1.0)
+        await asyncio.sleep(SHORT_OUTAGE)
+        await network.set_link(0)
+        healed_at = time.monotonic()
+        took = await check_back(readers, healed_at)
+    print(f"back after {took:.1f} s")
