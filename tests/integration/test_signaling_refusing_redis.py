@@ -69,6 +69,18 @@ async def test_what_is_sent_meanwhile_arrives_once(
             assert await next_of(sender, Reconnected) == Reconnected(resumed=True)
 
 
+async def test_an_account_needs_no_dangerous_commands(server: RedisServer, store: Any) -> None:
+    await store.execute_command("ACL", "SETUSER", "default", "-@dangerous")
+    async with (
+        node("--port=0", f"--redis={server.url}") as one,
+        WebSocketSignaling(one.url, room="room", peer="a") as sender,
+        WebSocketSignaling(one.url, room="room", peer="b") as receiver,
+    ):
+        await sender.wait_for_peer()
+        await sender.send_custom(0)
+        await check_received(receiver, 0, 1)
+
+
 async def test_a_slow_redis_makes_all_wait(server: RedisServer, store: Any) -> None:
     options = ("--port=0", f"--redis={server.url}")
     async with (

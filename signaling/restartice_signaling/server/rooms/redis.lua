@@ -85,7 +85,9 @@ end
 -- too. Numbers that were lost are given again, so remember how many there were before that: whoever
 -- claims to have got more has got what is lost.
 local function note_history(session)
-  local history = string.match(redis.call('INFO', 'replication'), 'master_replid:(%w+)') or ''
+  -- An account may lack the right for INFO.
+  local info = redis.pcall('INFO', 'replication')
+  local history = type(info) == 'string' and string.match(info, 'master_replid:(%w+)') or ''
   if get(session, 'history') == history then return end
   local last = last_known(session)
   redis.call('HSET', key(session), 'history', history, 'shared', last)
