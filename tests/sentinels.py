@@ -72,8 +72,9 @@ class Failover:
             [
                 monitor,
                 f"sentinel down-after-milliseconds {SERVICE} {SILENCE}",
-                # An election without a majority is repeated after twice this.
-                f"sentinel failover-timeout {SERVICE} 2000",
+                # An election without a majority is repeated after twice this. A promotion that
+                # takes longer, on a busy machine, is given up for another one.
+                f"sentinel failover-timeout {SERVICE} 5000",
             ]
         )
 
@@ -139,11 +140,27 @@ class Failover:
                 await asyncio.sleep(0.1)
 
     async def replaced(self, port: int) -> int:
-        """Return the port of the next primary, when it is there in place of another one."""
+        """Return the port of the next primary, when all agree on one in place of another.
+
+        Until a replica follows it, Sentinels may take it back for another one.
+        """
         async with asyncio.timeout(DEADLINE):
-            while (now := await self.primary()) == port:  # noqa: ASYNC110
+            while True:
+                states = [await self._ask_sentinel(sentinel) for sentinel in self._sentinels]
+                named = {int(str(state["port"])) for state in states if state}
+                if len(named) == 1 and port not in named and await self._is_followed(*named):
+                    return named.pop()
                 await asyncio.sleep(0.1)
-        return now
+
+    async def _is_followed(self, port: int) -> bool:
+        """Say if a Redis is a primary that a replica follows."""
+        try:
+            async with _client(port) as client:
+                state = await client.info("replication")
+        except RedisError:
+            return False
+        followers = [state.get(f"slave{number}", {}).get("state") for number in range(REPLICAS)]
+        return state["role"] == "master" and "online" in followers
 
     async def kill(self, port: int) -> None:
         """Kill a process."""
