@@ -15,6 +15,7 @@ from ..sdp.completion import complete
 from ..sdp.numbering import RID
 from ..seam import (
     add_header_extensions,
+    describe_numbers,
     describe_own_repeating,
     describe_suspended,
     describe_unusual,
@@ -189,6 +190,8 @@ class RemoteDescription:
         sections = {media.rtp.muxId: media for _, media in sdp.live_sections(description)}
         for transceiver in self.state.transceivers:
             if (media := sections.get(transceiver.mid)) is not None:
+                if description.type == "offer":
+                    describe_numbers(transceiver, media.readable_codecs)
                 describe_own_repeating(transceiver)
                 if media.suspended:
                     describe_suspended(transceiver, media.rtp.codecs)

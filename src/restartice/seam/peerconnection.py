@@ -1,9 +1,9 @@
 """The private names of aiortc's peer connection, and of its negotiation."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any, Final, Protocol, cast
 
@@ -26,6 +26,7 @@ from aiortc.rtcrtpparameters import (
     RTCRtpRtxParameters,
     RTCRtpSendParameters,
 )
+from aiortc.rtp import DYNAMIC_PAYLOAD_TYPES
 from aiortc.sdp import MediaDescription, SessionDescription
 
 from .h264 import as_offered, readable
@@ -39,6 +40,7 @@ __all__ = [
     "Hooks",
     "add_header_extensions",
     "codecs_of_aiortc",
+    "describe_numbers",
     "describe_own_repeating",
     "describe_suspended",
     "describe_unusual",
@@ -315,7 +317,7 @@ def mark_bundled(
     user._bundled = bundled
 
 
-for _function in ("is_codec_compatible", "filter_preferred_codecs"):
+for _function in ("is_codec_compatible", "filter_preferred_codecs", "find_common_codecs"):
     require(rtcpeerconnection, _function)
 
 
@@ -343,6 +345,57 @@ def add_header_extensions(
     known = {extension.uri for extension in transceiver._headerExtensions}
     more = [extension for extension in extensions if extension.uri not in known]
     transceiver._headerExtensions = [*transceiver._headerExtensions, *more]
+
+
+def describe_numbers(
+    transceiver: aiortc.RTCRtpTransceiver, codecs: list[aiortc.RTCRtpCodecParameters]
+) -> None:
+    """Let an answer have the payload types of the offer below 96, too, such as 35 to 63.
+
+    aiortc takes over only those from 96 on, and answers the others with numbers of its own.
+
+    Args:
+        transceiver: The transceiver, for which aiortc has found the common codecs.
+        codecs: The codecs of the offer, as aiortc was shown them.
+    """
+    known = CODECS[transceiver.kind]
+    odd = [c for c in codecs if is_rtx(c) or _has_other_number(c, known)]
+    odd = [c for c in odd if c.payloadType not in DYNAMIC_PAYLOAD_TYPES]
+    if not odd:
+        return
+    taken = {codec.payloadType for codec in codecs}
+    free = (number for number in DYNAMIC_PAYLOAD_TYPES if number not in taken)
+    stands_for: dict[int | None, int | None] = dict(
+        zip(free, (codec.payloadType for codec in odd), strict=False)
+    )
+    shown = _renumber(codecs, {number: shown for shown, number in stands_for.items()})
+    common = rtcpeerconnection.filter_preferred_codecs(
+        rtcpeerconnection.find_common_codecs(known, shown), transceiver._preferred_codecs
+    )
+    transceiver._codecs = _renumber(common, stands_for)
+
+
+def _has_other_number(
+    codec: aiortc.RTCRtpCodecParameters, known: Iterable[aiortc.RTCRtpCodecParameters]
+) -> bool:
+    """Return whether aiortc knows a codec by another payload type."""
+    alike = [c.payloadType for c in known if rtcpeerconnection.is_codec_compatible(c, codec)]
+    return bool(alike) and codec.payloadType not in alike
+
+
+def _renumber(
+    codecs: Iterable[aiortc.RTCRtpCodecParameters], numbers: Mapping[int | None, int | None]
+) -> list[aiortc.RTCRtpCodecParameters]:
+    """Return codecs with other payload types, also in what says which one is repeated."""
+    changed = []
+    for codec in codecs:
+        parameters = dict(codec.parameters)
+        repeated = parameters.get("apt")
+        if isinstance(repeated, int):
+            parameters["apt"] = numbers.get(repeated, repeated)
+        number = numbers.get(codec.payloadType, codec.payloadType)
+        changed.append(replace(codec, payloadType=number, parameters=parameters))
+    return changed
 
 
 def describe_unusual(
