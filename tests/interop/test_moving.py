@@ -35,6 +35,7 @@ CASES = [
     ("wrtc", "they"),
     ("chromium-capturing", "we"),
     ("chromium-capturing", "they"),
+    ("firefox-capturing", "we"),
     ("firefox-capturing", "they"),
     ("aiortc", "we"),
     ("pion", "we"),
@@ -181,7 +182,8 @@ async def test_another_network_comes_up_with_the_cut(
             silences.append(await until_received(call.we, before["received"] + 3 / INTERVAL))
             state = await call.we.do("state")
             assert state["sendingTo"] == address("they", SPARE)
-            assert state["role"] == "controlling"
+            # Where libwebrtc controls, it goes there by itself now and then.
+            assert state["role"] == "controlling" or case[1] == "they"
         cables.mend()
         cables.take_address("we", SPARE)
 

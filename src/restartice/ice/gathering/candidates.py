@@ -10,6 +10,10 @@ from .servers import TurnServer
 __all__ = ["host_candidate", "relayed_candidate", "server_reflexive_candidate"]
 
 COMPONENT: Final = 1
+# Of all addresses of this host. Firefox takes another nomination only for a pair of a priority that
+# isn't lower, and the lower one of both candidates decides that. (RFC 8445 section 6.1.2.3) With
+# this one, that is ours, unless we check from a new port.
+LOCAL_PREFERENCE: Final = 4095
 LOCAL_PREFERENCES: Final = {"udp": 65535, "tcp": 65534, "tls": 65533}
 
 
@@ -24,7 +28,7 @@ def _candidate(kind: str, component: int, base: str, address: tuple[Any, ...]) -
         foundation=candidate_foundation(kind, "udp", base),
         component=component,
         transport="udp",
-        priority=candidate_priority(component, kind),
+        priority=candidate_priority(component, kind, LOCAL_PREFERENCE),
         host=address[0],
         port=address[1],
         type=kind,
