@@ -72,3 +72,37 @@ async def test_so_are_those_of_h264_in_either_mode(make_pc: Factory, mode: str) 
     numbers = re.findall(r"^a=rtpmap:(\d+) H264", far.localDescription.sdp, re.MULTILINE)
     assert numbers == ["99", "40"]
     assert "a=fmtp:41 apt=40" in far.localDescription.sdp
+
+
+async def test_they_keep_their_numbers_when_the_answerer_offers(make_pc: Factory) -> None:
+    """One of them is aiortc's for VP8, but stands for what is repeated."""
+    theirs, ours = {"97": "35", "98": "97"}, {"35": "97", "97": "98"}
+    near, far = make_pc(), make_pc()
+    near.addTrack(VideoStreamTrack())
+    sender = far.addTrack(VideoStreamTrack())
+    for first, second, there, back in (near, far, theirs, ours), (far, near, ours, theirs):
+        await first.setLocalDescription()
+        text = renumbered(first.localDescription.sdp, there)
+        await second.setRemoteDescription(RTCSessionDescription(text, "offer"))
+        await second.setLocalDescription()
+        text = renumbered(second.localDescription.sdp, back)
+        await first.setRemoteDescription(RTCSessionDescription(text, "answer"))
+        codecs = sender.getParameters().codecs
+        assert [(c.mimeType, c.payloadType) for c in codecs][:2] == [
+            ("video/VP8", 35),
+            ("video/rtx", 97),
+        ]
+        assert codecs[1].parameters == {"apt": 35}
+
+
+async def test_a_codec_finds_a_number_beside_many_unknown_ones(make_pc: Factory) -> None:
+    near, far = make_pc(), make_pc()
+    near.addTransceiver("video").setCodecPreferences(codecs("VP8"))
+    text = renumbered((await near.createOffer()).sdp, {"97": "35", "98": "36"})
+    unknown = range(96, 128)
+    text = text.replace("SAVPF 35 36", f"SAVPF {' '.join(map(str, unknown))} 35 36")
+    text += "".join(f"a=rtpmap:{number} X{number}/90000\r\n" for number in unknown)
+    await far.setRemoteDescription(RTCSessionDescription(text, "offer"))
+    await far.setLocalDescription()
+    sdp = far.localDescription.sdp
+    assert re.findall(r"^m=video \d+ \S+ (.*)\r$", sdp, re.MULTILINE) == ["35 36"]

@@ -190,8 +190,7 @@ class RemoteDescription:
         sections = {media.rtp.muxId: media for _, media in sdp.live_sections(description)}
         for transceiver in self.state.transceivers:
             if (media := sections.get(transceiver.mid)) is not None:
-                if description.type == "offer":
-                    describe_numbers(transceiver, media.readable_codecs)
+                describe_numbers(transceiver, media.readable_codecs)
                 describe_own_repeating(transceiver)
                 if media.suspended:
                     describe_suspended(transceiver, media.rtp.codecs)

@@ -350,19 +350,25 @@ def add_header_extensions(
 def describe_numbers(
     transceiver: aiortc.RTCRtpTransceiver, codecs: list[aiortc.RTCRtpCodecParameters]
 ) -> None:
-    """Let an answer have the payload types of the offer below 96, too, such as 35 to 63.
+    """Let the codecs have the payload types of the other side below 96, too, such as 35 to 63.
 
-    aiortc takes over only those from 96 on, and answers the others with numbers of its own.
+    aiortc takes over only those from 96 on, and has numbers of its own for the others.
 
     Args:
         transceiver: The transceiver, for which aiortc has found the common codecs.
-        codecs: The codecs of the offer, as aiortc was shown them.
+        codecs: The codecs of the other side's description, as aiortc was shown them.
     """
     known = CODECS[transceiver.kind]
-    odd = [c for c in codecs if is_rtx(c) or _has_other_number(c, known)]
-    odd = [c for c in odd if c.payloadType not in DYNAMIC_PAYLOAD_TYPES]
+    low = [codec for codec in codecs if codec.payloadType not in DYNAMIC_PAYLOAD_TYPES]
+    odd = [codec for codec in low if is_rtx(codec) or _has_other_number(codec, known)]
     if not odd:
         return
+    # What can't be common needs no number.
+    bases = {c.payloadType for c in codecs if has_common_codec(transceiver.kind, [c])}
+    codecs = [
+        c for c in codecs if (c.parameters.get("apt") if is_rtx(c) else c.payloadType) in bases
+    ]
+    odd = [codec for codec in odd if codec in codecs]
     taken = {codec.payloadType for codec in codecs}
     free = (number for number in DYNAMIC_PAYLOAD_TYPES if number not in taken)
     stands_for: dict[int | None, int | None] = dict(
