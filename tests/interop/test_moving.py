@@ -26,6 +26,8 @@ TRIES = 3
 # How much longer a silence may be than before, as the machine may be busy. A cut takes 220 or more.
 MORE = 100
 INTERVAL = 0.02
+# How often a cable is cut, by turns.
+CUTS = 4
 # How many calls are made until plain aiortc has checked both pairs before one is nominated. A check
 # that is under way then is cancelled, as happens on a busy machine, and it never takes that pair.
 ATTEMPTS = 20
@@ -142,6 +144,27 @@ async def test_the_cable_in_use_is_cut(cables: Cable, case: tuple[Stack, str]) -
             return
         assert len(silences) < TRIES, f"silences of {silences} ms"
     pytest.fail("the other side has never checked both pairs")
+
+
+@pytest.mark.parametrize("case", [("firefox-capturing", "we")], ids="-offer-".join, indirect=True)
+async def test_the_cables_are_cut_by_turns(cables: Cable, case: tuple[Stack, str]) -> None:
+    """Firefox goes to a pair of higher priority only, so we open another new port each time."""
+    cables.separate()
+    async with flowing_call(cables, case) as call:
+        for _ in range(CUTS):
+            # The other cable is checked again meanwhile.
+            before = await flowed(call.we)
+            await until_received(call.we, before["received"] + 8 / INTERVAL)
+            in_use = (await call.we.do("state"))["sendingTo"]
+            cable = CABLE if in_use == address("they", CABLE) else SPARE
+            before = await flowed(call.we)
+            cables.cut(cable)
+            silence = await until_received(call.we, before["received"] + 3 / INTERVAL)
+            print(f"silence of {silence} ms")
+            # It would be 30 s, until its ICE fails.
+            assert silence < 2 * SOON
+            assert (await call.we.do("state"))["sendingTo"] != in_use
+            cables.mend(cable)
 
 
 @pytest.mark.parametrize("case", [("pion", "they")], ids="-offer-".join, indirect=True)

@@ -10,9 +10,9 @@ from .servers import TurnServer
 __all__ = ["host_candidate", "relayed_candidate", "server_reflexive_candidate"]
 
 COMPONENT: Final = 1
-# Of all addresses of this host. Firefox takes another nomination only for a pair of a priority that
-# isn't lower, and the lower one of both candidates decides that. (RFC 8445 section 6.1.2.3) With
-# this one, that is ours, unless we check from a new port.
+# Of all addresses of this host. It is lower than Firefox's, and the lower one of both candidates
+# decides first which pair has the higher priority (RFC 8445 section 6.1.2.3), so that a new port of
+# ours can have Firefox go over; see paths/fresh_port.py.
 LOCAL_PREFERENCE: Final = 4095
 LOCAL_PREFERENCES: Final = {"udp": 65535, "tcp": 65534, "tls": 65533}
 

@@ -5,6 +5,10 @@ priority, and prunes the others: it answers their checks, but doesn't check them
 never sends there, not even when they are nominated. It takes back none of them before it has
 received nothing for 2.5 s on the pair in use. A port that it doesn't know yet makes a new pair,
 whose priority is the one in our check. (RFC 8445 section 7.3.1.3)
+
+Firefox, where it is controlled, accepts a nomination only for a pair of higher priority than that
+of the pair in use, so each port has a higher one than those before. All are lower than those of
+Firefox's own addresses, so ours decide which pair is higher.
 """
 
 import asyncio
@@ -18,8 +22,6 @@ from ...seam import CandidatePair
 
 __all__ = ["FreshPort"]
 
-# The highest priority that a candidate can have. (RFC 8445 section 5.1.2)
-HIGHEST: Final = 2**31 - 1
 # How many ports a connection may open this way; each takes a socket.
 LIMIT: Final = 16
 
@@ -59,14 +61,14 @@ class FreshPort:
         self._opened = 0
 
     def open(self, before: CandidatePair) -> None:
-        """Open a port beside that of a pair of a host candidate, for the same remote address.
+        """Open a port beside that of a pair of this host's address, for the same remote address.
 
         Has no effect if that has been done since stop().
         """
         if before is self._beside:
             return
         self.stop()
-        if before.local_candidate.type == "host" and self._opened < LIMIT:
+        if before.local_candidate.type in {"host", "prflx"} and self._opened < LIMIT:
             self._opened += 1
             self._beside = before
             self._opening = asyncio.ensure_future(self._open(before))
@@ -89,7 +91,9 @@ class FreshPort:
             return
         candidate = protocol.local_candidate
         # The peer learns it from our check, and the program isn't told.
-        candidate.type, candidate.priority = "prflx", HIGHEST
+        candidate.type = "prflx"
+        # Its local preference is higher. (RFC 8445 section 5.1.2.1)
+        candidate.priority += self._opened << 8
         connection.add_local_candidate(candidate)
         self.pair = CandidatePair(protocol, before.remote_candidate)
         connection.append_pair(self.pair)
