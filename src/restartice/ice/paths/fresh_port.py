@@ -58,14 +58,15 @@ class FreshPort:
         self._on_open = on_open
         self._opening: asyncio.Task[None] | None = None
         self._beside: CandidatePair | None = None
+        self._last: aioice.Candidate | None = None
         self._opened = 0
 
     def open(self, before: CandidatePair) -> None:
         """Open a port beside that of a pair of this host's address, for the same remote address.
 
-        Has no effect if that has been done since stop().
+        Has no effect if that has been done since stop(), or if the pair is that of the last port.
         """
-        if before is self._beside:
+        if before is self._beside or before.local_candidate is self._last:
             return
         self.stop()
         if before.local_candidate.type in {"host", "prflx"} and self._opened < LIMIT:
@@ -94,6 +95,7 @@ class FreshPort:
         candidate.type = "prflx"
         # Its local preference is higher. (RFC 8445 section 5.1.2.1)
         candidate.priority += self._opened << 8
+        self._last = candidate
         connection.add_local_candidate(candidate)
         self.pair = CandidatePair(protocol, before.remote_candidate)
         connection.append_pair(self.pair)
