@@ -7,7 +7,7 @@ from typing import Final
 
 from ..ice.credentials import IceCredentials
 from ..seam import has_common_codec
-from .description import Description, bundled_mids, section_credentials
+from .description import Description, bundled_mids, live_sections, section_credentials
 from .section import Section
 
 __all__ = ["complete"]
@@ -80,11 +80,7 @@ def _apart(description: Description) -> frozenset[int]:
     "The BUNDLE policy is "max-bundle", and this is not the first "m=" section or in the same BUNDLE
     group as the first "m=" section." (RFC 9429 section 5.3.1)
     """
-    usable = {
-        place: section.rtp.muxId
-        for place, section in enumerate(description.media)
-        if not section.is_rejected and place not in description.unusable
-    }
+    usable = {place: section.rtp.muxId for place, section in live_sections(description)}
     first = next(iter(usable.values()), None)
     groups = [[*map(str, g.items)] for g in description.group if g.semantic == "BUNDLE"]
     together = {first}.union(*(group for group in groups if first in group))
